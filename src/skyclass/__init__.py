@@ -1,0 +1,1 @@
+"""Classifies the objects of the Sloan Digital Sky Survey and keeps that classifier honest."""

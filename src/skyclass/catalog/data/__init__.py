@@ -1,0 +1,1 @@
+"""Parameters of the simulated survey, fitted on real DR17 rows."""

@@ -1,0 +1,133 @@
+"""CSV and Parquet files in the public dialects, read in batches."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from skyclass.catalog.dialects import CLASS_CODES, Dialect, recognise
+from skyclass.catalog.sources.base import BATCH_ROWS, Batch
+from skyclass.errors import CatalogError
+
+_COMMENT = b"#"
+"""SkyServer puts a line like `#Table1` above the header of its CSV answers."""
+
+
+class FileSource:
+    """One CSV or Parquet file on this machine."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        """Look at the file from outside.
+
+        Args:
+            path: The file.
+            name: What the rows' `source` column says: the address that the file came from.
+
+        Raises:
+            CatalogError: There is no such file, it is of another kind, or it is empty.
+        """
+        if not path.is_file():
+            raise CatalogError(f"{name}: no such file: check the path")
+        if path.suffix not in (".csv", ".parquet"):
+            raise CatalogError(f"{name}: neither .csv nor .parquet: convert it to one of them")
+        if path.stat().st_size == 0:
+            raise CatalogError(f"{name}: the file is empty: check where it came from")
+        self.path = path
+        self.name = name
+
+    @property
+    def release(self) -> str:
+        """The data release of the file's dialect."""
+        return self.dialect.release
+
+    @property
+    def watermark_id(self) -> str:
+        """Name, size and time of change: a changed file is read from its start."""
+        stat = self.path.stat()
+        return f"{self.name}#{stat.st_size}-{stat.st_mtime_ns}"
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """The dialect that the header is written in."""
+        with self._readable():
+            if self.path.suffix == ".parquet":
+                header = pq.read_schema(self.path).names
+            else:
+                header = self._open_csv(None, []).schema.names
+        return recognise(header, self.name)
+
+    def batches(self, after: int) -> Iterator[Batch]:
+        """Read the rows that follow row number `after`.
+
+        Raises:
+            CatalogError: The file is not what its suffix says, or holds no row.
+        """
+        wanted = {column: ours for ours, column in self.dialect.columns.items()}
+        position = 0
+        for table, torn in self._tables(list(wanted)):
+            start, position = position, position + table.num_rows
+            if position <= after:
+                continue
+            rows = table.slice(max(after - start, 0)).to_pandas().rename(columns=wanted)
+            rows["class"] = rows["class"].map(_class_name, na_action="ignore")
+            yield Batch(rows, position, torn)
+        if position == 0:
+            raise CatalogError(f"{self.name}: a header without rows: check where it came from")
+
+    def _tables(self, columns: list[str]) -> Iterator[tuple[pa.Table, tuple[str, ...]]]:
+        """The named columns, `BATCH_ROWS` at a time, each with the lines that had to be left."""
+        with self._readable():
+            if self.path.suffix == ".parquet":
+                for batch in pq.ParquetFile(self.path).iter_batches(BATCH_ROWS, columns=columns):
+                    yield pa.Table.from_batches([batch]), ()
+                return
+            torn: list[str] = []
+            blocks: list[pa.RecordBatch] = []
+            for block in self._open_csv(columns, torn):
+                blocks.append(block)
+                if sum(block.num_rows for block in blocks) >= BATCH_ROWS:
+                    yield pa.Table.from_batches(blocks), tuple(torn)
+                    blocks.clear()
+                    torn.clear()
+            if blocks:
+                yield pa.Table.from_batches(blocks), tuple(torn)
+
+    def _open_csv(self, columns: list[str] | None, torn: list[str]) -> pacsv.CSVStreamingReader:
+        def leave(row: pacsv.InvalidRow) -> str:
+            torn.append(f"{row.actual_columns} fields where the header has {row.expected_columns}")
+            return "skip"
+
+        with self.path.open("rb") as file:
+            commented = file.read(1) == _COMMENT
+        return pacsv.open_csv(
+            self.path,
+            read_options=pacsv.ReadOptions(skip_rows=int(commented), block_size=8 << 20),
+            parse_options=pacsv.ParseOptions(invalid_row_handler=leave),
+            convert_options=pacsv.ConvertOptions(
+                # All is read as text: one bad value must cost its row, not the whole file.
+                column_types=dict.fromkeys(columns or [], pa.string()),
+                include_columns=columns,
+                strings_can_be_null=True,
+                null_values=["", "null", "NULL", "nan", "NaN"],
+            ),
+        )
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            reason = str(error).splitlines()[0]
+            raise CatalogError(
+                f"{self.name}: not readable as {self.path.suffix[1:]} ({reason}): "
+                "check where it came from"
+            ) from error
+
+
+def _class_name(value: object) -> str:
+    text = str(value).strip()
+    return CLASS_CODES.get(text, text)

@@ -1,0 +1,184 @@
+"""A simulated survey that drifts as the real one did. Its rows are labelled as synthetic.
+
+Per era and class, six Gaussians over (u-g, g-r, r-i, i-z, r, zeta) were fitted to real DR17 rows;
+zeta is log(1 + redshift), for stars 1000 x redshift. The tails are milder than real ones, and
+there is neither structure on the sky nor a model of the measurement errors.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from skyclass.catalog.observation import CLASSES, NOT_MEASURED, Era
+from skyclass.catalog.sources.base import BATCH_ROWS, Batch
+from skyclass.errors import CatalogError
+
+SCHEME = "simulated:"
+RELEASE = "SIMULATED"
+"""What the `release` column of every synthetic row says."""
+
+SENTINEL_SHARE = 1e-5
+"""Share of rows whose u magnitude was not measured, as in the public table."""
+
+_COLOUR_RANGE = (-3.0, 6.0)
+_REDSHIFT_RANGE = {"GALAXY": (-0.007, 2.0), "QSO": (0.01, 7.02), "STAR": (-0.0042, 0.0042)}
+_FIBRES = 640
+_FIRST_PLATE = 20_000  # real plate numbers end below 16,384
+_PLATES_PER_ERA = 30_000
+_PLATES_PER_SEED = 100_000
+_MAX_SEED = 20_000
+
+
+def is_synthetic(release: str) -> bool:
+    """Tell whether rows of a data release are synthetic."""
+    return release == RELEASE
+
+
+@dataclass(frozen=True)
+class SimulatedSource:
+    """Observations drawn from the mixture, the same ones for the same arguments.
+
+    Attributes:
+        rows: How many observations there are, shared equally by the eras.
+        eras: Which eras they come from, in order of time.
+        seed: Another seed gives other observations with other keys.
+    """
+
+    rows: int
+    eras: tuple[Era, ...]
+    seed: int
+
+    release = RELEASE
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be drawn or keyed."""
+        most = _PLATES_PER_ERA * _FIBRES * len(self.eras)
+        if not 0 < self.rows <= most:
+            raise CatalogError(f"{self.name}: rows must lie between 1 and {most}")
+        if not 0 <= self.seed <= _MAX_SEED:
+            raise CatalogError(f"{self.name}: seed must lie between 0 and {_MAX_SEED}")
+
+    @classmethod
+    def from_uri(cls, uri: str) -> "SimulatedSource":
+        """Read `simulated:?rows=6000&era=legacy&seed=0`; `era` takes names joined by commas.
+
+        Raises:
+            CatalogError: A parameter is unknown or has no such value.
+        """
+        query = uri.removeprefix(SCHEME)
+        given = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
+        unknown = sorted(set(given) - {"rows", "era", "seed"})
+        if unknown or (query and not query.startswith("?")):
+            raise CatalogError(
+                f"{uri}: unknown part {unknown[0] if unknown else query}: "
+                "write simulated:?rows=6000&era=legacy&seed=0"
+            )
+        try:
+            eras = tuple(Era(name) for name in given.get("era", ",".join(Era)).split(","))
+            return cls(int(given.get("rows", "10000")), eras, int(given.get("seed", "0")))
+        except ValueError as error:
+            raise CatalogError(
+                f"{uri}: {error}: rows and seed are whole numbers, era is one or more of "
+                f"{', '.join(Era)}"
+            ) from None
+
+    @property
+    def name(self) -> str:
+        """The URI that draws the same observations again."""
+        return f"{SCHEME}?rows={self.rows}&era={','.join(self.eras)}&seed={self.seed}"
+
+    @property
+    def watermark_id(self) -> str:
+        """The URI: the same arguments are the same rows."""
+        return self.name
+
+    def batches(self, after: int) -> Iterator[Batch]:
+        """Draw the rows that follow row number `after`."""
+        position = 0
+        for number, era in enumerate(self.eras):
+            total = len(range(number, self.rows, len(self.eras)))
+            for first in range(0, total, BATCH_ROWS):
+                size = min(BATCH_ROWS, total - first)
+                start, position = position, position + size
+                if position > after:
+                    rows = draw(era, first, size, self.seed)
+                    yield Batch(rows.iloc[max(after - start, 0) :], position)
+
+
+def draw(era: Era, first: int, size: int, seed: int) -> pd.DataFrame:
+    """Draw observations of one era.
+
+    Args:
+        era: The era whose mixture is drawn from.
+        first: Number of the first observation, a multiple of `BATCH_ROWS`; keys follow from it.
+        size: How many observations, at most `BATCH_ROWS`.
+        seed: Selects the random stream.
+
+    Returns:
+        Columns `ROW_COLUMNS`, shape (size, 12).
+    """
+    mixture = _mixture()[era]
+    era_index = list(Era).index(era)
+    rng = np.random.default_rng([seed, era_index, first])
+    priors = np.array([mixture["priors"][name] for name in CLASSES])
+    names = rng.choice(CLASSES, size=size, p=priors / priors.sum())  # published rounded
+    colours = np.empty((size, 5))
+    redshift = np.empty(size)
+    for name in CLASSES:
+        chosen = names == name
+        values = _draw_class(rng, mixture[name], int(chosen.sum()))
+        colours[chosen] = np.column_stack([values[:, :4].clip(*_COLOUR_RANGE), values[:, 4]])
+        zeta = values[:, 5]
+        raw = zeta / 1000 if name == "STAR" else np.expm1(zeta)
+        redshift[chosen] = raw.clip(*_REDSHIFT_RANGE[name])
+    u_g, g_r, r_i, i_z, r = colours.T
+    g, i = r + g_r, r - r_i
+    magnitudes = np.column_stack([g + u_g, g, r, i, i - i_z]).round(5)
+    magnitudes[rng.random(size) < SENTINEL_SHARE, 0] = NOT_MEASURED
+
+    number = np.arange(first, first + size)
+    plate_number = era_index * _PLATES_PER_ERA + number // _FIBRES
+    # A plate is observed in one night; the golden ratio spreads the plates over the era.
+    first_mjd, last_mjd = mixture["mjd"]
+    night = plate_number * 0.618033988749895 % 1 * (last_mjd - first_mjd)
+    return pd.DataFrame(
+        {
+            "plate": _FIRST_PLATE + seed * _PLATES_PER_SEED + plate_number,
+            "mjd": first_mjd + night.astype(int),
+            "fiber_id": number % _FIBRES + 1,
+            "alpha": rng.uniform(0, 360, size).round(7),
+            "delta": rng.uniform(-10, 70, size).round(7),
+            **dict(zip("ugriz", magnitudes.T, strict=True)),
+            "redshift": redshift.round(7),
+            "class": names.astype(object),
+        }
+    )
+
+
+def _draw_class(
+    rng: np.random.Generator, mixture: dict[str, Any], size: int
+) -> npt.NDArray[np.float64]:
+    """Draw from one class's mixture: shape (size, 6), in units of the data."""
+    weights = np.array(mixture["weights"])
+    component = rng.choice(len(weights), size=size, p=weights / weights.sum())
+    roots = np.linalg.cholesky(np.array(mixture["covs"]))
+    normal = rng.standard_normal((size, 6))
+    standard = np.array(mixture["means"])[component] + np.einsum(
+        "nij,nj->ni", roots[component], normal
+    )
+    return np.array(mixture["mean"]) + standard * np.array(mixture["scale"])
+
+
+@cache
+def _mixture() -> dict[str, Any]:
+    text = resources.files("skyclass.catalog.data").joinpath("sdss_mixture_by_era.json").read_text()
+    mixture: dict[str, Any] = json.loads(text)
+    return mixture

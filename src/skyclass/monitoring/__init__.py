@@ -1,0 +1,1 @@
+"""Whether the classifier still sees the sky it was trained on."""

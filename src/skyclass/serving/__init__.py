@@ -1,0 +1,1 @@
+"""The predictor: requests in, classes out, every answer logged."""

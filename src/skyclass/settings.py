@@ -1,0 +1,73 @@
+"""Settings, all from the environment (and from the embedded S3 server while one runs)."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from skyclass.errors import SkyclassError
+
+S3_ENV_FILE = "s3.env"
+"""Where `skyclass s3` leaves its AWS_* settings, inside the home folder, while it runs."""
+
+
+class Settings(BaseSettings):
+    """What every part of the project needs to know about its surroundings.
+
+    The object store is described by the names that every S3 tool knows (AWS_*); everything else
+    is prefixed with SKYCLASS_.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SKYCLASS_", extra="ignore", frozen=True)
+
+    home: Path = Path(".skyclass")
+    """The only folder that the project writes to on a machine."""
+
+    endpoint_url: str = Field(validation_alias="AWS_ENDPOINT_URL")
+    access_key_id: str = Field(validation_alias="AWS_ACCESS_KEY_ID")
+    secret_access_key: SecretStr = Field(validation_alias="AWS_SECRET_ACCESS_KEY")
+    region: str = Field("us-east-1", validation_alias="AWS_REGION")
+
+    s3_connect_seconds: float = 3.0
+    s3_read_seconds: float = 15.0
+    s3_retries: int = 3
+
+    data_bucket: str = "skyclass-data"
+    models_bucket: str = "skyclass-models"
+    logs_bucket: str = "skyclass-logs"
+    reports_bucket: str = "skyclass-reports"
+
+    run_id: str = "by-hand"
+    """Names the pipeline run in manifests and promotion events."""
+
+    @property
+    def buckets(self) -> tuple[str, str, str, str]:
+        """All bucket names, in the order data, models, logs, reports."""
+        return (self.data_bucket, self.models_bucket, self.logs_bucket, self.reports_bucket)
+
+
+class HomeSettings(BaseSettings):
+    """The home folder alone, for what must run before an object store is known."""
+
+    model_config = SettingsConfigDict(env_prefix="SKYCLASS_", extra="ignore", frozen=True)
+
+    home: Path = Path(".skyclass")
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment, then from the running embedded S3 server.
+
+    Raises:
+        SkyclassError: A setting is missing or malformed; the message names it.
+    """
+    try:
+        return Settings(_env_file=HomeSettings().home / S3_ENV_FILE)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        if first["type"] == "missing":
+            raise SkyclassError(
+                f"{name} is not set: start the embedded object store with `skyclass s3`, "
+                "or set the AWS_* variables of yours"
+            ) from None
+        raise SkyclassError(f"setting {name} is malformed ({first['msg']}): correct it") from None

@@ -1,0 +1,160 @@
+"""Carries observations from a source into the table, and accounts for every row."""
+
+import hashlib
+import io
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pandas as pd
+import pyarrow as pa
+
+from skyclass.catalog.observation import KEY, SCHEMA, era_of
+from skyclass.catalog.sources import Batch, Source
+from skyclass.catalog.validation import check
+from skyclass.errors import CatalogError, StoreError
+from skyclass.store.observations import ObservationsTable
+from skyclass.store.s3 import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+REJECTED_PREFIX = "rejected"
+_PARQUET = "application/vnd.apache.parquet"
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """What became of every row that an ingest read.
+
+    Attributes:
+        source: The source's name.
+        version: The table's version afterwards.
+        rows_in: Rows read.
+        inserted: Rows whose key was new.
+        updated: Rows that corrected or completed an observation, such as a label that came late.
+        duplicates: Rows that said nothing new.
+        rejected: Rows that were unfit; kept beside the table with the reason.
+        not_measured: Values that carried the survey's sentinel and became null.
+        resumed_after: Position of the source where an earlier ingest had left off.
+        reasons: How often each reason of rejection occurred.
+    """
+
+    source: str
+    version: int
+    rows_in: int = 0
+    inserted: int = 0
+    updated: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    not_measured: int = 0
+    resumed_after: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every row read is accounted for."""
+        return self.rows_in == self.inserted + self.updated + self.duplicates + self.rejected
+
+
+def ingest(
+    source: Source,
+    table: ObservationsTable,
+    store: ObjectStore,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Accounting:
+    """Bring what is new in a source into the observations table.
+
+    Rejected rows are written before the table is: a kill in between leaves a file that the next
+    ingest writes again with the same key and the same bytes. Replaying a batch changes nothing.
+
+    Args:
+        source: Where the observations come from.
+        table: Where they go.
+        store: Takes the rejected rows.
+        progress: Told how many rows have been read, after each batch.
+
+    Raises:
+        CatalogError: The source cannot be read.
+        StoreError: The object store failed, or the accounting does not balance.
+    """
+    resumed_after = table.watermark(source.watermark_id)
+    total = Accounting(source.name, version=0, resumed_after=resumed_after)
+    for batch in source.batches(resumed_after):
+        total = _add(total, _ingest_batch(batch, source, table, store))
+        progress(total.rows_in)
+    if not total.balanced:
+        raise StoreError(f"the accounting of {source.name} does not balance ({total}): report it")
+    if total.rows_in == 0:
+        return _add(total, Accounting(source.name, version=table.version()))
+    if total.rejected == total.rows_in:
+        raise CatalogError(
+            f"{source.name}: all {total.rows_in} rows were rejected "
+            f"({next(iter(total.reasons))}): check the file's columns and units"
+        )
+    return total
+
+
+def _ingest_batch(
+    batch: Batch, source: Source, table: ObservationsTable, store: ObjectStore
+) -> Accounting:
+    checked = check(batch.rows)
+    valid = checked.valid.drop_duplicates(list(KEY), keep="last")
+    batch_id = _batch_id(batch.rows)
+    torn = pd.DataFrame({"reason": batch.torn}, dtype="string")
+    rejected = pd.concat([checked.rejected, torn], ignore_index=True)
+    if len(rejected):
+        key = f"{REJECTED_PREFIX}/{batch_id}.parquet"
+        store.put(store.settings.data_bucket, key, _parquet(rejected), _PARQUET)
+        logger.warning("%d rows rejected, kept in %s", len(rejected), key)
+    rows = valid.assign(
+        source=source.name,
+        release=source.release,
+        batch_id=batch_id,
+        ingested_at=datetime.now(UTC),
+        era=era_of(valid["mjd"]),
+    )
+    arrow = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False)
+    merged = table.merge(arrow, source.watermark_id, batch.position)
+    rows_in = len(batch.rows) + len(batch.torn)
+    return Accounting(
+        source=source.name,
+        version=merged.version,
+        rows_in=rows_in,
+        inserted=merged.inserted,
+        updated=merged.updated,
+        duplicates=len(checked.valid) - merged.inserted - merged.updated,
+        rejected=len(rejected),
+        not_measured=checked.not_measured,
+        reasons={str(why): int(n) for why, n in rejected["reason"].value_counts().items()},
+    )
+
+
+def _add(total: Accounting, part: Accounting) -> Accounting:
+    reasons = Counter(total.reasons) + Counter(part.reasons)
+    return Accounting(
+        source=total.source,
+        version=part.version,
+        rows_in=total.rows_in + part.rows_in,
+        inserted=total.inserted + part.inserted,
+        updated=total.updated + part.updated,
+        duplicates=total.duplicates + part.duplicates,
+        rejected=total.rejected + part.rejected,
+        not_measured=total.not_measured + part.not_measured,
+        resumed_after=total.resumed_after,
+        reasons=dict(reasons.most_common()),
+    )
+
+
+def _batch_id(rows: pd.DataFrame) -> str:
+    """Name a batch by its content, so that a replay has the same name."""
+    digest = hashlib.sha256()
+    digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _parquet(rows: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    rows.to_parquet(buffer, index=False)
+    return buffer.getvalue()

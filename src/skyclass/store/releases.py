@@ -1,0 +1,233 @@
+"""The model registry: immutable, content-addressed releases and the events that promote them.
+
+A release is the prefix `releases/<mode>/<id>/`, where the id is the SHA-256 of its manifest and
+the manifest names every other file with its own SHA-256. So a release's address vouches for all of
+its bytes, and nothing needs a lock or a conditional write: what is written twice is the same.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from skyclass.errors import ReleaseError
+from skyclass.features import Mode
+from skyclass.store.documents import Document, FileEntry, Manifest, Promotion
+from skyclass.store.s3 import ObjectMissingError, ObjectStore
+
+RELEASES_PREFIX = "releases"
+PROMOTIONS_PREFIX = "promotions"
+MANIFEST = "manifest.json"
+JOBLIB_MODEL = "model.joblib"
+ONNX_MODEL = "model.onnx"
+REFERENCE = "reference.parquet"
+REPORT = "report.html"
+
+_CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+}
+D = TypeVar("D", bound=Document)
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_SHORTEST_ABBREVIATION = 6
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release: its id and its manifest."""
+
+    id: str
+    manifest: Manifest
+
+    @property
+    def mode(self) -> Mode:
+        """The mode of the release's model."""
+        return self.manifest.mode
+
+    @property
+    def prefix(self) -> str:
+        """The release's place in the models bucket."""
+        return f"{RELEASES_PREFIX}/{self.mode}/{self.id}/"
+
+
+class Registry:
+    """Releases and promotions in the models bucket."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        """Use the models bucket of an object store."""
+        self._store = store
+        self._bucket = store.settings.models_bucket
+
+    def publish(self, draft: Manifest, files: Mapping[str, Path]) -> Release:
+        """Write a release, its manifest last, then read all of it back.
+
+        Args:
+            draft: The manifest, whose `files` are filled in here.
+            files: The release's files by their path in it.
+
+        Raises:
+            ReleaseError: What was read back is not what was written.
+            StoreError: The object store failed; what it holds is no release, as the manifest is
+                missing. Publish again.
+        """
+        contents = {path: file.read_bytes() for path, file in sorted(files.items())}
+        entries = tuple(_entry(path, data) for path, data in contents.items())
+        manifest = draft.model_copy(update={"files": entries})
+        release = Release(_sha256(manifest.to_bytes()), manifest)
+        for path, data in (*contents.items(), (MANIFEST, manifest.to_bytes())):
+            content_type = _CONTENT_TYPES.get(Path(path).suffix, "application/octet-stream")
+            self._store.put(self._bucket, release.prefix + path, data, content_type)
+        written = self._read(release.mode, release.id)
+        for entry in written.manifest.files:
+            _verify(entry, self._store.get(self._bucket, written.prefix + entry.path))
+        return written
+
+    def releases(self, mode: Mode) -> list[Release]:
+        """All complete releases of a mode, the oldest first."""
+        prefix = f"{RELEASES_PREFIX}/{mode}/"
+        found = []
+        for folder in self._store.folders(self._bucket, prefix):
+            name = folder.removeprefix(prefix).rstrip("/")
+            try:
+                found.append(self._read(mode, name))
+            except ObjectMissingError:
+                continue  # a publish that was killed before its manifest: no release
+        return sorted(found, key=lambda release: release.manifest.created_at)
+
+    def find(self, abbreviation: str) -> Release:
+        """The release whose id begins so.
+
+        Raises:
+            ReleaseError: None does, or more than one.
+        """
+        if len(abbreviation) < _SHORTEST_ABBREVIATION:
+            raise ReleaseError(
+                f"{abbreviation}: give at least {_SHORTEST_ABBREVIATION} characters of the id"
+            )
+        found = []
+        for mode in Mode:
+            prefix = f"{RELEASES_PREFIX}/{mode}/"
+            for folder in self._store.folders(self._bucket, prefix + abbreviation):
+                found.append((mode, folder.removeprefix(prefix).rstrip("/")))
+        if len(found) != 1:
+            how_many = "no release begins" if not found else f"{len(found)} releases begin"
+            raise ReleaseError(f"{how_many} with {abbreviation}: see `skyclass releases`")
+        return self._read(*found[0])
+
+    def download(self, release: Release, folder: Path) -> None:
+        """Copy a release's files into a folder, each verified on arrival.
+
+        Raises:
+            ReleaseError: A file is not what the manifest says.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for entry in release.manifest.files:
+            data = self._store.get(self._bucket, release.prefix + entry.path)
+            _verify(entry, data)
+            (folder / entry.path).write_bytes(data)
+        (folder / MANIFEST).write_bytes(release.manifest.to_bytes())
+
+    def champion(self, mode: Mode) -> Release | None:
+        """The release that the newest promotion names."""
+        newest = self.promotions(mode)[-1:]
+        return self._read(mode, newest[0].to_release) if newest else None
+
+    def promotions(self, mode: Mode) -> list[Promotion]:
+        """All promotions of a mode, the oldest first."""
+        prefix = f"{PROMOTIONS_PREFIX}/{mode}/"
+        return [
+            _parse(Promotion, self._store.get(self._bucket, key), key)
+            for key in self._store.keys(self._bucket, prefix)
+        ]
+
+    def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
+        """Make a release the champion of its mode, and leave the event that says so."""
+        before = self.champion(release.mode)
+        now = datetime.now(UTC)
+        event = Promotion(
+            mode=release.mode,
+            from_release=before.id if before else None,
+            to_release=release.id,
+            reason=reason,
+            run_id=run_id,
+            time=now,
+        )
+        name = f"{now:%Y%m%dT%H%M%S.%fZ}-{release.id}.json"
+        key = f"{PROMOTIONS_PREFIX}/{release.mode}/{name}"
+        self._store.put(self._bucket, key, event.to_bytes(), _CONTENT_TYPES[".json"])
+        return event
+
+    def _read(self, mode: Mode, name: str) -> Release:
+        key = f"{RELEASES_PREFIX}/{mode}/{name}/{MANIFEST}"
+        return parse_release(self._store.get(self._bucket, key), name)
+
+
+def open_release(folder: Path) -> Release:
+    """Verify a release that lies in a folder, as KServe's storage initializer leaves it.
+
+    Nothing is deserialised before every file has the size and the digest of the manifest.
+
+    Raises:
+        ReleaseError: The manifest or a file is missing, or not what it should be.
+    """
+    try:
+        manifest = (folder / MANIFEST).read_bytes()
+        release = parse_release(manifest, _sha256(manifest))
+        for entry in release.manifest.files:
+            _verify(entry, (folder / entry.path).read_bytes())
+    except FileNotFoundError as error:
+        raise ReleaseError(
+            f"{error.filename}: the file is missing: check that storageUri names a whole release"
+        ) from error
+    return release
+
+
+def parse_release(data: bytes, name: str) -> Release:
+    """Read a manifest and check it against the id that it was found under.
+
+    Raises:
+        ReleaseError: The bytes are not a manifest, or not the one of that id.
+    """
+    if not _ID.fullmatch(name):
+        raise ReleaseError(f"{name} is no release id (64 hexadecimal digits): check the address")
+    if _sha256(data) != name:
+        raise ReleaseError(
+            f"release {name[:12]}: its manifest has been changed (digest {_sha256(data)[:12]}): "
+            "do not serve it, publish it anew"
+        )
+    return Release(name, _parse(Manifest, data, f"release {name[:12]}"))
+
+
+def _parse(kind: type[D], data: bytes, where: str) -> D:
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ReleaseError(
+            f"{where}: not a {kind.__name__.lower()} of this version ({field}: {first['msg']}): "
+            "publish it anew"
+        ) from error
+
+
+def _entry(path: str, data: bytes) -> FileEntry:
+    return FileEntry(path=path, size=len(data), sha256=_sha256(data))
+
+
+def _verify(entry: FileEntry, data: bytes) -> None:
+    if len(data) != entry.size or _sha256(data) != entry.sha256:
+        raise ReleaseError(
+            f"{entry.path}: {len(data)} bytes with digest {_sha256(data)[:12]} where the manifest "
+            f"says {entry.size} with {entry.sha256[:12]}: do not serve it, publish it anew"
+        )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

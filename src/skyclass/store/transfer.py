@@ -1,0 +1,54 @@
+"""Brings remote files to this machine, whole or not at all."""
+
+import hashlib
+import shutil
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.util import Retry, Timeout
+
+from skyclass.errors import CatalogError
+from skyclass.store.s3 import ObjectStore, split_uri
+
+_HTTP_TIMEOUT = Timeout(connect=5, read=30)
+_HTTP_RETRIES = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+
+
+def fetch(uri: str, store: ObjectStore) -> Path:
+    """Copy the file at an http(s):// or s3:// address below the home folder.
+
+    Args:
+        uri: The address.
+        store: Serves s3:// addresses.
+
+    Returns:
+        The copy's path; its suffix is the address's.
+
+    Raises:
+        CatalogError: The web server does not answer, or not with the file.
+        StoreError: The object store does not have it.
+    """
+    name = PurePosixPath(urlsplit(uri).path).name or "file"
+    folder = store.settings.home / "downloads" / hashlib.sha256(uri.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    path, part = folder / name, folder / f"{name}.part"
+    if uri.startswith("s3://"):
+        store.download(*split_uri(uri), part)
+    else:
+        _download(uri, part)
+    part.replace(path)
+    return path
+
+
+def _download(uri: str, path: Path) -> None:
+    pool = urllib3.PoolManager(timeout=_HTTP_TIMEOUT, retries=_HTTP_RETRIES)
+    try:
+        with pool.request("GET", uri, preload_content=False) as response, path.open("wb") as file:
+            if response.status != 200:
+                raise CatalogError(f"{uri}: the server answered {response.status}: check the link")
+            shutil.copyfileobj(response, file)
+    except urllib3.exceptions.HTTPError as error:
+        raise CatalogError(
+            f"{uri}: the server does not answer ({type(error).__name__}): try again later"
+        ) from error

@@ -1,0 +1,63 @@
+"""Fixtures shared by all tests: a real S3 server, and buckets of each test's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from skyclass.settings import Settings
+from skyclass.store.embedded import Access, EmbeddedS3
+from skyclass.store.observations import ObservationsTable
+from skyclass.store.s3 import ObjectStore
+
+REAL_ROWS = Path(__file__).resolve().parents[2] / "shared/data/sdss_dr17_20k.csv"
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
+    """A real S3 server, one for each test process."""
+    with EmbeddedS3(tmp_path_factory.mktemp("s3")) as access:
+        yield access
+
+
+@pytest.fixture
+def environment(s3: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The settings of this test as environment variables, set for it and its child processes."""
+    name = f"t-{uuid4().hex[:12]}"
+    variables = {
+        **s3.environment(),
+        "SKYCLASS_HOME": str(tmp_path / "home"),
+        "SKYCLASS_DATA_BUCKET": f"{name}-data",
+        "SKYCLASS_MODELS_BUCKET": f"{name}-models",
+        "SKYCLASS_LOGS_BUCKET": f"{name}-logs",
+        "SKYCLASS_REPORTS_BUCKET": f"{name}-reports",
+    }
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    return variables
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Settings:
+    return Settings()
+
+
+@pytest.fixture
+def store(settings: Settings) -> ObjectStore:
+    store = ObjectStore(settings)
+    store.make_buckets()
+    return store
+
+
+@pytest.fixture
+def table(settings: Settings, store: ObjectStore) -> ObservationsTable:
+    return ObservationsTable(settings)
+
+
+@pytest.fixture(scope="session")
+def real_rows() -> Path:
+    """The 20,000 real rows, read in place."""
+    if not REAL_ROWS.exists():
+        pytest.skip(f"real SDSS rows are not at {REAL_ROWS}")
+    return REAL_ROWS
