@@ -85,7 +85,7 @@ def check(rows: pd.DataFrame) -> Checked:
     parsed = pd.DataFrame(numbers, dtype="float64")
     sentinel = parsed[list(MEASUREMENTS)] == NOT_MEASURED
     parsed[list(MEASUREMENTS)] = parsed[list(MEASUREMENTS)].mask(sentinel)
-    parsed["class"] = rows["class"].astype(object).mask(rows["class"].isna(), None)  # type: ignore[call-overload]
+    parsed["class"] = rows["class"].astype(object).mask(rows["class"].isna(), None)
 
     reasons = pd.Series("", index=rows.index)
     for name, mask in unreadable.items():

@@ -1,0 +1,77 @@
+"""The embedded S3 server keeps what it has acknowledged."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from skyclass.errors import StoreError
+from skyclass.settings import Settings
+from skyclass.store.embedded import Access, EmbeddedS3
+from skyclass.store.s3 import ObjectStore
+
+
+def connect(access: Access) -> ObjectStore:
+    return ObjectStore(
+        Settings(
+            AWS_ENDPOINT_URL=access.endpoint_url,
+            AWS_ACCESS_KEY_ID=access.access_key_id,
+            AWS_SECRET_ACCESS_KEY=SecretStr(access.secret_access_key),
+            s3_retries=0,
+            s3_connect_seconds=1,
+        )
+    )
+
+
+def test_a_kill_in_the_middle_of_writing_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    server = EmbeddedS3(tmp_path)
+    acknowledged: dict[str, bytes] = {}
+    refused: list[StoreError] = []
+
+    def write_until_refused(store: ObjectStore, writer: int) -> None:
+        for number in range(100_000):
+            key, data = f"{writer}/{number}", os.urandom(20_000)
+            try:
+                store.put("skyclass-data", key, data, "application/octet-stream")
+            except StoreError as error:
+                refused.append(error)
+                return
+            acknowledged[key] = data
+
+    with server as access:
+        store = connect(access)
+        store.make_buckets()
+        writers = [threading.Thread(target=write_until_refused, args=(store, n)) for n in range(4)]
+        for writer in writers:
+            writer.start()
+        while len(acknowledged) < 200:
+            writers[0].join(0.01)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        for writer in writers:
+            writer.join()
+        assert len(refused) == 4, "the kill came after the writers had ended"
+
+    with server as access:
+        store = connect(access)
+        lost = [
+            key for key, data in acknowledged.items() if store.get("skyclass-data", key) != data
+        ]
+    assert lost == []
+
+
+def test_its_keys_are_readable_by_their_owner_only(tmp_path: Path) -> None:
+    with EmbeddedS3(tmp_path):
+        for file in (tmp_path / "s3.env", tmp_path / "s3" / "identities.json"):
+            assert file.stat().st_mode & 0o077 == 0
+    assert not (tmp_path / "s3.env").exists()
+
+
+def test_a_busy_port_is_one_clear_error(tmp_path: Path) -> None:
+    with EmbeddedS3(tmp_path / "one") as access:
+        port = int(access.endpoint_url.rsplit(":", 1)[1])
+        with pytest.raises(StoreError, match=f"port {port} is taken"):
+            EmbeddedS3(tmp_path / "two", port).__enter__()
