@@ -17,7 +17,7 @@ $(READY): pyproject.toml uv.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11, or say PYTHON=/path/to/it" >&2; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(VENV)/bin/uv || $(VENV)/bin/pip install --quiet uv==$(UV_VERSION)
-	$(VENV)/bin/uv sync --frozen
+	$(VENV)/bin/uv sync --frozen --compile-bytecode
 	@touch $@
 
 demo: $(READY) ## run the whole story on this machine (SOURCE=file.csv MODE=photometric for your own rows)

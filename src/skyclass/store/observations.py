@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.table import FilterConjunctionType
 
 from skyclass.catalog.observation import KEY, MEASUREMENTS, POSITION, SCHEMA
 from skyclass.errors import StoreError
@@ -19,6 +18,8 @@ from skyclass.store.s3 import explain, no_answer
 PREFIX = "observations"
 _PARTITION = "era"
 _VALUES = (*POSITION, *MEASUREMENTS, "class")
+_KEEP_EVERY_VERSION = {"delta.enableExpiredLogCleanup": "false"}
+"""Else delta-rs forgets the versions of more than 30 days ago, and training sets with them."""
 _ORIGIN = ("source", "release", "batch_id", "ingested_at")
 
 
@@ -71,6 +72,7 @@ class ObservationsTable:
                 SCHEMA,
                 mode="ignore",
                 partition_by=[_PARTITION],
+                configuration=_KEEP_EVERY_VERSION,
                 storage_options=self._options,
             )
             did = (
@@ -107,19 +109,16 @@ class ObservationsTable:
         with self._reported():
             return self._open(None).version()
 
-    def read(
-        self, version: int, columns: list[str], filters: FilterConjunctionType | None = None
-    ) -> pd.DataFrame:
+    def read(self, version: int, columns: list[str]) -> pd.DataFrame:
         """Read the table as it was at a version, in the order of the key.
 
         Args:
             version: A version of the table; the same one always gives the same rows.
             columns: The columns wanted.
-            filters: Conjunction in the form of pyarrow's filters.
         """
         with self._reported():
             wanted = list(dict.fromkeys([*columns, *KEY]))
-            table = self._open(version).to_pyarrow_table(columns=wanted, filters=filters)
+            table = self._open(version).to_pyarrow_table(columns=wanted)
         order = [(name, "ascending") for name in ("mjd", "plate", "fiber_id")]
         return table.sort_by(order).select(columns).to_pandas()
 
@@ -142,6 +141,8 @@ class ObservationsTable:
         code = re.search(r"<Code>(\w+)</Code>", report)
         if code:
             return explain(code[1], self.uri)
+        if "specified end version" in report:
+            return StoreError(f"{self.uri} has no such version yet: ask for an earlier one")
         if "error sending request" in report or "HTTP error" in report:
             return no_answer(self._endpoint, "no connection")
         gist = " ".join(report.replace("\x1b[31m↳\x1b[0m", "").split())[:200]

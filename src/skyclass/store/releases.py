@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,10 +27,12 @@ JOBLIB_MODEL = "model.joblib"
 ONNX_MODEL = "model.onnx"
 REFERENCE = "reference.parquet"
 REPORT = "report.html"
+CONFUSION = "confusion.png"
 
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".json": "application/json",
+    ".png": "image/png",
     ".parquet": "application/vnd.apache.parquet",
 }
 D = TypeVar("D", bound=Document)
@@ -119,7 +121,12 @@ class Registry:
         if len(found) != 1:
             how_many = "no release begins" if not found else f"{len(found)} releases begin"
             raise ReleaseError(f"{how_many} with {abbreviation}: see `skyclass releases`")
-        return self._read(*found[0])
+        try:
+            return self._read(*found[0])
+        except ObjectMissingError as error:
+            raise ReleaseError(
+                f"release {found[0][1][:12]} was never published whole: publish it anew"
+            ) from error
 
     def download(self, release: Release, folder: Path) -> None:
         """Copy a release's files into a folder, each verified on arrival.
@@ -147,13 +154,32 @@ class Registry:
             for key in self._store.keys(self._bucket, prefix)
         ]
 
+    def predecessor(self, mode: Mode) -> Release:
+        """The release that the champion once replaced: where a rollback leads.
+
+        Raises:
+            ReleaseError: There is no champion, or it was the first.
+        """
+        history = self.promotions(mode)
+        if not history:
+            raise ReleaseError(f"no {mode} release has been promoted yet: nothing to roll back")
+        champion = history[-1].to_release
+        rise = next(event for event in history if event.to_release == champion)
+        if rise.from_release is None:
+            raise ReleaseError(
+                f"{champion[:12]} was the first {mode} champion: there is none to roll back to"
+            )
+        return self._read(mode, rise.from_release)
+
     def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
         """Make a release the champion of its mode, and leave the event that says so."""
-        before = self.champion(release.mode)
+        newest = self.promotions(release.mode)[-1:]
         now = datetime.now(UTC)
+        if newest:  # the last promotion wins, even where another machine's clock was ahead
+            now = max(now, newest[0].time + timedelta(microseconds=1))
         event = Promotion(
             mode=release.mode,
-            from_release=before.id if before else None,
+            from_release=newest[0].to_release if newest else None,
             to_release=release.id,
             reason=reason,
             run_id=run_id,

@@ -1,0 +1,50 @@
+"""Judges a fitted model on both hold-outs and against the champion."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def evaluate(
+    dataset: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    mode: str,
+    seed: int,
+    evaluation: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    confusion: dsl.Output[dsl.ClassificationMetrics],
+    report: dsl.Output[dsl.HTML],
+) -> bool:
+    """Judge a fitted model on both hold-outs and against the champion.
+
+    Args:
+        dataset: The rows that it was trained on, and those that it was not.
+        model: The fitted model.
+        mode: `spectroscopic` or `photometric`.
+        seed: Draws the reference when the hold-out is too large for it.
+        evaluation: Scores, verdict of the gate, reference and report, in a folder.
+        metrics: Scores by mode and hold-out.
+        confusion: Confusion matrix on the random hold-out.
+        report: The report as a page.
+
+    Returns:
+        Whether the gate lets the model pass.
+    """
+    from pathlib import Path
+
+    from skyclass.logs import start_logging
+    from skyclass.settings import load_settings
+    from skyclass.training.parameters import parse_mode
+    from skyclass.training.steps.evaluate import evaluate_step
+
+    start_logging()
+    inputs, folder = (Path(dataset.path), Path(model.path)), Path(evaluation.path)
+    found = evaluate_step(load_settings(), *inputs, parse_mode(mode), seed, folder)
+    for split, scores in found.metrics.items():
+        for name in ("rows", "accuracy", "macro_f1", "log_loss", "calibration_error"):
+            metrics.log_metric(f"{mode}_{split}_{name}", getattr(scores, name))
+    random = found.metrics["random_holdout"]
+    confusion.log_confusion_matrix(list(random.classes), [list(row) for row in random.confusion])
+    Path(report.path).write_text((folder / "report.html").read_text())
+    return found.gate.passed

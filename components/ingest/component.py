@@ -1,0 +1,27 @@
+"""Brings what is new in a source into the observations table."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def ingest(source_uri: str, accounting: dsl.Output[dsl.Metrics]) -> int:
+    """Bring what is new in a source into the observations table.
+
+    Args:
+        source_uri: Where the observations come from; `table:` takes what is there already.
+        accounting: What became of every row that was read.
+
+    Returns:
+        The table's version afterwards.
+    """
+    from skyclass.logs import start_logging
+    from skyclass.settings import load_settings
+    from skyclass.training.steps.ingest import ingest_step
+
+    start_logging()
+    done = ingest_step(load_settings(), source_uri)
+    for name in ("rows_in", "inserted", "updated", "duplicates", "rejected", "not_measured"):
+        accounting.log_metric(name, getattr(done, name))
+    return done.version

@@ -1,0 +1,50 @@
+"""Publishes a release and, when the gate let it pass, makes it the champion."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def publish(
+    dataset: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    evaluation: dsl.Input[dsl.Artifact],
+    mode: str,
+    promotion: str,
+    reason: str,
+    run_id: str,
+    release: dsl.Output[dsl.Metrics],
+) -> NamedTuple("Published", release_id=str, promoted=bool, verdict=str):
+    """Publish a release and, when the gate let it pass, make it the champion.
+
+    Args:
+        dataset: The rows that the model was trained on.
+        model: The fitted model.
+        evaluation: What the evaluation found.
+        mode: `spectroscopic` or `photometric`.
+        promotion: `if_better` or `never`.
+        reason: Why this run was started; kept with the promotion.
+        run_id: The run; kept in the manifest.
+        release: The release's id, and whether it was promoted.
+
+    Returns:
+        The release's id, whether it became the champion, and why or why not.
+    """
+    from pathlib import Path
+
+    from skyclass.logs import start_logging
+    from skyclass.settings import load_settings
+    from skyclass.training.parameters import parse_mode, parse_promotion
+    from skyclass.training.steps.publish import publish_step
+
+    start_logging()
+    folders = (Path(dataset.path), Path(model.path), Path(evaluation.path))
+    done = publish_step(
+        load_settings(), *folders, parse_mode(mode), parse_promotion(promotion), reason, run_id
+    )
+    release.log_metric("release_id", done.release.id)
+    release.log_metric("promoted", done.promoted)
+    return done.release.id, done.promoted, done.reason

@@ -1,0 +1,1 @@
+"""The pipelines: only wiring. What a step does is in `skyclass.training.steps`."""

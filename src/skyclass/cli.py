@@ -1,0 +1,216 @@
+"""The command line: a thin shell over the rooms of the library.
+
+Results go to standard output, progress and logs to standard error. Exit status: 0 done; 1 could
+not be done, one line says why and what to do; 2 wrong usage.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from skyclass.errors import SkyclassError
+from skyclass.features import Mode
+from skyclass.logs import start_logging
+from skyclass.settings import HomeSettings, load_settings
+
+app = typer.Typer(
+    help="Classify SDSS objects, and keep the classifier honest.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+run_app = typer.Typer(help="Run a pipeline on this machine.", no_args_is_help=True)
+app.add_typer(run_app, name="run")
+releases_app = typer.Typer(help="List releases, or show one.", invoke_without_command=True)
+app.add_typer(releases_app, name="releases")
+
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ModeOption = Annotated[Mode, typer.Option(help="Which measurements the model sees.")]
+
+
+def main() -> None:
+    """Run the command line; a foreseen failure is one line and status 1."""
+    # Gradient boosting is many times slower with a thread per core beside other work, and the
+    # libraries that it is linked with read this once, when they are loaded.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    start_logging()
+    try:
+        app()
+    except SkyclassError as error:
+        err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def s3(
+    port: Annotated[int | None, typer.Option(help="Port of the endpoint; else a free one.")] = None,
+) -> None:
+    """Run the embedded S3 server below the home folder, and print its settings."""
+    from skyclass.store.embedded import EmbeddedS3
+    from skyclass.store.s3 import ObjectStore
+
+    with EmbeddedS3(HomeSettings().home, port) as access:
+        ObjectStore(load_settings()).make_buckets()
+        for name, value in access.environment().items():
+            print(f"export {name}={value}", flush=True)  # noqa: T201 - for `eval`, unstyled
+        err.print("Running; other skyclass commands find it by themselves. Ctrl-C stops it.")
+        _wait_for_signal()
+
+
+@app.command()
+def ingest(uri: str, as_json: AsJson = False) -> None:
+    """Bring the observations of a source into the table."""
+    from skyclass.training.steps.ingest import ingest_step
+
+    with err.status(f"reading {uri}") as status:
+        done = ingest_step(
+            load_settings(), uri, lambda rows: status.update(f"reading {uri}: {rows:,} rows")
+        )
+    _show(asdict(done), as_json)
+
+
+@run_app.command()
+def training(
+    param: Annotated[
+        list[str] | None, typer.Option(help="name=value, as in the run form; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the training pipeline in KFP's local runner."""
+    _pipelines_importable()
+    from pipelines.local import run_training
+
+    given = dict(_pair(text) for text in param or [])
+    with err.status("running the training pipeline"):
+        done = run_training(
+            given, load_settings().home / "runs", lambda step: err.print(f"step {step}")
+        )
+    _show({**asdict(done), "log": str(done.log)}, as_json)
+
+
+@releases_app.callback()
+def releases(
+    context: typer.Context,
+    mode: Annotated[Mode | None, typer.Option(help="Only releases of this mode.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List releases, the oldest first, the champion marked."""
+    if context.invoked_subcommand:
+        return
+    registry = _registry()
+    table = Table("", "release", "mode", "published (UTC)", "candidate", "rows", box=None)
+    for heading in ("accuracy", "macro-F1", "temporal macro-F1"):
+        table.add_column(heading, justify="right")
+    found = []
+    for each in [mode] if mode else list(Mode):
+        champion = registry.champion(each)
+        for release in registry.releases(each):
+            leads = champion is not None and release.id == champion.id
+            manifest = release.manifest
+            found.append({"id": release.id, "champion": leads, **manifest.model_dump(mode="json")})
+            random = manifest.metrics["random_holdout"]
+            temporal = manifest.metrics.get("temporal_holdout")
+            table.add_row(
+                "champion" if leads else "",
+                release.id[:12],
+                str(each),
+                f"{manifest.created_at:%Y-%m-%d %H:%M:%S}",
+                manifest.candidate,
+                f"{manifest.training_set.rows:,}",
+                f"{random.accuracy:.4f}",
+                f"{random.macro_f1:.4f}",
+                f"{temporal.macro_f1:.4f}" if temporal else "-",
+            )
+    if as_json:
+        _print_json(found)
+    elif found:
+        out.print(table)
+    else:
+        err.print("There is no release yet: `skyclass run training` makes one.")
+
+
+@releases_app.command()
+def show(release: str) -> None:
+    """Print a release's manifest."""
+    found = _registry().find(release)
+    _print_json({"id": found.id, **found.manifest.model_dump(mode="json")})
+
+
+@app.command()
+def promote(
+    release: str,
+    reason: Annotated[str, typer.Option(help="Kept with the promotion.")] = "by hand",
+    as_json: AsJson = False,
+) -> None:
+    """Make a release the champion of its mode."""
+    registry = _registry()
+    event = registry.promote(registry.find(release), reason, load_settings().run_id)
+    _show(event.model_dump(mode="json"), as_json)
+
+
+@app.command()
+def rollback(
+    mode: ModeOption = Mode.SPECTROSCOPIC,
+    reason: Annotated[str, typer.Option(help="Kept with the promotion.")] = "rolled back by hand",
+    as_json: AsJson = False,
+) -> None:
+    """Make the champion's predecessor champion again."""
+    registry = _registry()
+    event = registry.promote(registry.predecessor(mode), reason, load_settings().run_id)
+    _show(event.model_dump(mode="json"), as_json)
+
+
+def _registry() -> Any:
+    from skyclass.store.releases import Registry
+    from skyclass.store.s3 import ObjectStore
+
+    return Registry(ObjectStore(load_settings()))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found:
+        raise typer.BadParameter(f"{text!r}: write name=value", param_hint="--param")
+    return name.strip(), value
+
+
+def _pipelines_importable() -> None:
+    """The pipelines lie beside the library: in the repository's root, in /app in the image."""
+    root = str(Path(os.environ.get("SKYCLASS_ROOT", Path(__file__).resolve().parents[2])))
+    if root not in sys.path:
+        sys.path.insert(0, root)
+
+
+def _wait_for_signal() -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+
+
+def _show(result: dict[str, Any], as_json: bool) -> None:
+    """Print a result: as JSON, or as one line a field."""
+    if as_json:
+        _print_json(result)
+        return
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in result.items():
+        text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
+        table.add_row(name.replace("_", " "), str(text))
+    out.print(table)
+
+
+def _print_json(result: Any) -> None:
+    print(json.dumps(result, indent=2, default=str))  # noqa: T201 - the result, unstyled

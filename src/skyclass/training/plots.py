@@ -1,0 +1,126 @@
+"""The report's plots, as SVG that can stand inside an HTML page, and as PNG."""
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from skyclass.catalog.observation import CLASSES
+from skyclass.store.documents import Evaluation
+from skyclass.training.evaluation import predicted_classes, reliability
+
+ACCENT = "#3451b2"
+MUTED = "#8b8d98"
+MIN_ROWS_SHOWN = 20
+"""A share of fewer rows than this is noise, and is not drawn."""
+_STYLE: Any = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "font.size": 10,
+    "svg.fonttype": "none",  # text stays text: small, selectable, in the page's font
+    "svg.hashsalt": "skyclass",  # the same plot is the same bytes
+}
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an SVG element."""
+    buffer = io.StringIO()
+    with rc_context(_STYLE):
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG image."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def confusion_figure(evaluation: Evaluation) -> Figure:
+    """Confusion matrix: counts, shaded by the share of the true class."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(4.2, 3.6))
+        axes = figure.subplots()
+        counts = np.array(evaluation.confusion)
+        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(counts):
+            axes.text(
+                column,
+                row,
+                f"{count:,}\n{share[row, column]:.1%}",
+                ha="center",
+                va="center",
+                color="white" if share[row, column] > 0.5 else "black",
+            )
+        axes.set_xticks(range(len(CLASSES)), CLASSES)
+        axes.set_yticks(range(len(CLASSES)), CLASSES)
+        axes.set_xlabel("predicted class")
+        axes.set_ylabel("true class")
+        axes.set_title(
+            f"{evaluation.split.replace('_', ' ')}, {evaluation.mode}, {evaluation.rows:,} rows"
+        )
+        return figure
+
+
+def reliability_figure(
+    labels: npt.NDArray[np.object_], probabilities: npt.NDArray[np.float64]
+) -> Figure:
+    """How often the model is right at each level of confidence."""
+    with rc_context(_STYLE):
+        figure, axes = _axes("confidence (highest probability)", "share of right answers")
+        bins = np.array(reliability(labels, probabilities))
+        confidence, accuracy, weight = bins[bins[:, 2] * len(labels) >= MIN_ROWS_SHOWN].T
+        axes.plot([1 / 3, 1], [1 / 3, 1], color=MUTED, linestyle="--", label="perfectly calibrated")
+        axes.plot(confidence, accuracy, color=ACCENT)
+        axes.scatter(confidence, accuracy, s=20 + 400 * weight, color=ACCENT, alpha=0.7)
+        axes.set_title(f"Calibration (area: rows; bins under {MIN_ROWS_SHOWN} rows left out)")
+        axes.legend(frameon=False, loc="upper left")
+        return figure
+
+
+def brightness_figure(
+    r_magnitude: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.object_],
+    probabilities: npt.NDArray[np.float64],
+) -> Figure:
+    """Accuracy in bins of the r magnitude: faint objects are the hard ones."""
+    edges = [-np.inf, 17, 18, 19, 20, 21, 22, np.inf]
+    names = ["< 17", "17-18", "18-19", "19-20", "20-21", "21-22", "> 22"]
+    right = predicted_classes(probabilities) == labels
+    bins = np.digitize(r_magnitude, edges[1:-1])
+    with rc_context(_STYLE):
+        figure, axes = _axes("r magnitude (mag); below each share its rows", "accuracy")
+        present = [number for number in range(len(names)) if (bins == number).any()]
+        accuracy = [right[bins == number].mean() for number in present]
+        axes.bar([names[number] for number in present], accuracy, color=ACCENT)
+        for position, number in enumerate(present):
+            rows = int((bins == number).sum())
+            axes.text(
+                position,
+                accuracy[position] + 0.01,
+                f"{accuracy[position]:.1%}\n{rows:,}",
+                ha="center",
+                fontsize=8,
+            )
+        axes.tick_params(axis="x", labelsize=8)
+        axes.set_ylim(0, 1.15)
+        axes.set_yticks(np.arange(0, 1.01, 0.2))
+        axes.set_title("Accuracy by brightness, random hold-out")
+        return figure
+
+
+def _axes(x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.6, 3.6))
+    axes = figure.subplots()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    return figure, axes

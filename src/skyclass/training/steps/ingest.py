@@ -1,0 +1,28 @@
+"""Step 1: bring what is new in a source into the observations table."""
+
+from collections.abc import Callable
+
+from skyclass.catalog.sources import open_source
+from skyclass.settings import Settings
+from skyclass.store.ingest import Accounting, ingest
+from skyclass.store.observations import ObservationsTable
+from skyclass.store.s3 import ObjectStore
+from skyclass.store.transfer import fetch
+from skyclass.training.parameters import ALREADY_INGESTED
+
+
+def ingest_step(
+    settings: Settings, source_uri: str, progress: Callable[[int], None] = lambda rows: None
+) -> Accounting:
+    """Bring what is new in a source into the observations table.
+
+    Args:
+        settings: Where the table is.
+        source_uri: The source, or `table:` for a run on what is there already.
+        progress: Told how many rows have been read, after each batch.
+    """
+    table, store = ObservationsTable(settings), ObjectStore(settings)
+    if source_uri == ALREADY_INGESTED:
+        return Accounting(source_uri, version=table.version())
+    source = open_source(source_uri, lambda uri: fetch(uri, store))
+    return ingest(source, table, store, progress)
