@@ -6,12 +6,16 @@ from uuid import uuid4
 
 import pytest
 
+from skyclass.features import Mode
 from skyclass.settings import Settings
 from skyclass.store.embedded import Access, EmbeddedS3
 from skyclass.store.observations import ObservationsTable
 from skyclass.store.s3 import ObjectStore
+from skyclass.training.dataset import Dataset
+from skyclass.training.fit import fit
+from tests.support import simulated_dataset
 
-REAL_ROWS = Path(__file__).resolve().parents[2] / "shared/data/sdss_dr17_20k.csv"
+REAL_ROWS = Path(__file__).resolve().parents[1] / "shared/data/sdss_dr17_20k.csv"
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +44,13 @@ def environment(s3: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def settings(environment: dict[str, str]) -> Settings:
+    """The settings of this test."""
     return Settings()
 
 
 @pytest.fixture
 def store(settings: Settings) -> ObjectStore:
+    """The object store, with empty buckets."""
     store = ObjectStore(settings)
     store.make_buckets()
     return store
@@ -52,6 +58,7 @@ def store(settings: Settings) -> ObjectStore:
 
 @pytest.fixture
 def table(settings: Settings, store: ObjectStore) -> ObservationsTable:
+    """An observations table without rows."""
     return ObservationsTable(settings)
 
 
@@ -61,3 +68,17 @@ def real_rows() -> Path:
     if not REAL_ROWS.exists():
         pytest.skip(f"real SDSS rows are not at {REAL_ROWS}")
     return REAL_ROWS
+
+
+@pytest.fixture(scope="session")
+def dataset() -> Dataset:
+    """1,800 simulated Legacy rows in spectroscopic mode, in the order of time."""
+    return simulated_dataset(Mode.SPECTROSCOPIC, rows=1_800)
+
+
+@pytest.fixture(scope="session")
+def models_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What training wrote: a decision tree fitted on the small dataset."""
+    folder = tmp_path_factory.mktemp("models")
+    fit(dataset, ["decision_tree"], seed=0, folder=folder)
+    return folder

@@ -1,0 +1,36 @@
+"""The evaluate step, called as KFP's executor calls it."""
+
+from pathlib import Path
+
+from kfp import dsl
+
+from components.evaluate.component import evaluate
+from skyclass.store.s3 import ObjectStore
+from skyclass.training.dataset import Dataset
+
+
+def test_scores_confusion_matrix_and_report_become_artifacts(
+    store: ObjectStore, dataset: Dataset, models_folder: Path, tmp_path: Path
+) -> None:
+    dataset.save(tmp_path / "dataset")
+    evaluation = dsl.Artifact(uri=str(tmp_path / "evaluation"))
+    metrics = dsl.Metrics(uri=str(tmp_path / "metrics"))
+    confusion = dsl.ClassificationMetrics(uri=str(tmp_path / "confusion"))
+    report = dsl.HTML(uri=str(tmp_path / "report.html"))
+    evaluate.python_func(
+        dsl.Dataset(uri=str(tmp_path / "dataset")),
+        dsl.Model(uri=str(models_folder)),
+        "spectroscopic",
+        0,
+        *(evaluation, metrics, confusion, report),
+    )
+    held_out = int(dataset.random_holdout.sum())
+    assert metrics.metadata["spectroscopic_random_holdout_rows"] == held_out
+    assert metrics.metadata["spectroscopic_random_holdout_accuracy"] > 0.9
+    assert "spectroscopic_temporal_holdout_macro_f1" in metrics.metadata
+    matrix = confusion.metadata["confusionMatrix"]
+    assert [c["displayName"] for c in matrix["annotationSpecs"]] == ["GALAXY", "QSO", "STAR"]
+    assert sum(sum(row["row"]) for row in matrix["rows"]) == held_out
+    assert Path(report.path).read_text().startswith("<!doctype html>")
+    files = {file.name for file in Path(evaluation.path).iterdir()}
+    assert files == {"confusion.png", "evaluated.json", "reference.parquet", "report.html"}

@@ -1,0 +1,64 @@
+"""The publish step, called as KFP's executor calls it."""
+
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from components.publish.component import publish
+from skyclass.features import Mode
+from skyclass.settings import Settings
+from skyclass.store.releases import Registry
+from skyclass.store.s3 import ObjectStore
+from skyclass.training.dataset import Dataset
+from skyclass.training.steps.evaluate import Evaluated, evaluate_step
+
+
+@pytest.fixture
+def inputs(
+    settings: Settings, store: ObjectStore, dataset: Dataset, models_folder: Path, tmp_path: Path
+) -> tuple[dsl.Dataset, dsl.Model, dsl.Artifact]:
+    """What the steps before have left."""
+    dataset.save(tmp_path / "dataset")
+    folders = (tmp_path / "dataset", models_folder)
+    evaluate_step(settings, *folders, Mode.SPECTROSCOPIC, 0, tmp_path / "evaluation")
+    return (
+        dsl.Dataset(uri=str(folders[0])),
+        dsl.Model(uri=str(folders[1])),
+        dsl.Artifact(uri=str(tmp_path / "evaluation")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("gate_passes", "promotion", "promoted"),
+    [(True, "if_better", True), (True, "never", False), (False, "if_better", False)],
+)
+def test_a_release_is_always_published_and_promoted_when_gate_and_person_agree(
+    store: ObjectStore,
+    inputs: tuple[dsl.Dataset, dsl.Model, dsl.Artifact],
+    tmp_path: Path,
+    gate_passes: bool,
+    promotion: str,
+    promoted: bool,
+) -> None:
+    folder = Path(inputs[2].path)
+    found = Evaluated.load(folder)
+    gate = found.gate.model_copy(update={"passed": gate_passes, "reason": "so it was judged"})
+    (folder / "evaluated.json").write_bytes(found.model_copy(update={"gate": gate}).to_bytes())
+
+    metrics = dsl.Metrics(uri=str(tmp_path / "release"))
+    arguments = ("spectroscopic", promotion, "a test", "run-7", metrics)
+    release_id, was_promoted, verdict = publish.python_func(*inputs, *arguments)
+
+    registry = Registry(store)
+    assert was_promoted is promoted
+    assert verdict == ("so it was judged" if promotion == "if_better" else verdict)
+    release = registry.find(release_id)
+    assert release.manifest.run_id == "run-7"
+    assert {file.path for file in release.manifest.files} == {
+        *("model.joblib", "model.onnx"),
+        *("confusion.png", "reference.parquet", "report.html"),
+    }
+    champion = registry.champion(Mode.SPECTROSCOPIC)
+    assert (champion is not None and champion.id == release_id) is promoted
+    assert metrics.metadata == {"release_id": release_id, "promoted": promoted}

@@ -1,0 +1,24 @@
+"""The train step, called as KFP's executor calls it."""
+
+from pathlib import Path
+
+from kfp import dsl
+
+from components.train.component import train
+from skyclass.training.dataset import Dataset
+
+
+def test_the_winner_and_every_score_come_out(dataset: Dataset, tmp_path: Path) -> None:
+    dataset.save(tmp_path / "dataset")
+    model = dsl.Model(uri=str(tmp_path / "model"))
+    search = dsl.Metrics(uri=str(tmp_path / "search"))
+    rows = dsl.Dataset(uri=str(tmp_path / "dataset"))
+    winner = train.python_func(rows, "spectroscopic", "decision_tree,mlp", 0, model, search)
+    scores = search.metadata
+    assert set(scores) == {
+        "spectroscopic_macro_f1_decision_tree",
+        "spectroscopic_macro_f1_mlp",
+    }
+    assert winner in ("decision_tree", "mlp")
+    files = {file.name for file in Path(model.path).iterdir()}
+    assert {"model.joblib", "model.onnx"} <= files
