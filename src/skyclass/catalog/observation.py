@@ -24,6 +24,11 @@ MEASUREMENTS = (*MAGNITUDES, "redshift")
 NOT_MEASURED = -9999.0
 """The survey's sentinel for a value that was not measured; it becomes null."""
 
+MAGNITUDE_RANGE = (5.0, 35.0)
+"""mag; the survey saturates near 12 and its faintest asinh magnitudes stay below 30."""
+REDSHIFT_RANGE = (-0.05, 8.0)
+"""Dimensionless; the survey's highest redshift is 7.011."""
+
 ROW_COLUMNS = (*KEY, *POSITION, *MEASUREMENTS, "class")
 """What a source delivers for each row, once its dialect has been understood."""
 

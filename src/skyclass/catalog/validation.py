@@ -9,17 +9,14 @@ from pandera.errors import SchemaErrors
 from skyclass.catalog.observation import (
     CLASSES,
     KEY,
+    MAGNITUDE_RANGE,
     MEASUREMENTS,
     NOT_MEASURED,
     POSITION,
+    REDSHIFT_RANGE,
     ROW_COLUMNS,
 )
 from skyclass.features import MAGNITUDES
-
-MAGNITUDE_RANGE = (5.0, 35.0)
-"""mag; the survey saturates near 12 and its faintest asinh magnitudes stay below 30."""
-REDSHIFT_RANGE = (-0.05, 8.0)
-"""Dimensionless; the survey's highest redshift is 7.011."""
 
 _NUMERIC = (*KEY, *POSITION, *MEASUREMENTS)
 
@@ -87,7 +84,7 @@ def check(rows: pd.DataFrame) -> Checked:
     parsed[list(MEASUREMENTS)] = parsed[list(MEASUREMENTS)].mask(sentinel)
     parsed["class"] = rows["class"].astype(object).mask(rows["class"].isna(), None)
 
-    reasons = pd.Series("", index=rows.index)
+    reasons = pd.Series("", index=rows.index, dtype="string")
     for name, mask in unreadable.items():
         reasons[mask] += f"{name}: not a number; "
     try:

@@ -1,0 +1,98 @@
+"""Follows the champion: a promotion changes what a running server answers with, within seconds."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from skyclass.errors import ReleaseError, SkyclassError
+from skyclass.features import Mode
+from skyclass.serving.loading import fetch_release, load
+from skyclass.store.models import LoadedModel
+from skyclass.store.releases import Registry
+
+logger = logging.getLogger(__name__)
+
+
+def load_champion(registry: Registry, mode: Mode, home: Path) -> LoadedModel:
+    """Load the release that the newest promotion names.
+
+    Raises:
+        ReleaseError: There is none, or it cannot be served.
+        StoreError: The object store failed.
+    """
+    champion = registry.champion(mode)
+    if champion is None:
+        raise ReleaseError(
+            f"no {mode} release has been promoted: train one (`skyclass run training`), "
+            "or name one with --release"
+        )
+    return load(fetch_release(champion, registry, home), mode)
+
+
+class Follower:
+    """A thread that looks for a new champion, and hands it over once it is loaded.
+
+    A release that cannot be served is refused, and the one before goes on being served.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        home: Path,
+        seconds: float,
+        model: LoadedModel,
+        hand_over: Callable[[LoadedModel], None],
+    ) -> None:
+        """Prepare to follow.
+
+        Args:
+            registry: Where promotions are.
+            home: The project's home folder, where releases are cached.
+            seconds: How often to look.
+            model: What is served now.
+            hand_over: Called in the thread with each new model.
+        """
+        self._registry = registry
+        self._home = home
+        self._seconds = seconds
+        self._model = model
+        self._hand_over = hand_over
+        self._complaint = ""
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following; what is being loaded is not waited for."""
+        self._closing.set()
+
+    def _run(self) -> None:
+        while not self._closing.wait(self._seconds):
+            try:
+                self._look()
+            except (SkyclassError, OSError) as error:
+                self._complain(str(error))
+            else:
+                self._complaint = ""
+
+    def _look(self) -> None:
+        mode = self._model.release.mode
+        champion = self._registry.champion(mode)
+        if champion is None or champion.id == self._model.release.id:
+            return
+        model = load(fetch_release(champion, self._registry, self._home), mode)
+        logger.info("release %s takes the place of %s", champion.id, self._model.release.id)
+        self._model = model
+        self._hand_over(model)
+
+    def _complain(self, complaint: str) -> None:
+        """Say what is wrong once, not every few seconds."""
+        if complaint != self._complaint:
+            logger.warning(
+                "release %s goes on being served: %s", self._model.release.id[:12], complaint
+            )
+        self._complaint = complaint

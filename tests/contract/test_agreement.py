@@ -1,0 +1,301 @@
+"""One object has one answer, in whatever form it is asked about."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from kserve import InferenceRESTClient, InferInput, InferRequest
+from kserve.inference_client import RESTConfig
+from kserve.protocol.infer_type import InferResponse
+
+from skyclass.catalog.observation import CLASSES, KEY
+from skyclass.errors import ServingError
+from skyclass.features import INPUTS, Mode
+from skyclass.serving.client import Client
+from skyclass.serving.loading import fetch_release, load
+from skyclass.serving.objects import model_name
+from skyclass.serving.predictor import INLINE_ROWS
+from skyclass.store.models import LoadedModel
+from skyclass.store.predictions import PROBABILITIES
+from tests.contract.support import ServerProcess, Site, publish, serving, simulated
+
+pytestmark = pytest.mark.xdist_group("agreement")
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server, and the model that it serves, called in this process."""
+
+    server: ServerProcess
+    model: LoadedModel
+    mode: Mode
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return INPUTS[self.mode]
+
+    def v2(self, request: dict[str, Any] | bytes, headers: dict[str, str] | None = None) -> Any:
+        response = self.server.ask("POST", f"/v2/models/{self.name}/infer", request, headers)
+        assert response.status == 200, response.data
+        return response
+
+    @property
+    def name(self) -> str:
+        return model_name(self.mode)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(Mode.SPECTROSCOPIC, True), (Mode.PHOTOMETRIC, False)],
+    ids=["spectroscopic-onnx", "photometric-joblib"],
+)
+def served(
+    request: pytest.FixtureRequest, site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    mode, onnx = request.param
+    folder = tmp_path_factory.mktemp("release")
+    release = publish(site, folder, mode, seed=0, onnx=onnx)
+    address = f"s3://{site.settings.models_bucket}/{release.prefix}"
+    model = load(fetch_release(release, site.registry, site.settings.home), mode)
+    assert model.engine_name == ("onnx" if onnx else "joblib")
+    with serving(site, mode, address, folder / "log") as server:
+        yield Served(server, model, mode)
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """More objects than are answered inline; their inputs are exact in single precision."""
+    rows = simulated(INLINE_ROWS * 3, seed=5)
+    inputs = list(INPUTS[Mode.SPECTROSCOPIC])
+    return rows.astype({name: "float32" for name in inputs}).astype(
+        {name: "float64" for name in inputs}
+    )
+
+
+@pytest.fixture
+def inputs(served: Served, rows: pd.DataFrame) -> Matrix:
+    return rows[list(served.names)].to_numpy()
+
+
+@pytest.fixture
+def expected(served: Served, inputs: Matrix) -> Matrix:
+    return served.model.probabilities(inputs)
+
+
+def v1_probabilities(served: Served, instances: Any) -> Matrix:
+    answer = served.server.predict(instances, served.mode)
+    assert answer["model_version"] == served.model.release.id
+    for prediction in answer["predictions"]:
+        probabilities = prediction["probabilities"]
+        assert list(probabilities) == list(CLASSES)
+        assert prediction["class"] == max(probabilities, key=probabilities.__getitem__)
+        assert "flags" not in prediction
+    return np.array([list(each["probabilities"].values()) for each in answer["predictions"]])
+
+
+def v2_probabilities(served: Served, answer: dict[str, Any]) -> Matrix:
+    assert answer["model_name"] == served.name
+    assert answer["model_version"] == served.model.release.id
+    classes, probabilities = answer["outputs"]
+    rows = classes["shape"][0]
+    assert classes == {**classes, "name": "class", "datatype": "BYTES", "shape": [rows]}
+    assert (probabilities["name"], probabilities["datatype"]) == ("probabilities", "FP32")
+    assert probabilities["shape"] == [rows, len(CLASSES)]
+    values = np.array(probabilities["data"]).reshape(rows, len(CLASSES))
+    assert classes["data"] == [CLASSES[at] for at in values.argmax(axis=1)]
+    return values
+
+
+def matrix(inputs: Matrix, data: Any, datatype: str = "FP64") -> dict[str, Any]:
+    return {"name": "x", "shape": list(inputs.shape), "datatype": datatype, "data": data}
+
+
+def test_v1_by_position(served: Served, inputs: Matrix, expected: Matrix) -> None:
+    np.testing.assert_array_equal(v1_probabilities(served, inputs.tolist()), expected)
+
+
+def test_v1_by_name_in_any_order(served: Served, inputs: Matrix, expected: Matrix) -> None:
+    rng = np.random.default_rng(0)
+    records = [
+        {served.names[at]: row[at] for at in rng.permutation(len(row))} for row in inputs.tolist()
+    ]
+    np.testing.assert_array_equal(v1_probabilities(served, records), expected)
+
+
+def test_v1_one_at_a_time(served: Served, inputs: Matrix, expected: Matrix) -> None:
+    for row, wanted in zip(inputs[:20].tolist(), expected, strict=False):
+        np.testing.assert_allclose(v1_probabilities(served, [row]), [wanted], atol=1e-7)
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "FP64"])
+def test_v2_as_one_matrix(served: Served, inputs: Matrix, expected: Matrix, datatype: str) -> None:
+    for data in (inputs.ravel().tolist(), inputs.tolist()):
+        answer = served.v2({"inputs": [matrix(inputs, data, datatype)]}).json()
+        np.testing.assert_allclose(v2_probabilities(served, answer), expected, atol=1e-7)
+
+
+def test_v2_as_columns_in_any_order(served: Served, inputs: Matrix, expected: Matrix) -> None:
+    rows = len(inputs)
+    columns = [
+        {"name": name, "shape": [rows], "datatype": "FP64", "data": values}
+        for name, values in zip(served.names, inputs.T.tolist(), strict=True)
+    ]
+    columns[1] |= {"shape": [rows, 1]}
+    columns[2] |= {"shape": [rows, 1], "data": [[value] for value in columns[2]["data"]]}
+    answer = served.v2({"inputs": columns[::-1]}).json()
+    np.testing.assert_allclose(v2_probabilities(served, answer), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", "<f8"])
+def test_v2_as_bytes_both_ways(
+    served: Served, inputs: Matrix, expected: Matrix, dtype: str
+) -> None:
+    raw = inputs.astype(dtype).tobytes()
+    tensor = {
+        "name": "x",
+        "shape": list(inputs.shape),
+        "datatype": {"<f4": "FP32", "<f8": "FP64"}[dtype],
+        "parameters": {"binary_data_size": len(raw)},
+    }
+    request = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
+    head = json.dumps(request).encode()
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Inference-Header-Content-Length": str(len(head)),
+    }
+    response = served.v2(head + raw, headers)
+
+    length = int(response.headers["Inference-Header-Content-Length"])
+    answer = InferResponse.from_bytes(response.data, length)
+    got = answer.get_output_by_name("probabilities").as_numpy()
+    np.testing.assert_allclose(got, expected, atol=1e-7)
+    classes = answer.get_output_by_name("class").as_numpy().tolist()
+    assert classes == [CLASSES[at] for at in got.argmax(axis=1)]
+
+
+def test_v2_gives_only_the_outputs_that_are_asked_for(served: Served, inputs: Matrix) -> None:
+    request = {
+        "inputs": [matrix(inputs, inputs.tolist())],
+        "outputs": [{"name": "class", "parameters": {"binary_data": False}}],
+    }
+    outputs = served.v2(request).json()["outputs"]
+    assert [output["name"] for output in outputs] == ["class"]
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_kserves_own_client_is_served(
+    served: Served, inputs: Matrix, expected: Matrix, binary: bool
+) -> None:
+    tensor = InferInput("x", list(inputs.shape), "FP64")
+    tensor.set_data_from_numpy(inputs, binary_data=binary)
+    request = InferRequest(served.name, [tensor], parameters={"binary_data_output": binary})
+
+    async def infer() -> InferResponse:
+        client = InferenceRESTClient(RESTConfig(protocol="v2"))
+        return await client.infer(served.server.url, request, model_name=served.name)
+
+    answer = asyncio.run(infer())
+    got = np.asarray(answer.get_output_by_name("probabilities").as_numpy())
+    np.testing.assert_allclose(got, expected, atol=1e-7)
+
+
+def test_our_client_classifies_a_table_of_any_length(served: Served, rows: pd.DataFrame) -> None:
+    table = pd.concat([rows] * 6, ignore_index=True)  # more than one batch
+    table.index = table.index[::-1]
+    answers = Client(served.server.url, served.mode).classify(table.drop(columns=list(KEY)))
+    assert answers.index.equals(table.index)
+    expected = served.model.probabilities(table[list(served.names)].to_numpy())
+    np.testing.assert_allclose(answers[list(PROBABILITIES)], expected, atol=1e-7)
+    assert set(answers["model_version"]) == {served.model.release.id}
+    assert set(answers["flags"]) == {""}
+
+
+def test_our_client_repeats_the_servers_own_words(served: Served, rows: pd.DataFrame) -> None:
+    client = Client(served.server.url, served.mode)
+    client.wait_ready(5)
+    assert client.model_version() == served.model.release.id
+    table = pd.concat([rows] * 6, ignore_index=True)
+    table.loc[1003, "g"] = np.nan
+    with pytest.raises(ServingError, match=r"^rows 1000 to 1151 .* row 3: g is null, a number"):
+        client.classify(table)
+    with pytest.raises(ServingError, match="no column u"):
+        client.classify(table.drop(columns="u"))
+
+
+def test_what_the_survey_never_saw_is_answered_with_a_flag(served: Served, inputs: Matrix) -> None:
+    odd = inputs[:3].copy()
+    odd[1, 0], odd[1, 4] = 300, 4.9
+    plain, flagged, last = served.server.predict(odd.tolist(), served.mode)["predictions"]
+    assert flagged["flags"] == ["u outside 5 to 35", "z outside 5 to 35"]
+    assert "flags" not in plain
+    assert "flags" not in last
+    answer = served.v2({"inputs": [matrix(odd, odd.tolist())]}).json()
+    assert answer["parameters"] == {"flags": "row 1: u outside 5 to 35; row 1: z outside 5 to 35"}
+
+
+def test_v2_metadata_lists_inputs_outputs_and_the_release(served: Served) -> None:
+    found = served.server.ask("GET", f"/v2/models/{served.name}").json()
+    assert found["name"] == served.name
+    assert found["versions"] == [served.model.release.id]
+    assert [each["name"] for each in found["inputs"]] == list(served.names)
+    assert {each["name"]: each["shape"] for each in found["outputs"]} == {
+        "class": [-1],
+        "probabilities": [-1, 3],
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/v1/models", "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", "/metrics"],
+)
+def test_health_is_told(served: Served, path: str) -> None:
+    assert served.server.ask("GET", path).status == 200
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_readiness_is_told(served: Served, version: str) -> None:
+    suffix = "/ready" if version == "v2" else ""
+    answer = served.server.ask("GET", f"/{version}/models/{served.name}{suffix}")
+    assert answer.json() == {"name": served.name, "ready": True}
+
+
+def test_the_request_id_comes_back(served: Served, inputs: Matrix) -> None:
+    tensor = matrix(inputs[:1], inputs[:1].tolist())
+    for name in ("mine", "mein Gerät\r\nX-Injected: 星"):
+        assert served.v2({"id": name, "inputs": [tensor]}).json()["id"] == name
+    first, second = (served.v2({"inputs": [tensor]}).json()["id"] for _ in range(2))
+    assert len(first) == len(second) == 36
+    assert first != second
+
+    def v1(headers: dict[str, str]) -> str:
+        path = f"/v1/models/{served.name}:predict"
+        answer = served.server.ask("POST", path, {"instances": inputs[:1].tolist()}, headers)
+        return answer.headers["X-Request-Id"]
+
+    assert v1({"X-Request-Id": "mine"}) == "mine"
+    assert v1({}) != v1({})
+
+
+def test_failures_of_callers_are_not_counted_as_the_models(served: Served, inputs: Matrix) -> None:
+    def counts() -> tuple[float, float]:
+        text = served.server.ask("GET", "/metrics").data.decode()
+        return tuple(
+            float(line.split()[-1])
+            for line in text.splitlines()
+            if re.match("request_(predict|postprocess)_seconds_count", line)
+        )
+
+    before = counts()
+    served.server.predict(inputs[:1].tolist(), served.mode)
+    path = f"/v1/models/{served.name}:predict"
+    assert served.server.ask("POST", path, {"instances": [["x"]]}).status == 422
+    assert counts() == (before[0] + 1, before[1] + 1)

@@ -1,0 +1,62 @@
+"""A running server follows the champion, and never serves what is damaged."""
+
+import json
+import threading
+from pathlib import Path
+
+from skyclass.features import INPUTS, Mode
+from skyclass.serving.client import Client
+from skyclass.store.releases import JOBLIB_MODEL
+from tests.contract.support import Site, eventually, publish, serving, simulated
+
+MODE = Mode.PHOTOMETRIC
+INSTANCES = simulated(3)[list(INPUTS[MODE])].to_numpy().tolist()
+
+
+def test_a_promotion_changes_the_answers_and_a_damaged_release_does_not(
+    site: Site, tmp_path: Path
+) -> None:
+    first, second, third = (publish(site, tmp_path / str(seed), MODE, seed) for seed in range(3))
+    model = (tmp_path / "2" / JOBLIB_MODEL).read_bytes()
+    damaged = bytes([model[0] ^ 1]) + model[1:]
+
+    def put(data: bytes) -> None:
+        bucket, key = site.settings.models_bucket, third.prefix + JOBLIB_MODEL
+        site.store.put(bucket, key, data, "application/octet-stream")
+
+    site.registry.promote(first, "the first", "test")
+    with serving(site, MODE, None, tmp_path / "log", follow_seconds=0.1) as server:
+        client = Client(server.url, MODE)
+        assert client.model_version() == first.id
+        seen: list[str] = []
+        ended = threading.Event()
+
+        def ask_all_the_time() -> None:
+            while not ended.is_set():
+                seen.append(json.dumps(server.predict(INSTANCES, MODE)))
+
+        caller = threading.Thread(target=ask_all_the_time)
+        caller.start()
+        try:
+            site.registry.promote(second, "better", "test")
+            eventually(lambda: client.model_version() == second.id, 30)
+            put(damaged)
+            site.registry.promote(third, "better still", "test")
+            eventually(lambda: f"{JOBLIB_MODEL}: {len(model)} bytes with digest" in server.log, 30)
+            assert client.model_version() == second.id
+            put(model)
+            eventually(lambda: client.model_version() == third.id, 30)
+            site.registry.promote(first, "rolled back", "test")
+            eventually(lambda: client.model_version() == first.id, 30)
+        finally:
+            ended.set()
+            caller.join()
+        assert server.log.count("do not serve it") == 1, "said every time it looked"
+        assert server.stop() == 0
+
+    versions = [json.loads(text)["model_version"] for text in seen]
+    changes = [
+        after for before, after in zip([None, *versions], versions, strict=False) if before != after
+    ]
+    assert changes == [first.id, second.id, third.id, first.id]
+    assert len(set(seen)) == 3, "one release gave two answers"

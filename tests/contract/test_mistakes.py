@@ -1,0 +1,335 @@
+"""Every mistake is answered in one form, with the right status, and does no harm."""
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from skyclass.features import INPUTS, Mode
+from tests.contract.support import ServerProcess, Site, publish, serving
+
+pytestmark = pytest.mark.xdist_group("mistakes")
+
+MAX_ROWS, MAX_BYTES = 50, 20_000
+V1 = "/v1/models/skyclass-spectroscopic:predict"
+V2 = "/v2/models/skyclass-spectroscopic/infer"
+NAMES = INPUTS[Mode.SPECTROSCOPIC]
+GOOD = [21.2, 18.9, 17.7, 17.1, 16.8, 0.17]
+RECORD = dict(zip(NAMES, GOOD, strict=True))
+DETAILS = ("Traceback", "File ", ".py", "site-packages", "numpy", "orjson", "kserve", "starlette")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A request, the status that it deserves, and words that the refusal must contain."""
+
+    name: str
+    status: int
+    words: tuple[str, ...]
+    body: Any = None
+    path: str = V1
+    method: str = "POST"
+    headers: dict[str, str] | None = None
+
+
+def v1(name: str, status: int, rows: Any, *words: str) -> Mistake:
+    return Mistake(f"V1 {name}", status, words, {"instances": rows})
+
+
+def cell(name: str, value: Any, *words: str, status: int = 422) -> Mistake:
+    """A good row, and one with a bad third value: by position, as the value may be no JSON."""
+    good, bad = json.dumps(GOOD), json.dumps([*GOOD[:2], "VALUE", *GOOD[3:]])
+    text = value if isinstance(value, str) else json.dumps(value)
+    body = f'{{"instances": [{good}, {bad}]}}'.replace('"VALUE"', text)
+    return Mistake(f"V1 cell {name}", status, words, body.encode())
+
+
+def tensor(data: Any = None, shape: Any = (1, 6), **changes: Any) -> dict[str, Any]:
+    data = GOOD if data is None else data
+    return {"name": "x", "shape": list(shape), "datatype": "FP64", "data": data, **changes}
+
+
+def v2(name: str, status: int, inputs: Any, *words: str, **more: Any) -> Mistake:
+    return Mistake(f"V2 {name}", status, words, {"inputs": inputs, **more}, V2)
+
+
+def v2_bytes(name: str, body: bytes, length: str, *words: str) -> Mistake:
+    headers = {"Inference-Header-Content-Length": length}
+    return Mistake(f"V2 binary {name}", 400, words, body, V2, headers=headers)
+
+
+def columns(**changes: Any) -> list[dict[str, Any]]:
+    values = {**RECORD, **changes}
+    return [tensor([value], [1], name=name) for name, value in values.items() if value is not None]
+
+
+HEAD = json.dumps(
+    {"inputs": [{**tensor(), "data": None, "parameters": {"binary_data_size": 48}}]}
+).encode()
+HEAD = HEAD.replace(b', "data": null', b"")
+DATA = struct.pack("<6d", *GOOD)
+
+MISTAKES = [
+    *(
+        mistake
+        for version, path in (("V1", V1), ("V2", V2))
+        for mistake in (
+            Mistake(f"{version} empty body", 400, ("empty",), b"", path),
+            Mistake(f"{version} truncated", 400, ("not JSON",), b'{"instances": [[1, 2', path),
+            Mistake(f"{version} trailing comma", 400, ("not JSON",), b'{"instances": [],}', path),
+            Mistake(f"{version} plain text", 400, ("not JSON",), b"hello", path),
+            Mistake(f"{version} not UTF-8", 400, ("not JSON",), b'{"inputs": "\xff"}', path),
+            Mistake(f"{version} deep nesting", 400, ("not JSON",), b"[" * 5000, path),
+            Mistake(f"{version} empty object", 400, ("missing",), {}, path),
+            Mistake(f"{version} top-level list", 400, ("a list",), [], path),
+            Mistake(f"{version} top-level text", 400, ("text",), "x", path),
+            Mistake(f"{version} top-level number", 400, ("a number",), 5, path),
+            Mistake(f"{version} top-level null", 400, ("null",), b"null", path),
+            Mistake(f"{version} too many bytes", 413, ("20000 bytes",), b" " * 20_001, path),
+            Mistake(f"{version} GET", 405, ("GET",), None, path, "GET"),
+            Mistake(f"{version} PUT", 405, ("PUT",), {}, path, "PUT"),
+            *(
+                Mistake(
+                    f"{version} {kind}", 415, ("json",), b"{}", path, headers={"Content-Type": kind}
+                )
+                for kind in ("text/plain", "text/xml", "application/x-www-form-urlencoded")
+            ),
+            Mistake(
+                f"{version} gzip",
+                415,
+                ("compressed",),
+                b"\x1f\x8b",
+                path,
+                headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            ),
+            Mistake(
+                f"{version} long request id",
+                400,
+                ("id", "128"),
+                {"instances": [GOOD], "inputs": [tensor()]},
+                path,
+                headers={"Content-Type": "application/json", "X-Request-Id": "x" * 129},
+            ),
+            Mistake(
+                f"{version} unknown model",
+                404,
+                ("only model is skyclass-spectroscopic",),
+                {},
+                path.replace("sky", "sea"),
+            ),
+        )
+    ),
+    v1("instances not a list", 400, {"u": 1}, "instances", "an object"),
+    v1("instances null", 400, None, "instances"),
+    v1("no rows", 400, [], "no objects"),
+    v1("five features", 422, [GOOD, GOOD[:5]], "row 1", "5 values", "skyclass-photometric"),
+    v1("seven features", 422, [[*GOOD, 1.0]], "row 0", "7 values"),
+    v1("ragged", 422, [GOOD, GOOD[:4], GOOD], "row 1", "4 values"),
+    v1("empty row", 422, [GOOD, []], "row 1", "0 values"),
+    v1("flat row", 422, GOOD, "row 0", "a number"),
+    v1("rows of two kinds", 422, [GOOD, RECORD], "row 1", "an object"),
+    v1("too many rows", 413, [GOOD] * (MAX_ROWS + 1), "51", "50"),
+    v1("null in a record", 422, [RECORD, {**RECORD, "u": None}], "row 1", "u is null"),
+    *(
+        v1(
+            f"without {name}",
+            422,
+            [RECORD, {key: value for key, value in RECORD.items() if key != name}],
+            "row 1",
+            f"{name} is missing",
+        )
+        for name in NAMES
+    ),
+    v1(
+        "without redshift",
+        422,
+        [{name: RECORD[name] for name in NAMES[:5]}],
+        "row 0: redshift is missing",
+        "skyclass-photometric",
+    ),
+    v1("renamed key", 422, [{**dict(list(RECORD.items())[1:]), "U": 1.0}], "row 0", "u is missing"),
+    v1("extra key", 422, [RECORD, {**RECORD, "ra": 1.0}], "row 1", "'ra'"),
+    v1("list in a record", 422, [{**RECORD, "g": [1.0]}], "row 0", "g is a list"),
+    v1("half a key", 422, [RECORD, {**RECORD, "plate": 1}], "row 1", "mjd is missing"),
+    v1(
+        "key of text",
+        422,
+        [RECORD, {**RECORD, "plate": 1, "mjd": "x", "fiber_id": 1}],
+        "row 1: mjd is text ('x')",
+    ),
+    *(
+        v1(
+            f"key of {value}",
+            422,
+            [RECORD, {**RECORD, "plate": 1, "mjd": 1, "fiber_id": value}],
+            "row 1: fiber_id is not a positive",
+        )
+        for value in (0, -1, 1.5, 2**31, 1e300)
+    ),
+    cell("text", '"abc"', "row 1", "r is text ('abc')"),
+    cell("long text", json.dumps("a" * 1000), "row 1", "r is text ('aaaaaaaaaaaaaaaaaaaa…')"),
+    cell("numeric string", '"20.1"', "row 1", "r is text ('20.1')"),
+    cell("true", True, "row 1", "r is true"),
+    cell("null", None, "row 1", "r is null"),
+    cell("list", [1], "row 1", "r is a list"),
+    cell("object", {}, "row 1", "r is an object"),
+    cell("NaN", "NaN", "not JSON", status=400),
+    cell("Infinity", "Infinity", "not JSON", status=400),
+    cell("minus Infinity", "-Infinity", "not JSON", status=400),
+    cell("1e400", "1e400", "not JSON", status=400),
+    cell("1e39", 1e39, "row 1", "r is 1e+39"),
+    cell("3e38", 3e38, "row 1", "r is 3e+38"),
+    cell("sentinel", -9999, "row 1", "r was not measured"),
+    cell("float sentinel", -9999.0, "row 1", "r was not measured"),
+    v2("inputs not a list", 400, {}, "inputs", "an object"),
+    v2("no inputs", 400, [], "inputs is empty"),
+    v2("input not an object", 400, [5], "inputs[0]"),
+    v2("no name", 400, [tensor(name=None)], "inputs[0]", "name"),
+    v2("no datatype", 400, [tensor(datatype=None)], "inputs[0]", "datatype"),
+    *(
+        v2(f"datatype {datatype}", 400, [tensor(datatype=datatype)], "inputs[0]", "FP32, FP64")
+        for datatype in ("FP16", "FP128", "BYTES", "BOOL", "INT64", "fp32", 7, [1])
+    ),
+    v2("no shape", 400, [tensor(shape=()) | {"shape": None}], "shape is missing"),
+    *(
+        v2(f"shape {shape}", 400, [tensor(shape=shape)], "shape")
+        for shape in ((-1, 6), (1, -6), (1.0, 6), (True, 6), ("1", 6), (2, 6), (10**30, 6))
+    ),
+    v2("shape [6]", 422, [tensor(shape=(6,))], "1 dimension"),
+    v2("shape [1, 1, 6]", 422, [tensor(shape=(1, 1, 6))], "3 dimensions"),
+    v2("no rows", 400, [tensor([], (0, 6))], "no objects"),
+    v2("five features", 422, [tensor(GOOD[:5], (1, 5))], "row 0", "5 values", "photometric"),
+    v2("seven features", 422, [tensor([*GOOD, 1.0], (1, 7))], "row 0", "7 values"),
+    v2("nested, another shape", 400, [tensor([GOOD, GOOD], (1, 6))], "2 rows"),
+    v2("nested, other rows", 400, [tensor([GOOD[:3], GOOD[3:]], (2, 6))], "rows of 3"),
+    v2("ragged", 422, [tensor([GOOD, GOOD[:5]], (2, 6))], "row 1", "5 values"),
+    v2("too many rows", 413, [tensor(GOOD * 51, (51, 6))], "51", "50"),
+    v2("no data", 400, [tensor() | {"data": None}], "data is missing"),
+    v2("data an object", 400, [tensor() | {"data": {}}], "data is an object"),
+    v2("text", 422, [tensor([*GOOD * 3, "abc", *GOOD[1:]], (4, 6))], "row 3: u is text ('abc')"),
+    v2("numeric string", 422, [tensor(["20.1", *GOOD[1:]])], "row 0: u is text ('20.1')"),
+    v2("true", 422, [tensor([*GOOD[:5], True])], "row 0: redshift is true"),
+    v2("null", 422, [tensor([*GOOD[:5], None])], "row 0: redshift is null"),
+    v2("1e39", 422, [tensor([*GOOD[:5], 1e39], datatype="FP32")], "row 0: redshift is 1e+39"),
+    v2("sentinel", 422, [tensor([*GOOD[:5], -9999])], "row 0: redshift was not", "photometric"),
+    v2("column of text", 422, columns(z="abc"), "row 0: z is text ('abc')"),
+    v2("column renamed", 400, [*columns(z=None), tensor([1], [1], name="Z")], "column each"),
+    v2("column missing", 400, columns(z=None), "column each"),
+    v2("column twice", 400, [*columns(), columns()[0]], "column each"),
+    v2("extra column", 400, [*columns(), tensor([1], [1], name="ra")], "column each"),
+    v2("no redshift", 422, columns(redshift=None), "redshift is missing", "skyclass-photometric"),
+    v2(
+        "columns of two lengths",
+        400,
+        [*columns(z=None), tensor([1, 2], [2], name="z")],
+        "z has the shape [2]",
+    ),
+    v2("columns without rows", 400, [tensor([], [0], name=name) for name in NAMES], "no objects"),
+    v2("id not text", 400, [tensor()], "id is a number", id=5),
+    v2("parameters a list", 400, [tensor(parameters=[1])], "parameters is a list"),
+    v2("unknown output", 400, [tensor()], "outputs[0]", outputs=[{"name": "logits"}]),
+    v2("outputs not a list", 400, [tensor()], "outputs", outputs={}),
+    v2("output not an object", 400, [tensor()], "outputs[0]", outputs=["class"]),
+    v2_bytes("length no number", HEAD + DATA, "abc", "Content-Length"),
+    v2_bytes("length zero", HEAD + DATA, "0", "Content-Length"),
+    v2_bytes("length negative", HEAD + DATA, "-5", "Content-Length"),
+    v2_bytes("length past the end", HEAD + DATA, "9999", "Content-Length"),
+    v2_bytes("length short", HEAD + DATA, str(len(HEAD) - 3), "not JSON"),
+    v2_bytes("length long", HEAD + DATA, str(len(HEAD) + 3), "not JSON"),
+    v2_bytes("too few bytes", HEAD + DATA[:40], str(len(HEAD)), "binary_data_size"),
+    v2_bytes("too many bytes", HEAD + DATA + DATA, str(len(HEAD)), "48 bytes"),
+    v2_bytes(
+        "size that is not the shape's",
+        HEAD.replace(b"48", b"40") + DATA[:40],
+        str(len(HEAD)),
+        "40 bytes",
+    ),
+    Mistake(
+        "model metadata",
+        404,
+        ("only model is skyclass-spectroscopic",),
+        None,
+        "/v2/models/other",
+        "GET",
+    ),
+    Mistake(
+        "model readiness",
+        404,
+        ("only model is skyclass-spectroscopic",),
+        None,
+        "/v1/models/other",
+        "GET",
+    ),
+    Mistake("path in the name", 404, (), {}, "/v1/models/..%2F..%2Fetc%2Fpasswd:predict"),
+    Mistake("null byte in the name", 404, (), {}, "/v1/models/%00:predict"),
+    Mistake("version", 404, (), {"inputs": [tensor()]}, V2.replace("/infer", "/versions/9/infer")),
+    Mistake("explain", 404, (), {}, V1.replace("predict", "explain")),
+    Mistake("unload", 404, (), {}, "/v2/repository/models/skyclass-spectroscopic/unload"),
+    Mistake("load", 404, (), {}, "/v2/repository/models/skyclass-spectroscopic/load"),
+    Mistake("repository index", 404, (), {}, "/v2/repository/index"),
+    Mistake("unknown address", 404, (), None, "/docs", "GET"),
+    Mistake("schema", 404, (), None, "/openapi.json", "GET"),
+]
+
+
+@pytest.fixture(scope="module")
+def server(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("release")
+    publish(site, folder / "files", Mode.SPECTROSCOPIC, seed=0)
+    site.registry.promote(site.registry.releases(Mode.SPECTROSCOPIC)[0], "for a test", "test")
+    limits = {"max_rows": MAX_ROWS, "max_body_bytes": MAX_BYTES}
+    with serving(site, Mode.SPECTROSCOPIC, None, folder / "log", **limits) as server:
+        yield server
+        assert "Traceback" not in server.log
+        assert len(server.log.splitlines()) == 1, server.log
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_is_named_and_does_no_harm(server: ServerProcess, mistake: Mistake) -> None:
+    response = server.ask(mistake.method, mistake.path, mistake.body, mistake.headers)
+
+    assert response.status == mistake.status, response.data
+    assert response.headers["Content-Type"] == "application/json"
+    answer = response.json()
+    assert list(answer) == ["error"]
+    text = answer["error"]
+    assert isinstance(text, str)
+    assert len(text) < 250
+    assert "\n" not in text
+    for word in mistake.words:
+        assert word in text
+    for detail in (*DETAILS, "passwd"):
+        assert detail not in text
+    assert len(server.predict([GOOD])["predictions"]) == 1
+    assert server.process.poll() is None
+
+
+def test_a_refusal_of_the_method_names_the_allowed_one(server: ServerProcess) -> None:
+    assert server.ask("GET", V1).headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", None],
+)
+def test_json_may_be_called_so_in_several_ways(
+    server: ServerProcess, content_type: str | None
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    assert server.ask("POST", V1, {"instances": [GOOD]}, headers).status == 200
+    assert server.ask("POST", V2, {"inputs": [tensor()]}, headers).status == 200
+
+
+def test_a_body_of_unknown_length_is_bounded_as_well(server: ServerProcess) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b" " * 1000
+
+    response = server._http.request(
+        "POST", server.url + V1, body=endless(), headers={"Content-Type": "application/json"}
+    )
+    assert response.status == 413
+    assert server.predict([GOOD])

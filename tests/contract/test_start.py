@@ -1,0 +1,136 @@
+"""A server either starts with a release that is whole, or says in one line why it does not."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from skyclass.errors import ReleaseError, ServingError
+from skyclass.features import FEATURES, Mode
+from skyclass.serving import server as server_module
+from skyclass.serving.following import load_champion
+from skyclass.serving.loading import CACHE, fetch_address, fetch_release, load
+from skyclass.store.documents import OnnxParity
+from skyclass.store.releases import JOBLIB_MODEL, MANIFEST, ONNX_MODEL, Release
+from tests.contract.support import START_SECONDS, Site, publish, start
+from tests.releases import draft
+
+MODE = Mode.PHOTOMETRIC
+
+
+@pytest.fixture(scope="module")
+def release(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return publish(site, tmp_path_factory.mktemp("files"), MODE, seed=0)
+
+
+def flip(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize("name", [JOBLIB_MODEL, ONNX_MODEL])
+def test_a_flipped_byte_ends_the_start_with_one_line(
+    site: Site, release: Release, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "models"
+    site.registry.download(release, folder)
+    (folder / name).write_bytes(flip((folder / name).read_bytes()))
+    server = start(site, MODE, folder, tmp_path / "log")
+    assert server.process.wait(START_SECONDS) == 1
+    assert server.log.startswith(f"error: {name}: ")
+    assert "do not serve it" in server.log
+    assert len(server.log.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", [JOBLIB_MODEL, ONNX_MODEL, MANIFEST])
+def test_a_flipped_byte_in_the_object_store_is_found(site: Site, tmp_path: Path, name: str) -> None:
+    other = publish(site, tmp_path / "files", MODE, seed=1, run_id=name)
+    bucket, key = site.settings.models_bucket, other.prefix + name
+    site.store.put(bucket, key, flip(site.store.get(bucket, key)), "application/octet-stream")
+    with pytest.raises(ReleaseError, match="manifest" if name == MANIFEST else f"^{name}: "):
+        fetch_address(f"s3://{bucket}/{other.prefix}", site.settings)
+
+
+def test_a_copy_is_used_again_unless_it_is_damaged(site: Site, release: Release) -> None:
+    folder = fetch_release(release, site.registry, site.settings.home)
+    assert folder == site.settings.home / CACHE / release.id
+    before = (folder / ONNX_MODEL).stat().st_mtime_ns
+    fetch_release(release, site.registry, site.settings.home)
+    assert (folder / ONNX_MODEL).stat().st_mtime_ns == before
+
+    (folder / ONNX_MODEL).write_bytes(b"damaged")
+    fetch_release(release, site.registry, site.settings.home)
+    assert load(folder, MODE).engine_name == "onnx"
+    assert [each.name for each in folder.parent.iterdir() if "." in each.name] == []
+
+
+@pytest.mark.parametrize("onnx", [True, False])
+def test_a_pickle_of_another_scikit_learn_is_not_loaded(
+    site: Site, tmp_path: Path, onnx: bool
+) -> None:
+    libraries = {"scikit-learn": "1.5.2"}
+    other = publish(site, tmp_path / "files", MODE, seed=2, onnx=onnx, libraries=libraries)
+    folder = fetch_release(other, site.registry, site.settings.home)
+    if onnx:
+        assert load(folder, MODE).engine_name == "onnx"
+    else:
+        with pytest.raises(ReleaseError, match=r"scikit-learn 1\.5\.2, here runs 1\.9\.1: serve"):
+            load(folder, MODE)
+
+
+@pytest.mark.parametrize("onnx", [True, False])
+def test_a_model_that_cannot_be_run_is_refused(site: Site, tmp_path: Path, onnx: bool) -> None:
+    files = {name: tmp_path / name for name in (JOBLIB_MODEL, ONNX_MODEL)}
+    (tmp_path / ONNX_MODEL).write_bytes(b"no model")
+    (tmp_path / JOBLIB_MODEL).write_bytes(b"cnowhere\nNothing\n.")
+    manifest = draft(MODE, parity=OnnxParity(passed=onnx, reason="for a test"))
+    other = site.registry.publish(manifest, files)
+    with pytest.raises(ReleaseError, match="cannot be run here"):
+        load(fetch_release(other, site.registry, site.settings.home), MODE)
+
+
+def test_a_model_of_another_mode_or_other_features_is_refused(
+    site: Site, release: Release, tmp_path: Path
+) -> None:
+    folder = fetch_release(release, site.registry, site.settings.home)
+    with pytest.raises(ReleaseError, match="is photometric, this server is spectroscopic"):
+        load(folder, Mode.SPECTROSCOPIC)
+    features = (*FEATURES[MODE][1:], FEATURES[MODE][0])
+    other = publish(site, tmp_path / "files", MODE, seed=3, features=features)
+    with pytest.raises(ReleaseError, match="other features or classes"):
+        load(fetch_release(other, site.registry, site.settings.home), MODE)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("/nowhere/at/all", "the file is missing"),
+        ("s3://{bucket}/releases/photometric/{id}/extra/", "give at least 6"),
+        ("s3://{bucket}/releases/spectroscopic/{id}/", r"is no release: write s3://.*photometric"),
+        ("s3://{bucket}/releases/photometric/ffffffffffff/", "no release begins with"),
+        ("s3://{bucket}", "give at least 6 characters"),
+    ],
+)
+def test_an_address_without_a_release_is_explained(
+    site: Site, release: Release, address: str, reason: str
+) -> None:
+    address = address.format(bucket=site.settings.models_bucket, id=release.id)
+    with pytest.raises(ReleaseError, match=reason):
+        load(fetch_address(address, site.settings), MODE)
+
+
+def test_without_a_champion_there_is_nothing_to_serve(site: Site) -> None:
+    with pytest.raises(ReleaseError, match="no photometric release has been promoted: train one"):
+        load_champion(site.registry, MODE, site.settings.home)
+
+
+def test_a_port_that_is_taken_is_told(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServingError, match=f"cannot listen at 127.0.0.1, port {port}"):
+            server_module.serve(site.settings, MODE, port=port)
+
+
+def test_more_than_one_worker_is_refused(site: Site) -> None:
+    with pytest.raises(ServingError, match="2 workers"):
+        server_module.serve(site.settings, MODE, workers=2)

@@ -1,0 +1,54 @@
+"""The client: what can be retried is, everything else is said at once."""
+
+import json
+import socket
+
+import pytest
+
+from skyclass.errors import ServingError
+from skyclass.features import Mode
+from skyclass.serving.client import Client
+from tests.web import Answer, serve
+
+METADATA = "GET /v2/models/skyclass-photometric"
+
+
+def test_a_server_that_is_busy_is_asked_again() -> None:
+    found = Answer(json.dumps({"versions": ["release"]}).encode())
+    with serve(Answer(status=503), Answer(status=503), found) as web:
+        assert Client(web.url + "/", Mode.PHOTOMETRIC).model_version() == "release"
+        assert web.requests == [METADATA] * 3
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 500])
+def test_another_answer_is_final(status: int) -> None:
+    with serve(Answer(b'{"error": "row 3: u is missing"}', status)) as web:
+        with pytest.raises(ServingError, match=r"^row 3: u is missing$"):
+            Client(web.url, Mode.PHOTOMETRIC).model_version()
+        assert web.requests == [METADATA]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]"])
+def test_an_answer_of_something_else_is_explained(body: bytes) -> None:
+    with (
+        serve(Answer(body)) as web,
+        pytest.raises(ServingError, match="no JSON object: is it a predictor"),
+    ):
+        Client(web.url, Mode.PHOTOMETRIC).model_version()
+
+
+def test_it_waits_until_the_server_is_ready() -> None:
+    with serve(Answer(status=503), Answer(b"{}", 404), Answer(b"{}")) as web:
+        client = Client(web.url, Mode.PHOTOMETRIC)
+        assert not client.is_ready()
+        client.wait_ready(10)
+        assert web.requests == [f"{METADATA}/ready"] * 3
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(ServingError, match=f"not ready at {url} after 0.2 s"):
+        Client(url, Mode.PHOTOMETRIC).wait_ready(0.2)
+    with pytest.raises(ServingError, match="skyclass serve --mode photometric"):
+        Client(url, Mode.PHOTOMETRIC).model_version()

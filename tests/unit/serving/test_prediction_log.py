@@ -1,0 +1,113 @@
+"""The queue of the prediction log: bounded, and never in anyone's way."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import REGISTRY
+
+from skyclass.catalog.observation import CLASSES, KEY
+from skyclass.features import INPUTS, Mode
+from skyclass.serving.prediction_log import Answered, PredictionLog, as_table
+from skyclass.serving.settings import ServingSettings
+from skyclass.settings import Settings
+from skyclass.store.predictions import LOG_SCHEMA, PROBABILITIES, read_log
+from skyclass.store.s3 import ObjectStore
+
+NOW = datetime.now(UTC)
+HOUR = timedelta(hours=1)
+
+
+def answered(rows: int, request: str = "request", **changes: Any) -> Answered:
+    rng = np.random.default_rng(rows)
+    fields: dict[str, Any] = {
+        "time": NOW,
+        "request_id": request,
+        "model_version": "release",
+        "mode": Mode.PHOTOMETRIC,
+        "inputs": rng.uniform(15, 25, (rows, 5)),
+        "keys": None,
+        "probabilities": rng.dirichlet([1, 1, 1], rows),
+    }
+    return Answered(**{**fields, **changes})
+
+
+def counted(outcome: str) -> float:
+    return REGISTRY.get_sample_value("skyclass_log_rows_total", {"outcome": outcome}) or 0.0
+
+
+def waiting() -> float | None:
+    return REGISTRY.get_sample_value("skyclass_log_queue_rows")
+
+
+def logged(store: ObjectStore) -> int:
+    return len(read_log(store, NOW - 2 * HOUR, NOW + HOUR, Mode.PHOTOMETRIC, "release").rows)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_table_holds_one_row_for_each_object(mode: Mode) -> None:
+    width = len(INPUTS[mode])
+    rng = np.random.default_rng(0)
+    keys = np.array([[1, 2, 3], [0, 0, 0]], np.int32)
+    first = answered(3, "a", mode=mode, inputs=rng.uniform(15, 25, (3, width)))
+    second = answered(2, "b", mode=mode, inputs=rng.uniform(15, 25, (2, width)), keys=keys)
+    table = as_table([first, second])
+
+    assert table.schema == LOG_SCHEMA
+    rows = table.to_pandas()
+    assert rows["request_id"].tolist() == ["a", "a", "a", "b", "b"]
+    assert rows["row"].tolist() == [0, 1, 2, 0, 1]
+    assert set(rows["mode"]) == {mode}
+    inputs = np.concatenate([first.inputs, second.inputs])
+    np.testing.assert_array_equal(rows[list(INPUTS[mode])], inputs)
+    assert rows["redshift"].isna().all() == (mode is Mode.PHOTOMETRIC)
+    probabilities = np.concatenate([first.probabilities, second.probabilities])
+    np.testing.assert_array_equal(rows[list(PROBABILITIES)], probabilities)
+    assert rows["predicted"].tolist() == [CLASSES[at] for at in probabilities.argmax(axis=1)]
+    assert table.select(KEY).slice(3).to_pylist() == [
+        {"plate": 1, "mjd": 2, "fiber_id": 3},
+        {"plate": None, "mjd": None, "fiber_id": None},
+    ]
+    assert all(table[name].slice(0, 3).null_count == 3 for name in KEY)
+
+
+def test_a_full_queue_drops_and_counts(store: ObjectStore) -> None:
+    log = PredictionLog(store, ServingSettings(log_queue_rows=10))
+    dropped, written = counted("dropped"), counted("written")
+    for rows in (6, 5, 4, 1):  # 5 and 1 do not fit
+        log.offer(answered(rows))
+    assert (counted("dropped") - dropped, waiting()) == (6, 10)
+    log.start()
+    log.close()
+    assert (counted("written") - written, waiting()) == (10, 0)
+    assert logged(store) == 10
+    log.offer(answered(2))
+    assert counted("dropped") - dropped == 8
+    assert waiting() == 0
+
+
+def test_each_row_lies_under_its_own_hour(store: ObjectStore) -> None:
+    log = PredictionLog(store, ServingSettings())
+    log.start()
+    for hours in (1, 0):
+        log.offer(answered(2, f"{hours} h ago", time=NOW - hours * HOUR))
+    log.close()
+    keys = list(store.keys(store.settings.logs_bucket, ""))
+    assert [key.rsplit("/", 1)[0] for key in keys] == [
+        f"date={time:%Y-%m-%d}/hour={time:%H}" for time in (NOW - HOUR, NOW)
+    ]
+    assert logged(store) == 4
+
+
+def test_closing_takes_no_longer_than_it_may(settings: Settings, unanswered: str) -> None:
+    deaf = ObjectStore(settings.model_copy(update={"endpoint_url": unanswered}))
+    log = PredictionLog(deaf, ServingSettings(drain_seconds=1))
+    dropped = counted("dropped")
+    log.start()
+    log.offer(answered(3))
+    start = time.monotonic()
+    log.close()
+    assert time.monotonic() - start < 2
+    assert counted("dropped") - dropped == 3

@@ -1,0 +1,66 @@
+"""A web server that says what it is told to say."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server says; a length other than the body's tears the answer."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    length: int | None = None
+
+
+@dataclass
+class Web:
+    """The server, as a test sees it.
+
+    Attributes:
+        url: Its address.
+        answers: What it says, in turn; the last answer is repeated.
+        requests: Method and path of every request so far.
+        bodies: What came with each of them.
+    """
+
+    url: str
+    answers: list[Answer]
+    requests: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+
+
+@contextmanager
+def serve(*answers: Answer) -> Iterator[Web]:
+    """Run the server on a free port of this machine."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            web.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            said = web.answers[min(len(web.requests), len(web.answers) - 1)]
+            web.requests.append(f"{self.command} {self.path}")
+            self.send_response(said.status)
+            for name, value in said.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(said.length or len(said.body)))
+            self.end_headers()
+            self.wfile.write(said.body)
+
+        do_GET = do_PUT = do_HEAD = answer
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        web = Web(f"http://127.0.0.1:{server.server_port}", list(answers))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield web
+        finally:
+            server.shutdown()
+            thread.join()
