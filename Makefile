@@ -4,9 +4,14 @@ PYTHON ?= python3.11
 VENV := .venv
 UV_VERSION := $(shell sed -n 's/.*"uv==\([0-9.]*\)".*/\1/p' pyproject.toml)
 READY := $(VENV)/.ready
+HELM_VERSION := v3.19.5
+CHECKOV_VERSION := 3.3.30
+# Yours where there is one, else this version, built once.
+HELM := $(or $(shell command -v helm 2>/dev/null),$(CURDIR)/.tools/helm)
+export HELM
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format compile clean
+.PHONY: help setup demo test test-cluster lint lint-chart format compile manifests clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -26,11 +31,25 @@ demo: $(READY) ## run the whole story on this machine (SOURCE=file.csv MODE=phot
 test: $(READY) ## run the unit, contract, pipeline and fault tests
 	$(VENV)/bin/pytest
 
-lint: $(READY) ## check style, types and the direction of imports
+test-cluster: $(READY) $(HELM) ## run the cluster tests on the cluster that KUBECONFIG names (docs/kubernetes.md)
+	PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -n 0 --timeout 1800
+
+lint: $(READY) lint-chart ## check style, types, the direction of imports, and the chart
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+lint-chart: $(READY) $(HELM) ## check the chart and what it renders
+	$(HELM) lint --quiet --strict --kube-version 1.34 charts/skyclass
+	$(VENV)/bin/pytest tests/chart
+	@mkdir -p .tools
+	$(VENV)/bin/python -m charts.render --security > .tools/chart.yaml
+	$(VENV)/bin/uv tool run --quiet --from checkov==$(CHECKOV_VERSION) checkov --config-file charts/checkov.yaml --file .tools/chart.yaml
+
+$(CURDIR)/.tools/helm:
+	@command -v go >/dev/null || { echo "error: neither helm nor Go is here: install helm 3 to check the chart" >&2; exit 1; }
+	GOBIN=$(@D) GOFLAGS=-mod=mod go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 format: $(READY) ## format the code
 	$(VENV)/bin/ruff format .
@@ -39,6 +58,9 @@ format: $(READY) ## format the code
 compile: $(READY) ## write the KFP packages in manifests/kfp anew
 	$(VENV)/bin/python -m pipelines.compile
 
+manifests: $(READY) $(HELM) ## write manifests/base and manifests/overlays anew from the chart
+	$(VENV)/bin/python -m charts.render
+
 clean: ## remove everything that the other targets made, the environment included
-	rm -rf $(VENV) .skyclass .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .tools .skyclass .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,22 +5,30 @@ not be done, one line says why and what to do; 2 wrong usage.
 """
 
 import json
+import logging
 import os
+import shutil
 import signal
 import sys
 import threading
+import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from skyclass.errors import SkyclassError
+from skyclass.errors import MonitoringError, SkyclassError
 from skyclass.features import Mode
 from skyclass.logs import start_logging
 from skyclass.settings import HomeSettings, load_settings
+from skyclass.teller import Teller
+
+if TYPE_CHECKING:
+    from skyclass.demo import Story
 
 app = typer.Typer(
     help="Classify SDSS objects, and keep the classifier honest.",
@@ -37,6 +45,7 @@ out = Console()
 err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 ModeOption = Annotated[Mode, typer.Option(help="Which measurements the model sees.")]
 
 
@@ -172,11 +181,141 @@ def rollback(
     _show(event.model_dump(mode="json"), as_json)
 
 
+@app.command()
+def serve(
+    mode: ModeOption = Mode.SPECTROSCOPIC,
+    release: Annotated[
+        str | None, typer.Option(help="A folder or an s3:// address; else follow the champion.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Where to listen; else a free port.")] = None,
+    host: Annotated[str, typer.Option(help="Which interface to listen on.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(help="How many processes answer.")] = 1,
+) -> None:
+    """Serve a model until it is told to stop."""
+    from skyclass.serving.server import serve as serve_model
+
+    serve_model(load_settings(), mode, release, port, workers, host)
+
+
+@app.command()
+def predict(
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet with one column per input.")],
+    mode: ModeOption = Mode.SPECTROSCOPIC,
+    url: Annotated[str, typer.Option(help="The predictor.")] = "http://127.0.0.1:8080",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="CSV or Parquet; else CSV is printed.")
+    ] = None,
+) -> None:
+    """Classify the objects of a file through the endpoint."""
+    from skyclass.serving.client import Client
+    from skyclass.serving.files import read_objects, write_answers
+
+    rows = read_objects(file)
+    with err.status(f"classifying {len(rows):,} objects"):
+        answers = Client(url, mode).classify(rows)
+    write_answers(rows.join(answers), output or sys.stdout)
+    if output:
+        err.print(f"{len(rows):,} objects classified: see {output}")
+
+
+@app.command()
+def drift(
+    mode: ModeOption = Mode.SPECTROSCOPIC,
+    start: Annotated[datetime | None, typer.Option(formats=TIMES, help="UTC, included.")] = None,
+    end: Annotated[datetime | None, typer.Option(formats=TIMES, help="UTC, excluded.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge one window of the prediction log; without bounds, yesterday's."""
+    from skyclass.monitoring.drift import run_drift
+    from skyclass.monitoring.verdict import Verdict
+    from skyclass.store.s3 import ObjectStore
+
+    store = ObjectStore(load_settings())
+    with err.status("judging the window"):
+        result = run_drift(store, _registry(), mode, _utc(start), _utc(end))
+    found = result.verdict
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        where = f"s3://{store.settings.reports_bucket}/{result.prefix}"
+        window = f"{found.window_start:%Y-%m-%d %H:%M} to {found.window_end:%Y-%m-%d %H:%M} UTC"
+        _show(
+            {
+                "verdict": found.verdict,
+                "reason": found.reason,
+                "mode": found.mode,
+                "window": window,
+                "rows": found.accounting.rows_used,
+                "release": found.release,
+                "report": f"{where}report.html",
+            },
+            as_json=False,
+        )
+    if found.verdict is Verdict.ERROR:
+        raise MonitoringError(found.reason)
+
+
+@app.command()
+def demo(
+    source: Annotated[str | None, typer.Option(help="Your own objects; else simulated.")] = None,
+    mode: ModeOption = Mode.SPECTROSCOPIC,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the whole story on this machine: train, serve, drift, learn again."""
+    _pipelines_importable()
+    from pipelines.local import run_training
+    from skyclass.demo import DEFAULT_SOURCE, tell
+    from skyclass.store.embedded import EmbeddedS3
+
+    home = HomeSettings().home / "demo"
+    shutil.rmtree(home, ignore_errors=True)  # each telling starts from nothing
+    begun = time.monotonic()
+    teller = Teller(err)
+    start_logging(logging.WARNING)  # the teller says the same in fewer words
+    teller.begin("Starting the S3 server")
+    # Its settings must reach the steps of the pipeline and the predictor, which are processes.
+    os.environ["SKYCLASS_HOME"] = str(home)
+    with EmbeddedS3(home) as access, teller:
+        os.environ.update(access.environment())
+        teller.done(f"it answers at {access.endpoint_url}")
+        story = tell(load_settings(), source or DEFAULT_SOURCE, mode, run_training, teller)
+    if as_json:
+        _print_json(asdict(story))
+    else:
+        _show_story(story, time.monotonic() - begun)
+
+
+def _show_story(story: "Story", seconds: float) -> None:
+    title = f"{story.mode} mode, {'simulated' if story.synthetic else 'your own'} objects"
+    table = Table(title=title, box=None, title_justify="left", padding=(0, 2, 0, 0))
+    for heading in ("", "objects", "accuracy", "verdict", "release"):
+        table.add_column(heading, justify="right" if heading in ("objects", "accuracy") else "left")
+    for scene in story.scenes:
+        table.add_row(
+            f"{scene.name} the survey moved on",
+            f"{scene.objects:,}",
+            f"{scene.accuracy:.1%}",
+            str(scene.verdict),
+            scene.release[:12],
+        )
+    out.print()
+    out.print(table)
+    outcome = "was promoted" if story.promoted else "was not promoted"
+    out.print(f"\nThe challenger {outcome}: {story.verdict}.", highlight=False)
+    out.print(f"Told in {seconds:.0f} s. Open in a browser:", highlight=False)
+    for report in (*story.training_reports, *(scene.report for scene in story.scenes)):
+        out.print(f"  {report}", highlight=False, soft_wrap=True)
+
+
 def _registry() -> Any:
     from skyclass.store.releases import Registry
     from skyclass.store.s3 import ObjectStore
 
     return Registry(ObjectStore(load_settings()))
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time else None
 
 
 def _pair(text: str) -> tuple[str, str]:

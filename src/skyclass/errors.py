@@ -21,6 +21,14 @@ class ReleaseError(SkyclassError):
     """A release is missing, incomplete or not what its manifest says."""
 
 
+class ClusterError(SkyclassError):
+    """Kubernetes did not do what was asked of it."""
+
+
+class PromotionError(SkyclassError):
+    """A release did not become champion; the one before is still served."""
+
+
 class TrainingError(SkyclassError):
     """A training set cannot be trained on, or a run of the pipeline failed."""
 

@@ -14,3 +14,4 @@ def start_logging(level: int = logging.INFO) -> None:
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("skyclass").setLevel(level)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of every retry

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from skyclass.errors import SkyclassError
@@ -28,9 +28,9 @@ class Settings(BaseSettings):
     secret_access_key: SecretStr = Field(validation_alias="AWS_SECRET_ACCESS_KEY")
     region: str = Field("us-east-1", validation_alias="AWS_REGION")
 
-    s3_connect_seconds: float = 3.0
-    s3_read_seconds: float = 15.0
-    s3_retries: int = 3
+    s3_connect_seconds: PositiveFloat = 3.0
+    s3_read_seconds: PositiveFloat = 15.0
+    s3_retries: NonNegativeInt = 3
 
     data_bucket: str = "skyclass-data"
     models_bucket: str = "skyclass-models"
@@ -39,6 +39,13 @@ class Settings(BaseSettings):
 
     run_id: str = "by-hand"
     """Names the pipeline run in manifests and promotion events."""
+
+    namespace: str = ""
+    """Namespace of the InferenceServices that a promotion changes; on one machine there is none."""
+    inference_service_templates: str = "skyclass-inference-services"
+    """ConfigMap in that namespace with their templates; its keys are <mode>.yaml."""
+    promotion_seconds: PositiveFloat = 300.0
+    """How long a release may take to be served before the one before is restored."""
 
     @property
     def buckets(self) -> tuple[str, str, str, str]:
@@ -64,7 +71,8 @@ def load_settings() -> Settings:
         return Settings(_env_file=HomeSettings().home / S3_ENV_FILE)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
+        field = str(first["loc"][0])
+        name = field if field.startswith("AWS_") else f"SKYCLASS_{field.upper()}"
         if first["type"] == "missing":
             raise SkyclassError(
                 f"{name} is not set: start the embedded object store with `skyclass s3`, "

@@ -12,7 +12,7 @@ from skyclass.serving.following import load_champion
 from skyclass.serving.loading import CACHE, fetch_address, fetch_release, load
 from skyclass.store.documents import OnnxParity
 from skyclass.store.releases import JOBLIB_MODEL, MANIFEST, ONNX_MODEL, Release
-from tests.contract.support import START_SECONDS, Site, publish, start
+from tests.contract.support import START_SECONDS, Site, publish, serving, start
 from tests.releases import draft
 
 MODE = Mode.PHOTOMETRIC
@@ -62,6 +62,20 @@ def test_a_copy_is_used_again_unless_it_is_damaged(site: Site, release: Release)
     fetch_release(release, site.registry, site.settings.home)
     assert load(folder, MODE).engine_name == "onnx"
     assert [each.name for each in folder.parent.iterdir() if "." in each.name] == []
+
+
+def test_a_whole_release_in_the_place_of_the_expected_one_is_not_served(
+    site: Site, release: Release, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    site.registry.download(release, folder)
+    with serving(site, MODE, folder, tmp_path / "log", expected_release=release.id) as server:
+        assert server.stop() == 0
+
+    server = start(site, MODE, folder, tmp_path / "log", expected_release="ab" * 32)
+    assert server.process.wait(START_SECONDS) == 1
+    assert server.log.startswith(f"error: the release in {folder} is {release.id[:12]}, not abab")
+    assert len(server.log.splitlines()) == 1
 
 
 @pytest.mark.parametrize("onnx", [True, False])

@@ -27,7 +27,8 @@ from skyclass.monitoring.windows import (
     read_reference_rows,
     read_window,
 )
-from skyclass.store.releases import Registry, Release
+from skyclass.store.champions import Champions
+from skyclass.store.releases import Release
 from skyclass.store.s3 import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class DriftResult:
 
 def run_drift(
     store: ObjectStore,
-    registry: Registry,
+    champions: Champions,
     mode: Mode,
     start: datetime | None = None,
     end: datetime | None = None,
@@ -66,7 +67,7 @@ def run_drift(
 
     Args:
         store: The object store.
-        registry: Names the champion.
+        champions: Name the champion.
         mode: Whose champion.
         start: The window's start, included.
         end: The window's end, excluded.
@@ -78,7 +79,7 @@ def run_drift(
         MonitoringError: Nothing is being served, or the bounds make no window.
         StoreError: The object store failed.
     """
-    champion = registry.champion(mode)
+    champion = champions.champion(mode)
     if champion is None:
         raise MonitoringError(
             f"nothing is being served in {mode} mode: run training first (`skyclass run training`)"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2_contingency, ks_2samp  # type: ignore[import-untyped]
+from scipy.stats import chi2_contingency, ks_2samp
 
 from skyclass.catalog.observation import CLASSES
 from skyclass.features import FEATURES, INPUTS, MAGNITUDES, Mode, make_features

@@ -4,7 +4,6 @@ A window belongs to one mode and one release. Every row found in it is accounted
 it is a duplicate, or it is rejected because it cannot be compared with anything.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,8 +17,8 @@ from skyclass.catalog.observation import CLASSES, NOT_MEASURED
 from skyclass.errors import MonitoringError, ReleaseError
 from skyclass.features import INPUTS, Mode
 from skyclass.store.predictions import read_log, read_reference
-from skyclass.store.releases import REFERENCE, Release
-from skyclass.store.s3 import ObjectMissingError, ObjectStore
+from skyclass.store.releases import REFERENCE, Registry, Release
+from skyclass.store.s3 import ObjectStore
 
 MAX_ROWS = 50_000
 """Rows per side that are compared. More would cost time and memory and change no verdict: the
@@ -167,15 +166,7 @@ def read_reference_rows(store: ObjectStore, release: Release) -> pd.DataFrame:
         StoreError: The object store failed.
     """
     where = f"release {release.id[:12]}: {REFERENCE}"
-    digests = {entry.path: entry.sha256 for entry in release.manifest.files}
-    try:
-        data = store.get(store.settings.models_bucket, release.prefix + REFERENCE)
-    except ObjectMissingError as error:
-        raise ReleaseError(f"{where} is missing: train and publish a new release") from error
-    if hashlib.sha256(data).hexdigest() != digests.get(REFERENCE):
-        raise ReleaseError(
-            f"{where} is not the file that the manifest names: train and publish a new release"
-        )
+    data = Registry(store).read_file(release, REFERENCE)
     try:
         rows = read_reference(data)
     except (pa.ArrowException, OSError) as error:

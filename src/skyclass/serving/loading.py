@@ -35,16 +35,23 @@ _CANNOT_RUN = (
 )
 
 
-def load(folder: Path, mode: Mode) -> LoadedModel:
+def load(folder: Path, mode: Mode, expected: str | None = None) -> LoadedModel:
     """Verify the release in a folder, load its model and ask it once.
 
     Args:
         folder: The release.
         mode: The mode that the server was asked to serve.
+        expected: Id of the release that it has to be; any when not given.
 
     Raises:
-        ReleaseError: The release is damaged, of another mode, or cannot be run here.
+        ReleaseError: The release is damaged, another, of another mode, or cannot be run here.
     """
+    # A release in a folder vouches for its files, but nothing there vouches for its manifest.
+    if expected is not None and (found := open_release(folder).id) != expected:
+        raise ReleaseError(
+            f"the release in {folder} is {found[:12]}, not {expected[:12]}: its manifest has been "
+            "changed, or storageUri was: do not serve it, promote a release anew"
+        )
     try:
         model = load_model(folder)
         _check_contract(model.release, mode)

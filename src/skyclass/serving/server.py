@@ -59,14 +59,12 @@ def serve(
     if workers != 1:
         raise ServingError(f"{workers} workers: one server has one; start more servers instead")
     options = load_serving_settings()
-    # While the object store fails it would warn at each of many tries; we say so once.
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     registry = Registry(ObjectStore(settings))
     with _listen(host, port) as listener:
         if release is None:
             model = load_champion(registry, mode, settings.home)
         else:
-            model = load(fetch_address(release, settings), mode)
+            model = load(fetch_address(release, settings), mode, options.expected_release)
         log = PredictionLog(ObjectStore(settings), options)
         predictor = Predictor(model, log, options)
         follower = Follower(

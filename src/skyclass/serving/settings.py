@@ -16,6 +16,10 @@ class ServingSettings(BaseSettings):
     max_body_bytes: PositiveInt = 6_000_000
     """Size of a request's body; more is refused with 413, without reading on."""
 
+    expected_release: str | None = None
+    """Id of the only release that may be served; promotion on a cluster sets it, so that a changed
+    manifest is refused. Any, when not given."""
+
     follow_seconds: PositiveFloat = 5.0
     """How often a server that follows the champion looks for a new one."""
 

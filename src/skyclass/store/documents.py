@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from skyclass.features import Mode
 
@@ -119,9 +119,9 @@ class GateVerdict(Document):
 
 
 class FileEntry(Document):
-    """A file of a release: path below the release, size in bytes, SHA-256 in hex."""
+    """A file of a release: its name, size in bytes, SHA-256 in hex."""
 
-    path: str
+    path: str = Field(pattern=r"^\w[\w.-]*$")  # so that no download leaves its folder
     size: int
     sha256: str
 

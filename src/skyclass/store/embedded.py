@@ -84,7 +84,7 @@ class EmbeddedS3:
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         access_key, secret_key = self._credentials()
-        self._ports = _free_ports(2 * len(_SERVICES))
+        self._ports = free_ports(2 * len(_SERVICES))
         if self._port:
             self._ports[-2] = _claimable(self._port)
         arguments = [
@@ -93,7 +93,9 @@ class EmbeddedS3:
             f"-ip.bind={HOST}",
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=1024",
-            "-volume.max=0",
+            # Every bucket opens seven volumes. Counted by the free space (0), they would run out,
+            # and writes be refused, long before the disk is full.
+            "-volume.max=10000",
             "-s3",
             f"-s3.config={self._folder / 'identities.json'}",
             "-s3.port.iceberg=0",
@@ -171,7 +173,7 @@ class EmbeddedS3:
         _write_private(self._home / S3_ENV_FILE, "\n".join(lines) + "\n")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

@@ -81,14 +81,16 @@ def ingest(
     """
     resumed_after = table.watermark(source.watermark_id)
     total = Accounting(source.name, version=0, resumed_after=resumed_after)
+    position = resumed_after
     for batch in source.batches(resumed_after):
-        total = _add(total, _ingest_batch(batch, source, table, store))
+        total = _add(total, _ingest_batch(batch, position, source, table, store))
+        position = batch.position
         progress(total.rows_in)
     if not total.balanced:
         raise StoreError(f"the accounting of {source.name} does not balance ({total}): report it")
     if total.rows_in == 0:
         return _add(total, Accounting(source.name, version=table.version()))
-    if total.rejected == total.rows_in:
+    if total.rejected == total.rows_in and not resumed_after:
         raise CatalogError(
             f"{source.name}: all {total.rows_in} rows were rejected "
             f"({next(iter(total.reasons))}): check the file's columns and units"
@@ -97,12 +99,14 @@ def ingest(
 
 
 def _ingest_batch(
-    batch: Batch, source: Source, table: ObservationsTable, store: ObjectStore
+    batch: Batch, since: int, source: Source, table: ObservationsTable, store: ObjectStore
 ) -> Accounting:
     checked = check(batch.rows)
-    valid = checked.valid.drop_duplicates(list(KEY), keep="last")
-    batch_id = _batch_id(batch.rows)
-    torn = pd.DataFrame({"reason": batch.torn}, dtype="string")
+    # As between batches, the later row wins and a null never overwrites a value.
+    valid = checked.valid.groupby(list(KEY), sort=False, as_index=False).last()
+    batch_id = _batch_id(batch)
+    columns = checked.rejected.columns
+    torn = pd.DataFrame({"reason": batch.torn}, columns=columns, dtype="string")
     rejected = pd.concat([checked.rejected, torn], ignore_index=True)
     if len(rejected):
         key = f"{REJECTED_PREFIX}/{batch_id}.parquet"
@@ -116,7 +120,7 @@ def _ingest_batch(
         era=era_of(valid["mjd"]),
     )
     arrow = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False)
-    merged = table.merge(arrow, source.watermark_id, batch.position)
+    merged = table.merge(arrow, source.watermark_id, since, batch.position)
     rows_in = len(batch.rows) + len(batch.torn)
     return Accounting(
         source=source.name,
@@ -147,10 +151,11 @@ def _add(total: Accounting, part: Accounting) -> Accounting:
     )
 
 
-def _batch_id(rows: pd.DataFrame) -> str:
+def _batch_id(batch: Batch) -> str:
     """Name a batch by its content, so that a replay has the same name."""
     digest = hashlib.sha256()
-    digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+    digest.update(pd.util.hash_pandas_object(batch.rows, index=False).to_numpy().tobytes())
+    digest.update("\n".join(batch.torn).encode())
     return digest.hexdigest()[:16]
 
 

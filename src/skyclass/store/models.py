@@ -1,14 +1,13 @@
 """The model of a release, ready to be asked: ONNX where that is proven to agree, else joblib."""
 
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-import sklearn
 
 from skyclass.errors import ReleaseError
 from skyclass.features import make_features
@@ -64,11 +63,14 @@ def load_model(folder: Path) -> LoadedModel:
     if release.manifest.parity.passed:
         return LoadedModel(release, "onnx", onnx_engine((folder / ONNX_MODEL).read_bytes()))
     trained_with = release.manifest.libraries["scikit-learn"]
-    if trained_with != sklearn.__version__:
+    here = metadata.version("scikit-learn")
+    if trained_with != here:
         raise ReleaseError(
             f"release {release.id[:12]} was pickled by scikit-learn {trained_with}, here runs "
-            f"{sklearn.__version__}: serve it from an image with {trained_with}, or train again"
+            f"{here}: serve it from an image with {trained_with}, or train again"
         )
+    import joblib  # with scikit-learn behind it: seconds and megabytes that ONNX does without
+
     return LoadedModel(release, "joblib", joblib_engine(joblib.load(folder / JOBLIB_MODEL)))
 
 

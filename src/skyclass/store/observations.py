@@ -47,7 +47,7 @@ class ObservationsTable:
         self._endpoint = settings.endpoint_url
         self._options = delta_options(settings)
 
-    def merge(self, rows: pa.Table, watermark_id: str, watermark: int) -> Merged:
+    def merge(self, rows: pa.Table, watermark_id: str, since: int, watermark: int) -> Merged:
         """Insert rows with new keys and correct those with other values, in one transaction.
 
         The source's watermark is committed with the rows, so a kill loses and doubles nothing.
@@ -57,7 +57,12 @@ class ObservationsTable:
         Args:
             rows: Schema `SCHEMA`; each key at most once.
             watermark_id: Names the source (a Delta application id).
+            since: How far the source had been read before these rows.
             watermark: How far the source has been read with these rows.
+
+        Raises:
+            StoreError: The object store failed, or another ingest of the source has got further,
+                and these rows might undo its corrections.
         """
         news = " OR ".join(
             f"(s.`{name}` IS NOT NULL AND s.`{name}` IS DISTINCT FROM t.`{name}`)"
@@ -75,6 +80,11 @@ class ObservationsTable:
                 configuration=_KEEP_EVERY_VERSION,
                 storage_options=self._options,
             )
+            if (table.transaction_version(watermark_id) or 0) > since:
+                raise StoreError(
+                    f"another ingest has overtaken this one of {watermark_id.partition('#')[0]}: "
+                    "nothing was lost, wait for it to end"
+                )
             did = (
                 table.merge(
                     rows,

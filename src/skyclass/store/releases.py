@@ -7,7 +7,7 @@ its bytes, and nothing needs a lock or a conditional write: what is written twic
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -86,9 +86,9 @@ class Registry:
         for path, data in (*contents.items(), (MANIFEST, manifest.to_bytes())):
             content_type = _CONTENT_TYPES.get(Path(path).suffix, "application/octet-stream")
             self._store.put(self._bucket, release.prefix + path, data, content_type)
-        written = self._read(release.mode, release.id)
+        written = self.read(release.mode, release.id)
         for entry in written.manifest.files:
-            _verify(entry, self._store.get(self._bucket, written.prefix + entry.path))
+            self.read_file(written, entry.path)
         return written
 
     def releases(self, mode: Mode) -> list[Release]:
@@ -98,7 +98,7 @@ class Registry:
         for folder in self._store.folders(self._bucket, prefix):
             name = folder.removeprefix(prefix).rstrip("/")
             try:
-                found.append(self._read(mode, name))
+                found.append(self.read(mode, name))
             except ObjectMissingError:
                 continue  # a publish that was killed before its manifest: no release
         return sorted(found, key=lambda release: release.manifest.created_at)
@@ -122,11 +122,29 @@ class Registry:
             how_many = "no release begins" if not found else f"{len(found)} releases begin"
             raise ReleaseError(f"{how_many} with {abbreviation}: see `skyclass releases`")
         try:
-            return self._read(*found[0])
+            return self.read(*found[0])
         except ObjectMissingError as error:
             raise ReleaseError(
                 f"release {found[0][1][:12]} was never published whole: publish it anew"
             ) from error
+
+    def read_file(self, release: Release, path: str) -> bytes:
+        """Read one file of a release, and verify it.
+
+        Raises:
+            ReleaseError: The release has no such file, or it is not what the manifest says.
+        """
+        entry = next((entry for entry in release.manifest.files if entry.path == path), None)
+        if entry is None:
+            raise ReleaseError(f"release {release.id[:12]} has no file {path}")
+        try:
+            data = self._store.get(self._bucket, release.prefix + path)
+        except ObjectMissingError as error:
+            raise ReleaseError(
+                f"release {release.id[:12]}: {path} is missing: train and publish a new release"
+            ) from error
+        _verify(entry, data)
+        return data
 
     def download(self, release: Release, folder: Path) -> None:
         """Copy a release's files into a folder, each verified on arrival.
@@ -136,23 +154,18 @@ class Registry:
         """
         folder.mkdir(parents=True, exist_ok=True)
         for entry in release.manifest.files:
-            data = self._store.get(self._bucket, release.prefix + entry.path)
-            _verify(entry, data)
-            (folder / entry.path).write_bytes(data)
+            (folder / entry.path).write_bytes(self.read_file(release, entry.path))
         (folder / MANIFEST).write_bytes(release.manifest.to_bytes())
 
     def champion(self, mode: Mode) -> Release | None:
         """The release that the newest promotion names."""
-        newest = self.promotions(mode)[-1:]
-        return self._read(mode, newest[0].to_release) if newest else None
+        keys = list(self._store.keys(self._bucket, f"{PROMOTIONS_PREFIX}/{mode}/"))
+        return self.read(mode, self._promotion(keys[-1]).to_release) if keys else None
 
     def promotions(self, mode: Mode) -> list[Promotion]:
         """All promotions of a mode, the oldest first."""
         prefix = f"{PROMOTIONS_PREFIX}/{mode}/"
-        return [
-            _parse(Promotion, self._store.get(self._bucket, key), key)
-            for key in self._store.keys(self._bucket, prefix)
-        ]
+        return [self._promotion(key) for key in self._store.keys(self._bucket, prefix)]
 
     def predecessor(self, mode: Mode) -> Release:
         """The release that the champion once replaced: where a rollback leads.
@@ -161,38 +174,81 @@ class Registry:
             ReleaseError: There is no champion, or it was the first.
         """
         history = self.promotions(mode)
-        if not history:
-            raise ReleaseError(f"no {mode} release has been promoted yet: nothing to roll back")
-        champion = history[-1].to_release
-        rise = next(event for event in history if event.to_release == champion)
-        if rise.from_release is None:
-            raise ReleaseError(
-                f"{champion[:12]} was the first {mode} champion: there is none to roll back to"
-            )
-        return self._read(mode, rise.from_release)
+        champion = history[-1].to_release if history else None
+        return self.read(mode, find_predecessor(mode, champion, history))
 
     def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
         """Make a release the champion of its mode, and leave the event that says so."""
         newest = self.promotions(release.mode)[-1:]
+        champion = newest[0].to_release if newest else None
+        return self.record(release.mode, champion, release.id, reason, run_id)
+
+    def record(
+        self, mode: Mode, champion: str | None, successor: str, reason: str, run_id: str
+    ) -> Promotion:
+        """Leave the event that one release took another's place.
+
+        Args:
+            mode: The mode whose champion changed.
+            champion: Id of the champion until now, if there was one.
+            successor: Id of the champion from now on.
+            reason: Why.
+            run_id: The run, or whoever asked for it.
+        """
+        newest = self.promotions(mode)[-1:]
         now = datetime.now(UTC)
         if newest:  # the last promotion wins, even where another machine's clock was ahead
             now = max(now, newest[0].time + timedelta(microseconds=1))
         event = Promotion(
-            mode=release.mode,
-            from_release=newest[0].to_release if newest else None,
-            to_release=release.id,
+            mode=mode,
+            from_release=champion,
+            to_release=successor,
             reason=reason,
             run_id=run_id,
             time=now,
         )
-        name = f"{now:%Y%m%dT%H%M%S.%fZ}-{release.id}.json"
-        key = f"{PROMOTIONS_PREFIX}/{release.mode}/{name}"
+        name = f"{now:%Y%m%dT%H%M%S.%fZ}-{successor}.json"
+        key = f"{PROMOTIONS_PREFIX}/{mode}/{name}"
         self._store.put(self._bucket, key, event.to_bytes(), _CONTENT_TYPES[".json"])
         return event
 
-    def _read(self, mode: Mode, name: str) -> Release:
+    def read(self, mode: Mode, name: str) -> Release:
+        """The release of that id.
+
+        Raises:
+            ObjectMissingError: There is none.
+            ReleaseError: Its manifest is not the one of that id.
+        """
         key = f"{RELEASES_PREFIX}/{mode}/{name}/{MANIFEST}"
         return parse_release(self._store.get(self._bucket, key), name)
+
+    def _promotion(self, key: str) -> Promotion:
+        return _parse(Promotion, self._store.get(self._bucket, key), key)
+
+
+def find_predecessor(mode: Mode, champion: str | None, history: Sequence[Promotion]) -> str:
+    """Id of the release that a champion once replaced.
+
+    Args:
+        mode: The mode of the champion.
+        champion: Its id, if there is a champion.
+        history: All promotions of the mode, the oldest first.
+
+    Raises:
+        ReleaseError: There is no champion, or it was the first.
+    """
+    if champion is None:
+        raise ReleaseError(f"no {mode} release has been promoted yet: nothing to roll back")
+    rise = next((event for event in history if event.to_release == champion), None)
+    if rise is not None:
+        replaced = rise.from_release
+    else:  # its promotion was not recorded, so it replaced the last one whose was
+        replaced = history[-1].to_release if history else None
+    if replaced is None:
+        raise ReleaseError(
+            f"{champion[:12]} was the first {mode} champion: there is none to roll back to"
+        )
+    return replaced
 
 
 def open_release(folder: Path) -> Release:

@@ -1,6 +1,7 @@
 """Plain S3 with deadlines: every call ends in bounded time, and every failure in one clear line."""
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,14 +40,8 @@ class ObjectStore:
         """Prepare a client; nothing is contacted yet.
 
         Raises:
-            StoreError: The endpoint is no URL.
+            StoreError: The endpoint is no URL of a server.
         """
-        url = urlsplit(settings.endpoint_url)
-        if url.scheme not in ("http", "https") or not url.netloc:
-            raise StoreError(
-                f"AWS_ENDPOINT_URL is no address of a server ({settings.endpoint_url}): "
-                "write http://host:port or https://host:port"
-            )
         self.settings = settings
         pool = urllib3.PoolManager(
             timeout=Timeout(connect=settings.s3_connect_seconds, read=settings.s3_read_seconds),
@@ -55,16 +50,26 @@ class ObjectStore:
                 backoff_factor=_BACKOFF_SECONDS,
                 status_forcelist=_TEMPORARY,
                 raise_on_status=False,
+                respect_retry_after_header=False,  # a server must not choose our deadline
             ),
         )
-        self._client = Minio(
-            endpoint=url.netloc,
-            access_key=settings.access_key_id,
-            secret_key=settings.secret_access_key.get_secret_value(),
-            region=settings.region,
-            secure=url.scheme == "https",
-            http_client=pool,
-        )
+        try:
+            url = urlsplit(settings.endpoint_url)
+            if url.scheme not in ("http", "https") or not re.fullmatch(r"\S+", url.netloc):
+                raise ValueError("no URL of HTTP")
+            self._client = Minio(
+                endpoint=url.netloc + url.path.rstrip("/"),
+                access_key=settings.access_key_id,
+                secret_key=settings.secret_access_key.get_secret_value(),
+                region=settings.region,
+                secure=url.scheme == "https",
+                http_client=pool,
+            )
+        except ValueError as error:
+            raise StoreError(
+                f"AWS_ENDPOINT_URL is no address of a server ({settings.endpoint_url}: {error}): "
+                "write http://host:port or https://host:port"
+            ) from error
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         """Write one object, whole or not at all."""
@@ -127,6 +132,11 @@ class ObjectStore:
             raise explain(error.code or "no code", f"s3://{bucket}/{key}") from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
             raise no_answer(self.settings.endpoint_url, type(error).__name__) from error
+        except ValueError as error:  # the client checks names before it asks the server
+            raise StoreError(
+                f"s3://{bucket}/{key} is no address of an object ({str(error) or 'no key'}): "
+                "write s3://bucket/key, or correct the SKYCLASS_*_BUCKET settings"
+            ) from error
 
 
 def explain(code: str, where: str) -> StoreError:
@@ -160,7 +170,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     Raises:
         StoreError: The URI is not of that form.
     """
-    url = urlsplit(uri)
-    if url.scheme != "s3" or not url.netloc:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
         raise StoreError(f"{uri} is no S3 address: write s3://bucket/key")
-    return url.netloc, url.path.lstrip("/")
+    return bucket, key

@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.util import Retry, Timeout
@@ -12,7 +11,12 @@ from skyclass.errors import CatalogError
 from skyclass.store.s3 import ObjectStore, split_uri
 
 _HTTP_TIMEOUT = Timeout(connect=5, read=30)
-_HTTP_RETRIES = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+_HTTP_RETRIES = Retry(
+    total=3,
+    backoff_factor=0.5,
+    status_forcelist=(429, 500, 502, 503, 504),
+    respect_retry_after_header=False,  # a server must not choose our deadline
+)
 
 
 def fetch(uri: str, store: ObjectStore) -> Path:
@@ -29,10 +33,11 @@ def fetch(uri: str, store: ObjectStore) -> Path:
         CatalogError: The web server does not answer, or not with the file.
         StoreError: The object store does not have it.
     """
-    name = PurePosixPath(urlsplit(uri).path).name or "file"
-    folder = store.settings.home / "downloads" / hashlib.sha256(uri.encode()).hexdigest()[:16]
+    folder = store.settings.home / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
-    path, part = folder / name, folder / f"{name}.part"
+    name = hashlib.sha256(uri.encode()).hexdigest()[:16]
+    path = folder / (name + PurePosixPath(uri.partition("?")[0]).suffix)
+    part = folder / f"{name}.part"
     if uri.startswith("s3://"):
         store.download(*split_uri(uri), part)
     else:

@@ -22,12 +22,14 @@ class Floors:
 
 FLOORS: Mapping[Mode, Floors] = {
     Mode.SPECTROSCOPIC: Floors(
-        accuracy=0.95, macro_f1=0.94, qso_recall=0.85, calibration_error=0.03
+        accuracy=0.93, macro_f1=0.93, qso_recall=0.75, calibration_error=0.05
     ),
-    Mode.PHOTOMETRIC: Floors(accuracy=0.78, macro_f1=0.72, qso_recall=0.60, calibration_error=0.05),
+    Mode.PHOTOMETRIC: Floors(accuracy=0.80, macro_f1=0.74, qso_recall=0.60, calibration_error=0.09),
 }
-"""Below these look for a bug, not for a better model. The hardest era (eBOSS) reaches 0.95 and
-0.83 accuracy in the two modes."""
+"""Below these look for a bug, not for a better model. Each is a little under the worst of 15 splits
+of real DR17 rows by era (5,000 to 9,000 rows each, random forest and gradient boosting): accuracy
+0.946 and 0.817 in the two modes, macro-F1 0.953 and 0.762, QSO recall 0.826 and 0.682, calibration
+error 0.037 and 0.069."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """CSV and Parquet files in the public dialects, read in batches."""
 
+import codecs
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,6 +13,9 @@ import pyarrow.parquet as pq
 from skyclass.catalog.dialects import CLASS_CODES, Dialect, recognise
 from skyclass.catalog.sources.base import BATCH_ROWS, Batch
 from skyclass.errors import CatalogError
+
+BLOCK_BYTES = 8 << 20
+"""Bytes of a CSV file that are split into fields at a time."""
 
 _COMMENT = b"#"
 """SkyServer puts a line like `#Table1` above the header of its CSV answers."""
@@ -61,7 +65,7 @@ class FileSource:
         return recognise(header, self.name)
 
     def batches(self, after: int) -> Iterator[Batch]:
-        """Read the rows that follow row number `after`.
+        """Read the batches that follow position `after`, which counts torn lines as well.
 
         Raises:
             CatalogError: The file is not what its suffix says, or holds no row.
@@ -69,10 +73,10 @@ class FileSource:
         wanted = {column: ours for ours, column in self.dialect.columns.items()}
         position = 0
         for table, torn in self._tables(list(wanted)):
-            start, position = position, position + table.num_rows
+            position += table.num_rows + len(torn)
             if position <= after:
                 continue
-            rows = table.slice(max(after - start, 0)).to_pandas().rename(columns=wanted)
+            rows = table.to_pandas().rename(columns=wanted)
             rows["class"] = rows["class"].map(_class_name, na_action="ignore")
             yield Batch(rows, position, torn)
         if position == 0:
@@ -87,14 +91,15 @@ class FileSource:
                 return
             torn: list[str] = []
             blocks: list[pa.RecordBatch] = []
-            for block in self._open_csv(columns, torn):
+            reader = self._open_csv(columns, torn)
+            for block in reader:
                 blocks.append(block)
                 if sum(block.num_rows for block in blocks) >= BATCH_ROWS:
                     yield pa.Table.from_batches(blocks), tuple(torn)
                     blocks.clear()
                     torn.clear()
-            if blocks:
-                yield pa.Table.from_batches(blocks), tuple(torn)
+            if blocks or torn:
+                yield pa.Table.from_batches(blocks, reader.schema), tuple(torn)
 
     def _open_csv(self, columns: list[str] | None, torn: list[str]) -> pacsv.CSVStreamingReader:
         def leave(row: pacsv.InvalidRow) -> str:
@@ -102,10 +107,17 @@ class FileSource:
             return "skip"
 
         with self.path.open("rb") as file:
-            commented = file.read(1) == _COMMENT
+            start = file.read(len(codecs.BOM_UTF8 + _COMMENT))
+        commented = start.removeprefix(codecs.BOM_UTF8).startswith(_COMMENT)
         return pacsv.open_csv(
             self.path,
-            read_options=pacsv.ReadOptions(skip_rows=int(commented), block_size=8 << 20),
+            read_options=pacsv.ReadOptions(
+                skip_rows=int(commented),
+                block_size=BLOCK_BYTES,
+                # Threads read ahead as far as there are cores, so a torn line's batch, and with it
+                # the position, would depend on the machine. One thread is as fast on text.
+                use_threads=False,
+            ),
             parse_options=pacsv.ParseOptions(invalid_row_handler=leave),
             convert_options=pacsv.ConvertOptions(
                 # All is read as text: one bad value must cost its row, not the whole file.
@@ -120,7 +132,7 @@ class FileSource:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0]
             raise CatalogError(
                 f"{self.name}: not readable as {self.path.suffix[1:]} ({reason}): "
@@ -129,5 +141,5 @@ class FileSource:
 
 
 def _class_name(value: object) -> str:
-    text = str(value).strip()
+    text = str(value).strip().removesuffix(".0")  # whole numbers beside a null become floats
     return CLASS_CODES.get(text, text)

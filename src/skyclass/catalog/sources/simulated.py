@@ -63,6 +63,8 @@ class SimulatedSource:
         most = _PLATES_PER_ERA * _FIBRES * len(self.eras)
         if not 0 < self.rows <= most:
             raise CatalogError(f"{self.name}: rows must lie between 1 and {most}")
+        if len(set(self.eras)) < len(self.eras):
+            raise CatalogError(f"{self.name}: an era stands twice: name each once")
         if not 0 <= self.seed <= _MAX_SEED:
             raise CatalogError(f"{self.name}: seed must lie between 0 and {_MAX_SEED}")
 

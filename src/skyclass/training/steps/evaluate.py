@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from skyclass.features import Mode
 from skyclass.settings import Settings
+from skyclass.store.champions import champions
 from skyclass.store.documents import Document, Evaluation, GateVerdict
 from skyclass.store.models import load_model
 from skyclass.store.predictions import REFERENCE_SCHEMA
@@ -67,10 +68,9 @@ def evaluate_step(
 
 
 def _champion(settings: Settings, dataset: Dataset) -> Champion | None:
-    registry = Registry(ObjectStore(settings))
-    release = registry.champion(dataset.mode)
+    release = champions(settings).champion(dataset.mode)
     if release is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        registry.download(release, Path(folder))
+        Registry(ObjectStore(settings)).download(release, Path(folder))
         return judge_champion(dataset, load_model(Path(folder)))

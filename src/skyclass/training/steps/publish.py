@@ -8,6 +8,7 @@ from pathlib import Path
 from skyclass.catalog.observation import CLASSES
 from skyclass.features import FEATURES, INPUTS, Mode
 from skyclass.settings import Settings
+from skyclass.store.champions import champions
 from skyclass.store.documents import Manifest
 from skyclass.store.releases import (
     CONFUSION,
@@ -60,8 +61,8 @@ def publish_step(
     """
     evaluated = Evaluated.load(evaluation)
     fitted = load_models(models).summary
-    registry = Registry(ObjectStore(settings))
-    champion = registry.champion(mode)
+    leading = champions(settings)
+    champion = leading.champion(mode)
     draft = Manifest(
         mode=mode,
         candidate=fitted.search.winner,
@@ -86,10 +87,13 @@ def publish_step(
         CONFUSION: evaluation,
     }
     files = {name: folder / name for name, folder in sources.items() if (folder / name).exists()}
-    release = registry.publish(draft, files)
+    release = Registry(ObjectStore(settings)).publish(draft, files)
     logger.info("published release %s", release.id)
     if not evaluated.gate.passed or not promote:
         why = evaluated.gate.reason if promote else "this run was told not to promote"
         return Published(release, promoted=False, reason=why)
-    registry.promote(release, f"{reason}: {evaluated.gate.reason}", run_id)
+    if champion and champion.id != evaluated.gate.champion and champion.manifest.run_id != run_id:
+        why = f"release {champion.id[:12]} became champion since this one was judged: run again"
+        return Published(release, promoted=False, reason=why)
+    leading.promote(release, f"{reason}: {evaluated.gate.reason}", run_id)
     return Published(release, promoted=True, reason=evaluated.gate.reason)

@@ -1,0 +1,45 @@
+"""Real child processes, for what becomes of the work when one of them is killed."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+# Children are forked from a process that has imported the library and done nothing else: they
+# start at once, and share neither thread nor connection nor lock with the tests.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["skyclass.store.ingest", "skyclass.store.releases"])
+
+KILLED = -signal.SIGKILL
+
+
+class Fuse:
+    """Kills its process at the given one of the moments that it is told of, counted from 0."""
+
+    def __init__(self, moment: int) -> None:
+        self._left = moment
+
+    def burn(self) -> None:
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
+
+    def around(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """The same step, with a moment to die before it and another after it."""
+
+        def deadly(*arguments: Any, **named: Any) -> Any:
+            self.burn()
+            result = step(*arguments, **named)
+            self.burn()
+            return result
+
+        return deadly
+
+
+def exit_code(work: Callable[..., None], *arguments: Any) -> int | None:
+    """Do the work in a child process and say how that ended."""
+    child = processes.Process(target=work, args=arguments)
+    child.start()
+    child.join(60)
+    return child.exitcode

@@ -1,0 +1,113 @@
+"""The compiled packages, and what a person sees of them in KFP's run form."""
+
+import ast
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kfp import components as kfp_components
+
+from components.evaluate.component import evaluate
+from components.image import IMAGE
+from components.ingest.component import ingest
+from components.publish.component import publish
+from components.train.component import train
+from components.validate.component import validate
+from pipelines import training
+from pipelines.compile import FOLDER, render, training_package
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPONENTS = [ingest, validate, train, evaluate, publish]
+
+
+@pytest.fixture(scope="module")
+def package() -> dict[str, Any]:
+    return training_package()
+
+
+@pytest.mark.parametrize("name", ["training.yaml", "training-objects.yaml"])
+def test_the_committed_packages_are_those_of_the_source(name: str) -> None:
+    assert (FOLDER / name).read_text() == render()[name], "stale: run `make compile`"
+
+
+def test_the_package_with_its_drop_downs_still_loads() -> None:
+    loaded = kfp_components.load_component_from_file(str(FOLDER / "training.yaml"))
+    assert loaded.name == training.NAME
+
+
+def test_the_version_is_named_after_its_content() -> None:
+    pipeline, version = yaml.safe_load_all((FOLDER / "training-objects.yaml").read_text())
+    assert version["spec"]["pipelineName"] == pipeline["metadata"]["name"]
+    assert re.fullmatch(r"skyclass-training-[0-9a-f]{10}", version["metadata"]["name"])
+    assert version["spec"]["pipelineSpec"] == yaml.safe_load((FOLDER / "training.yaml").read_text())
+
+
+def test_the_form_has_at_most_eight_fields_each_with_a_default(package: dict[str, Any]) -> None:
+    parameters = package["root"]["inputDefinitions"]["parameters"]
+    assert len(parameters) <= 8
+    for name, parameter in parameters.items():
+        assert parameter.get("defaultValue") not in (None, ""), name
+        assert parameter["parameterType"] in ("STRING", "NUMBER_INTEGER"), name
+
+
+def test_closed_choices_are_drop_downs_whose_default_is_a_choice(package: dict[str, Any]) -> None:
+    parameters = package["root"]["inputDefinitions"]["parameters"]
+    for name, choices in training.CHOICES.items():
+        assert parameters[name]["literals"] == choices
+        assert parameters[name]["defaultValue"] in choices
+
+
+def test_the_pipeline_is_a_straight_line(package: dict[str, Any]) -> None:
+    tasks = package["root"]["dag"]["tasks"]
+    assert set(tasks) == {"ingest", "validate", "train", "evaluate", "publish"}
+    assert not any("triggerPolicy" in task or "iterator" in str(task) for task in tasks.values())
+
+
+def test_steps_with_side_effects_or_hidden_inputs_are_never_cached(package: dict[str, Any]) -> None:
+    cached = {
+        name
+        for name, task in package["root"]["dag"]["tasks"].items()
+        if task["cachingOptions"].get("enableCache")
+    }
+    assert cached == {"validate", "train"}
+
+
+def test_every_step_runs_the_one_image_and_installs_nothing(package: dict[str, Any]) -> None:
+    for executor in package["deploymentSpec"]["executors"].values():
+        assert executor["container"]["image"] == IMAGE
+        assert "pip install" not in str(executor["container"]["command"])
+    assert not IMAGE.endswith(":latest")
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
+def test_a_component_documents_every_argument(component: Any) -> None:
+    function = component.python_func
+    documented = re.findall(r"^        (\w+): ", inspect.getdoc(function) or "", re.MULTILINE) or [
+        *re.findall(r"^    (\w+): ", inspect.getdoc(function) or "", re.MULTILINE)
+    ]
+    assert documented == list(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
+def test_a_component_is_a_thin_wrapper(component: Any) -> None:
+    """At module level only KFP and the standard library; at most 30 lines of body."""
+    source = Path(inspect.getfile(component.python_func)).read_text()
+    tree = ast.parse(source)
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            name = (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name) or ""
+            top = name.split(".")[0]
+            assert top in ("kfp", "components") or top in sys.stdlib_module_names, name
+    (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    first = function.body[1]  # after the docstring
+    assert (function.end_lineno or 0) - first.lineno + 1 <= 30
+
+
+def test_the_readme_explains_every_parameter() -> None:
+    table = re.findall(r"^\| `(\w+)` \| `(.*?)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    parameters = inspect.signature(training.training.pipeline_func).parameters
+    assert table == [(name, str(parameter.default)) for name, parameter in parameters.items()]

@@ -1,0 +1,84 @@
+"""The whole training pipeline in KFP's own local runner, against a real S3 server."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.local import run_training
+from skyclass.errors import TrainingError
+from skyclass.features import Mode
+from skyclass.store.releases import Registry
+from skyclass.store.s3 import ObjectStore
+
+SMALL = {"source_uri": "simulated:?rows=2400&era=legacy,boss", "candidates": "random_forest"}
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_run_publishes_and_promotes_a_release_and_a_rerun_only_publishes(
+    mode: Mode, store: ObjectStore, tmp_path: Path
+) -> None:
+    steps: list[str] = []
+    parameters = {**SMALL, "mode": str(mode), "reason": "a test"}
+    first = run_training(parameters, tmp_path, steps.append)
+    again = run_training({**parameters, "source_uri": "table:"}, tmp_path, steps.append)
+
+    assert steps == ["ingest", "validate", "train", "evaluate", "publish"] * 2
+    assert first.promoted
+    assert not again.promoted
+    assert "not better" in again.verdict
+    registry = Registry(store)
+    champion = registry.champion(mode)
+    assert champion is not None
+    assert champion.id == first.release_id
+    assert registry.promotions(mode)[-1].reason.startswith("a test: ")
+    manifests = [release.manifest for release in registry.releases(mode)]
+    assert [manifest.parent for manifest in manifests] == [None, first.release_id]
+    assert manifests[0].training_set == manifests[1].training_set
+    assert manifests[0].metrics["random_holdout"].mode == mode
+    assert manifests[0].parity.passed
+
+
+def test_metrics_confusion_matrix_and_report_are_artifacts(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    run = run_training(SMALL, tmp_path, lambda step: None)
+    (executed,) = run.log.parent.glob("*/evaluate/executor_output.json")
+    artifacts = {
+        name: found["artifacts"][0]
+        for name, found in json.loads(executed.read_text())["artifacts"].items()
+    }
+    assert "spectroscopic_random_holdout_accuracy" in artifacts["metrics"]["metadata"]
+    assert "confusionMatrix" in artifacts["confusion"]["metadata"]
+    assert Path(artifacts["report"]["uri"]).read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"mode": "both"}, "step validate: unknown mode 'both': choose spectroscopic or"),
+        ({"source_uri": "no.csv"}, "step ingest: no.csv: no such file: check the path"),
+        ({"candidates": "oracle"}, "step train: unknown candidate 'oracle': choose from"),
+        ({"promotion": "maybe"}, "step publish: unknown promotion 'maybe': choose"),
+        ({"seed": "x"}, "seed is a whole number, not 'x'"),
+        ({"speed": "1"}, "unknown parameter 'speed': choose from candidates, mode"),
+    ],
+)
+def test_a_wrong_parameter_is_one_clear_line_and_promotes_nothing(
+    store: ObjectStore, tmp_path: Path, wrong: dict[str, str], message: str
+) -> None:
+    parameters = {**SMALL, "candidates": "decision_tree", **wrong}
+    with pytest.raises(TrainingError) as failed:
+        run_training(parameters, tmp_path, lambda step: None)
+    assert str(failed.value).startswith(message)
+    assert "\n" not in str(failed.value)
+    assert Registry(store).champion(Mode.SPECTROSCOPIC) is None
+
+
+def test_without_an_object_store_the_run_says_so(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("SKYCLASS_S3_RETRIES", "0")
+    with pytest.raises(TrainingError, match=r"step ingest: .*127\.0\.0\.1:9 does not answer"):
+        run_training(SMALL, tmp_path, lambda step: None)

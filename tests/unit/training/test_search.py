@@ -1,0 +1,45 @@
+"""Which candidate wins."""
+
+import pytest
+
+from skyclass.errors import TrainingError
+from skyclass.training.candidates import CANDIDATES, parse_candidates
+from skyclass.training.dataset import Dataset
+from skyclass.training.search import Score, Search, search
+
+
+def score(name: str, macro_f1: float, log_loss: float, deviation: float = 0.01) -> Score:
+    return Score(
+        candidate=name, macro_f1=macro_f1, deviation=deviation, log_loss=log_loss, seconds=1
+    )
+
+
+def test_the_best_macro_f1_wins() -> None:
+    found = Search(scores=(score("a", 0.97, 0.5), score("b", 0.95, 0.1)), rows=100)
+    assert found.winner == "a"
+
+
+def test_a_tie_within_a_standard_error_goes_to_the_better_probabilities() -> None:
+    found = Search(scores=(score("a", 0.970, 0.5), score("b", 0.967, 0.1)), rows=100)
+    assert found.winner == "b"
+
+
+def test_a_search_is_repeatable(dataset: Dataset) -> None:
+    names = ["decision_tree", "mlp"]
+    first, second = (search(dataset.features, dataset.labels, names, seed=1) for _ in range(2))
+    assert [s.macro_f1 for s in first.scores] == [s.macro_f1 for s in second.scores]
+    assert first.scores[0].macro_f1 >= first.scores[1].macro_f1
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("all", tuple(CANDIDATES)), ("mlp", ("mlp",)), (" svc , mlp", ("svc", "mlp"))],
+)
+def test_candidates_are_read_as_people_type_them(text: str, names: tuple[str, ...]) -> None:
+    assert parse_candidates(text) == names
+
+
+@pytest.mark.parametrize("text", ["", "forest", "mlp,,svc"])
+def test_an_unknown_candidate_is_named(text: str) -> None:
+    with pytest.raises(TrainingError, match=r"unknown candidate .*choose from decision_tree"):
+        parse_candidates(text)
