@@ -1,7 +1,14 @@
-"""Writes the compiled pipelines into manifests/kfp: packages to upload, and objects to apply."""
+"""Writes the compiled pipelines into manifests/kfp: packages to upload, and objects to apply.
+
+For a registry and names of your own, set SKYCLASS_IMAGE, SKYCLASS_S3_SECRET, SKYCLASS_SETTINGS or
+SKYCLASS_KFP_NAMESPACE, and name another folder: `python -m pipelines.compile FOLDER`.
+"""
 
 import hashlib
+import os
+import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,74 +16,102 @@ import yaml
 from kfp import compiler
 
 from pipelines import training
+from pipelines.pods import RETRIES
+from pipelines.validation import check_objects, check_package
 
 FOLDER = Path(__file__).resolve().parents[1] / "manifests" / "kfp"
-NAMESPACE = "kubeflow"
-"""Where a stock KFP looks for its pipeline objects."""
+NAMESPACE = os.environ.get("SKYCLASS_KFP_NAMESPACE", "kubeflow")
+"""Where KFP looks for its pipeline objects; this is what a stock KFP does."""
 
 
-def training_package() -> dict[str, Any]:
-    """The training pipeline as KFP's intermediate representation.
+@dataclass(frozen=True)
+class Package:
+    """A compiled pipeline.
+
+    Attributes:
+        name: What the pipeline is called.
+        pipeline: KFP's intermediate representation.
+        platform: What the pods of the steps are given.
+    """
+
+    name: str
+    pipeline: dict[str, Any]
+    platform: dict[str, Any]
+
+    @property
+    def version(self) -> str:
+        """Names the version after its content: KFP's versions cannot be changed."""
+        return f"{self.name}-{hashlib.sha256(self.text().encode()).hexdigest()[:10]}"
+
+    def text(self) -> str:
+        """The package as it is uploaded."""
+        return yaml.safe_dump_all([self.pipeline, self.platform], sort_keys=False)
+
+    def objects(self) -> list[dict[str, Any]]:
+        """The package as Kubernetes objects, for a KFP that keeps its pipelines so."""
+        about = {"description": self.pipeline["pipelineInfo"]["description"]}
+        found = [
+            {
+                "apiVersion": "pipelines.kubeflow.org/v2beta1",
+                "kind": "Pipeline",
+                "metadata": {"name": self.name, "namespace": NAMESPACE},
+                "spec": {"displayName": self.name, **about},
+            },
+            {
+                "apiVersion": "pipelines.kubeflow.org/v2beta1",
+                "kind": "PipelineVersion",
+                "metadata": {"name": self.version, "namespace": NAMESPACE},
+                "spec": {
+                    "displayName": self.version,
+                    **about,
+                    "pipelineName": self.name,
+                    "pipelineSpec": self.pipeline,
+                    "platformSpec": self.platform,
+                },
+            },
+        ]
+        check_objects(found, self.version)
+        return found
+
+
+def training_package() -> Package:
+    """Compile the training pipeline.
 
     The closed choices of its parameters are added as `literals`, which the run form of KFP 2.17
-    shows as a drop-down; the SDK has no way to say so itself.
+    shows as a drop-down; the SDK has no way to say so itself. The retries are added here because
+    the local runner would follow them, and repeat every mistake after a pause.
+
+    Raises:
+        PackageError: It is not fit to be applied.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "package.yaml"
         compiler.Compiler().compile(training.training, str(path))
-        package: dict[str, Any] = yaml.safe_load(path.read_text())
-    parameters = package["root"]["inputDefinitions"]["parameters"]
+        pipeline, platform = yaml.safe_load_all(path.read_text())
+    parameters = pipeline["root"]["inputDefinitions"]["parameters"]
     for name, choices in training.CHOICES.items():
         parameters[name]["literals"] = choices
-    return package
-
-
-def kubernetes_objects(name: str, package: dict[str, Any]) -> list[dict[str, Any]]:
-    """The Pipeline and PipelineVersion objects of a package.
-
-    A version's spec is immutable, so the version is named after its content.
-    """
-    info = package["pipelineInfo"]
-    digest = hashlib.sha256(yaml.safe_dump(package).encode()).hexdigest()[:10]
-    about = {"description": info["description"]}
-    return [
-        {
-            "apiVersion": "pipelines.kubeflow.org/v2beta1",
-            "kind": "Pipeline",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"displayName": info["displayName"], **about},
-        },
-        {
-            "apiVersion": "pipelines.kubeflow.org/v2beta1",
-            "kind": "PipelineVersion",
-            "metadata": {"name": f"{name}-{digest}", "namespace": NAMESPACE},
-            "spec": {
-                "displayName": digest,
-                **about,
-                "pipelineName": name,
-                "pipelineSpec": package,
-            },
-        },
-    ]
+    for task in pipeline["root"]["dag"]["tasks"].values():
+        task["retryPolicy"] = dict(RETRIES)
+    check_package(pipeline, platform)
+    return Package(training.NAME, pipeline, platform)
 
 
 def render() -> dict[str, str]:
     """Every file of the folder, by name."""
     package = training_package()
     return {
-        "training.yaml": yaml.safe_dump(package, sort_keys=False),
-        "training-objects.yaml": yaml.safe_dump_all(
-            kubernetes_objects(training.NAME, package), sort_keys=False
-        ),
+        "training.yaml": package.text(),
+        "training-objects.yaml": yaml.safe_dump_all(package.objects(), sort_keys=False),
     }
 
 
-def main() -> None:
+def main(folder: Path = FOLDER) -> None:
     """Write the files."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in render().items():
-        (FOLDER / name).write_text(text)
+        (folder / name).write_text(text)
 
 
 if __name__ == "__main__":
-    main()
+    main(*(Path(folder) for folder in sys.argv[1:2]))

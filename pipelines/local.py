@@ -57,6 +57,8 @@ def run_training(
     log = folder / "log.txt"
     # KFP suspects every image without "python" in its name of not being able to run the steps.
     warnings.filterwarnings("ignore", message="You may be attemp", category=RuntimeWarning)
+    # What pods are given means nothing on one machine.
+    warnings.filterwarnings("ignore", message=r"Task '[\w-]+': settings", category=UserWarning)
     with log.open("w") as file:
         heard = _Listener(file, on_step)
         try:

@@ -1,0 +1,65 @@
+"""Makes the JSON schemas beside this file from CustomResourceDefinitions, once per version.
+
+They are what the definitions say, without descriptions and without the parts that the chart has no
+use for: a field that was left out is refused, so that it is noticed. Both projects are under the
+Apache License 2.0.
+
+    dir() { go mod download -json "$1" | jq -r .Dir; }
+    python -m tests.chart.schemas \\
+        "$(dir github.com/kserve/kserve@v0.20.0)"/config/crd/full/serving.kserve.io_{inferenceservices,servingruntimes}.yaml \\
+        "$(dir github.com/prometheus-operator/prometheus-operator@v0.85.0)"/example/prometheus-operator-crd/monitoring.coreos.com_{podmonitors,prometheusrules}.yaml
+"""  # noqa: E501 - commands to copy
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).parent
+_LEFT_OUT = {
+    "affinity", "canary", "containers@predictor", "dnsConfig", "ephemeralContainers", "explainer",
+    "huggingface", "initContainers", "lightgbm", "logger", "onnx", "paddle", "pmml", "pytorch",
+    "resourceClaims", "sklearn", "status", "tensorflow", "transformer", "triton",
+    "volumes@predictor", "workerSpec", "xgboost",
+}  # fmt: skip
+_KEPT = ("$ref", "enum", "items", "maximum", "maxLength", "minimum", "minLength",
+         "properties", "required", "type", "additionalProperties", "anyOf")  # fmt: skip
+
+
+def trimmed(schema: Any, where: str = "") -> Any:
+    """The schema of an object, strict, without what is left out and without Go's patterns."""
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: schema[key] for key in _KEPT if key in schema}
+    if schema.get("x-kubernetes-int-or-string"):
+        return {"type": ["integer", "string"]}
+    if "items" in found:
+        found["items"] = trimmed(found["items"], where)
+    if isinstance(found.get("additionalProperties"), dict):
+        found["additionalProperties"] = trimmed(found["additionalProperties"], where)
+    if "properties" in found:
+        found["properties"] = {
+            name: trimmed(inner, name)
+            for name, inner in found["properties"].items()
+            if not {name, f"{name}@{where}"} & _LEFT_OUT
+        }
+        if not schema.get("x-kubernetes-preserve-unknown-fields"):
+            found.setdefault("additionalProperties", False)
+    return found
+
+
+def main(definitions: list[str]) -> None:
+    """Write a schema for every kind."""
+    for path in definitions:
+        definition = yaml.safe_load(Path(path).read_text())["spec"]
+        (version,) = (each for each in definition["versions"] if each["storage"])
+        schema = trimmed(version["schema"]["openAPIV3Schema"])
+        schema["properties"]["metadata"] = {"type": "object"}  # checked as everywhere else
+        name = f"{definition['names']['kind']}-{version['name']}.json"
+        (HERE / name).write_text(json.dumps(schema, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

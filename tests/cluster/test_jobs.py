@@ -1,0 +1,54 @@
+"""CronJobs: by hand, by the clock, and twice for the same window."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from skyclass.settings import Settings
+from skyclass.store.s3 import ObjectStore
+from tests.cluster.chart import MODES, Installation
+from tests.cluster.kube import eventually
+
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+WINDOW = (f"{TODAY - timedelta(days=30):%Y-%m-%d}", f"{TODAY - timedelta(days=29):%Y-%m-%d}")
+
+
+def drift_objects(settings: Settings, mode: str) -> dict[str, bytes]:
+    """Everything that the drift job has written, by key."""
+    store, bucket = ObjectStore(settings), settings.reports_bucket
+    return {key: store.get(bucket, key) for key in store.keys(bucket, f"drift/{mode}/")}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_same_window_twice_changes_nothing(installed: Installation, mode: str) -> None:
+    arguments = ("drift", "--mode", mode, "--start", WINDOW[0], "--end", WINDOW[1])
+    found = []
+    for _ in range(2):
+        job = installed.namespace.run_from(f"{installed.name}-drift-{mode}", *arguments)
+        assert installed.namespace.finish(job), installed.namespace.logs(job)
+        with installed.store() as settings:
+            found.append(drift_objects(settings, mode))
+
+    assert found[0] == found[1]
+    (verdict,) = (data for key, data in found[0].items() if key.endswith("verdict.json"))
+    assert json.loads(verdict)["verdict"] == "insufficient_data"
+    assert any(key.endswith("report.html") for key in found[0])
+
+
+def test_the_clock_starts_it(installed: Installation) -> None:
+    name, namespace = f"{installed.name}-drift-photometric", installed.namespace
+    before = namespace.names("jobs")
+    namespace.kubectl("patch", "cronjob", name, "-p", '{"spec": {"schedule": "* * * * *"}}')
+    try:
+        eventually(lambda: namespace.names("jobs") - before, seconds=120)
+    finally:
+        schedule = json.dumps({"spec": {"schedule": "15 0 * * *"}})
+        namespace.kubectl("patch", "cronjob", name, "-p", schedule)
+    (job, *_) = namespace.names("jobs") - before
+
+    assert job.startswith(name)
+    assert namespace.finish(job), namespace.logs(job)
+    yesterday = f"drift/photometric/{TODAY:%Y%m%d}T000000Z/verdict.json"
+    with installed.store() as settings:
+        assert yesterday in drift_objects(settings, "photometric")
