@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kfp import local
 
+from pipelines.arguments import typed
 from pipelines.training import training
 from skyclass.errors import TrainingError
 
@@ -50,7 +51,7 @@ def run_training(
         TrainingError: A parameter is unknown or malformed, or a step failed; the
             message is the step's own where it gave one.
     """
-    arguments = {name: _typed(name, value) for name, value in parameters.items()}
+    arguments = typed(parameters)
     folder = runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     folder.mkdir(parents=True)
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
@@ -68,18 +69,6 @@ def run_training(
             reason = heard.explanation or f"{error}: see {log}"
             raise TrainingError(f"step {heard.step}: {reason}") from error
     return LocalRun(outputs["release_id"], outputs["promoted"], outputs["verdict"], log)
-
-
-def _typed(name: str, value: str) -> str | int:
-    inputs = training.component_spec.inputs or {}
-    if name not in inputs:
-        raise TrainingError(f"unknown parameter {name!r}: choose from {', '.join(inputs)}")
-    if inputs[name].type != "Integer":
-        return value
-    try:
-        return int(value)
-    except ValueError:
-        raise TrainingError(f"{name} is a whole number, not {value!r}") from None
 
 
 class _Listener(io.TextIOBase):
