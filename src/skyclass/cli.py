@@ -225,14 +225,22 @@ def drift(
     end: Annotated[datetime | None, typer.Option(formats=TIMES, help="UTC, excluded.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge one window of the prediction log; without bounds, yesterday's."""
+    """Judge one window of the prediction log; without bounds, yesterday's.
+
+    Then bring the labels that have arrived to the windows of the last two weeks.
+    """
     from skyclass.monitoring.drift import run_drift
+    from skyclass.monitoring.measuring import measure_windows
     from skyclass.monitoring.verdict import Verdict
+    from skyclass.store.champions import champions
     from skyclass.store.s3 import ObjectStore
 
-    store = ObjectStore(load_settings())
+    settings = load_settings()
+    store, served = ObjectStore(settings), champions(settings)
     with err.status("judging the window"):
-        result = run_drift(store, _registry(), mode, _utc(start), _utc(end))
+        result = run_drift(store, served, mode, _utc(start), _utc(end))
+    with err.status("looking for labels"):
+        measure_windows(store, served, mode)
     found = result.verdict
     if as_json:
         _print_json(found.model_dump(mode="json"))

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import pandas as pd
 from pydantic import ValidationError
@@ -28,6 +29,7 @@ from skyclass.monitoring.windows import (
     read_window,
 )
 from skyclass.store.champions import Champions
+from skyclass.store.documents import Document
 from skyclass.store.releases import Release
 from skyclass.store.s3 import ObjectStore
 
@@ -37,6 +39,8 @@ DRIFT_PREFIX = "drift"
 REPORT = "report.html"
 SNAPSHOT = "snapshot.json.gz"
 VERDICT = "verdict.json"
+
+D = TypeVar("D", bound=Document)
 
 
 @dataclass(frozen=True)
@@ -106,25 +110,51 @@ def run_drift(
     return DriftResult(verdict, prefix)
 
 
-def reports(store: ObjectStore, mode: Mode, last: int | None = None) -> list[DriftVerdict]:
+def reports(
+    store: ObjectStore, mode: Mode, last: int | None = None, since: datetime | None = None
+) -> list[DriftVerdict]:
     """The verdicts of a mode, the oldest window first.
 
     Args:
         store: The object store.
         mode: Whose windows.
         last: Only this many of the newest windows; all when not given.
+        since: Only windows that ended then or later; all when not given.
     """
-    bucket = store.settings.reports_bucket
+    return read_documents(store, DriftVerdict, VERDICT, mode, last, since)
+
+
+def read_documents(
+    store: ObjectStore,
+    kind: type[D],
+    name: str,
+    mode: Mode,
+    last: int | None = None,
+    since: datetime | None = None,
+) -> list[D]:
+    """The documents of one name that lie beside the reports of a mode, the oldest window first.
+
+    Args:
+        store: The object store.
+        kind: What they are.
+        name: Their name.
+        mode: Whose windows.
+        last: Only this many of the newest windows; all when not given.
+        since: Only windows that ended then or later; all when not given.
+    """
+    bucket, first = store.settings.reports_bucket, report_prefix(mode, since) if since else ""
     # The names of windows are times, so the order of the keys is that of the windows.
     keys = [
-        key for key in store.keys(bucket, f"{DRIFT_PREFIX}/{mode}/") if key.endswith(f"/{VERDICT}")
+        key
+        for key in store.keys(bucket, f"{DRIFT_PREFIX}/{mode}/")
+        if key.endswith(f"/{name}") and key >= first
     ]
     found = []
     for key in keys[-last:] if last else keys:
         try:
-            found.append(DriftVerdict.model_validate_json(store.get(bucket, key)))
+            found.append(kind.model_validate_json(store.get(bucket, key)))
         except ValidationError as error:
-            logger.warning("%s is no verdict of this version (%s), left out", key, error.title)
+            logger.warning("%s is not of this version (%s), left out", key, error.title)
     return found
 
 

@@ -119,16 +119,20 @@ class ObservationsTable:
         with self._reported():
             return self._open(None).version()
 
-    def read(self, version: int, columns: list[str]) -> pd.DataFrame:
+    def read(
+        self, version: int, columns: list[str], nights: tuple[int, int] | None = None
+    ) -> pd.DataFrame:
         """Read the table as it was at a version, in the order of the key.
 
         Args:
             version: A version of the table; the same one always gives the same rows.
             columns: The columns wanted.
+            nights: The first and the last night (MJD) wanted; all when not given.
         """
+        between = [("mjd", ">=", nights[0]), ("mjd", "<=", nights[1])] if nights else None
         with self._reported():
             wanted = list(dict.fromkeys([*columns, *KEY]))
-            table = self._open(version).to_pyarrow_table(columns=wanted)
+            table = self._open(version).to_pyarrow_table(columns=wanted, filters=between)
         order = [(name, "ascending") for name in ("mjd", "plate", "fiber_id")]
         return table.sort_by(order).select(columns).to_pandas()
 

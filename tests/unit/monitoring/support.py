@@ -15,6 +15,8 @@ from skyclass.catalog.validation import check
 from skyclass.features import Mode
 from skyclass.monitoring.policy import drift_frame
 from skyclass.monitoring.windows import Accounting
+from skyclass.store.ingest import ingest
+from skyclass.store.observations import ObservationsTable
 from skyclass.store.predictions import LOG_SCHEMA, PROBABILITIES, REFERENCE_SCHEMA, write_log
 from skyclass.store.releases import REFERENCE, Registry, Release
 from skyclass.store.s3 import ObjectStore
@@ -79,6 +81,13 @@ def log(store: ObjectStore, rows: pd.DataFrame) -> list[str]:
     """Write rows to the prediction log."""
     table = pa.Table.from_pandas(rows, schema=LOG_SCHEMA, preserve_index=False)
     return write_log(store, table, "predictor-0")
+
+
+def observe(table: ObservationsTable, store: ObjectStore, rows: pd.DataFrame, folder: Path) -> None:
+    """Ingest observations, with their labels."""
+    path = folder / f"{len(rows)}.csv"
+    rows.to_csv(path, index=False)
+    ingest(FileSource(path, str(path)), table, store)
 
 
 def publish(

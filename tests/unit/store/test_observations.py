@@ -65,3 +65,14 @@ def test_a_version_of_the_future_is_refused(table: ObservationsTable, store: Obj
     ingest(survey(5), table, store)
     with pytest.raises(StoreError, match="has no such version yet"):
         table.read(99, ["u"])
+
+
+def test_nights_that_are_not_wanted_are_not_read(
+    table: ObservationsTable, store: ObjectStore
+) -> None:
+    version = ingest(survey(2_000), table, store).version
+    nights = table.read(version, ["mjd"])["mjd"]
+    first, last = int(nights.quantile(0.2)), int(nights.quantile(0.8))
+    read = table.read(version, ["mjd"], nights=(first, last))["mjd"]
+    assert read.tolist() == [night for night in nights if first <= night <= last]
+    assert 0 < len(read) < 2_000
