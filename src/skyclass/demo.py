@@ -19,6 +19,7 @@ import pandas as pd
 
 from skyclass.catalog.observation import FIRST_MJD, Era
 from skyclass.catalog.sources import open_source
+from skyclass.catalog.sources.simulated import is_synthetic
 from skyclass.catalog.validation import check
 from skyclass.errors import CatalogError, ServingError
 from skyclass.features import INPUTS, Mode
@@ -218,7 +219,7 @@ def read_cast(source_uri: str, mode: Mode, store: ObjectStore) -> tuple[Cast, bo
         during=late[:quarter],
         learnt=late[quarter : quarter + half],
         after=late[quarter + half :],
-    ), source.release == "SIMULATED"
+    ), bool(rows["release"].map(is_synthetic).all())
 
 
 def _play(
