@@ -14,6 +14,7 @@ import threading
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,9 @@ from skyclass.teller import Teller
 
 if TYPE_CHECKING:
     from skyclass.demo import Story
+    from skyclass.monitoring.retraining import Decision
+    from skyclass.store.champions import Champions
+    from skyclass.store.s3 import ObjectStore
 
 app = typer.Typer(
     help="Classify SDSS objects, and keep the classifier honest.",
@@ -46,6 +50,16 @@ err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+
+
+class Retrain(StrEnum):
+    """Where the training pipeline runs when drift lasts."""
+
+    NEVER = "never"
+    HERE = "here"
+    KFP = "kfp"
+
+
 ModeOption = Annotated[Mode, typer.Option(help="Which measurements the model sees.")]
 
 
@@ -223,11 +237,15 @@ def drift(
     mode: ModeOption = Mode.SPECTROSCOPIC,
     start: Annotated[datetime | None, typer.Option(formats=TIMES, help="UTC, included.")] = None,
     end: Annotated[datetime | None, typer.Option(formats=TIMES, help="UTC, excluded.")] = None,
+    retrain: Annotated[
+        Retrain, typer.Option(help="Where to train again when drift lasts.")
+    ] = Retrain.NEVER,
     as_json: AsJson = False,
 ) -> None:
     """Judge one window of the prediction log; without bounds, yesterday's.
 
-    Then bring the labels that have arrived to the windows of the last two weeks.
+    Then bring the labels that have arrived to the windows of the last two weeks, and with --retrain
+    decide whether to train again, roll back or wait.
     """
     from skyclass.monitoring.drift import run_drift
     from skyclass.monitoring.measuring import measure_windows
@@ -242,8 +260,14 @@ def drift(
     with err.status("looking for labels"):
         measure_windows(store, served, mode)
     found = result.verdict
+    decision = _close_loop(store, served, mode, retrain) if retrain is not Retrain.NEVER else None
     if as_json:
-        _print_json(found.model_dump(mode="json"))
+        _print_json(
+            {
+                **found.model_dump(mode="json"),
+                **({"decision": decision.model_dump(mode="json")} if decision else {}),
+            }
+        )
     else:
         where = f"s3://{store.settings.reports_bucket}/{result.prefix}"
         window = f"{found.window_start:%Y-%m-%d %H:%M} to {found.window_end:%Y-%m-%d %H:%M} UTC"
@@ -256,6 +280,7 @@ def drift(
                 "rows": found.accounting.rows_used,
                 "release": found.release,
                 "report": f"{where}report.html",
+                **({decision.action: decision.reason} if decision else {}),
             },
             as_json=False,
         )
@@ -313,6 +338,25 @@ def _show_story(story: "Story", seconds: float) -> None:
     out.print(f"Told in {seconds:.0f} s. Open in a browser:", highlight=False)
     for report in (*story.training_reports, *(scene.report for scene in story.scenes)):
         out.print(f"  {report}", highlight=False, soft_wrap=True)
+
+
+def _close_loop(
+    store: "ObjectStore", served: "Champions", mode: Mode, where: Retrain
+) -> "Decision":
+    _pipelines_importable()
+    from pipelines.retraining import KfpTrainer, LocalTrainer
+    from pipelines.submit import connect
+    from skyclass.monitoring.loop import Trainer, close_loop
+    from skyclass.monitoring.settings import load_retraining_settings
+
+    options, now = load_retraining_settings(), datetime.now(UTC)
+    trainer: Trainer
+    if where is Retrain.KFP:
+        trainer = KfpTrainer(connect(None))
+    else:
+        trainer = LocalTrainer(store.settings.home / "runs")
+    with err.status("closing the loop"):
+        return close_loop(store, served, mode, trainer, options, now)
 
 
 def _registry() -> Any:

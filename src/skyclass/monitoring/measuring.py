@@ -24,7 +24,7 @@ from skyclass.monitoring.windows import Window, read_reference_rows, read_window
 from skyclass.store.champions import Champions
 from skyclass.store.documents import Document, Promotion
 from skyclass.store.models import load_model
-from skyclass.store.observations import PREFIX, ObservationsTable
+from skyclass.store.observations import ObservationsTable
 from skyclass.store.releases import Registry
 from skyclass.store.s3 import ObjectMissingError, ObjectStore
 
@@ -99,9 +99,7 @@ def measure_windows(store: ObjectStore, champions: Champions, mode: Mode) -> lis
         return []
     since = newest[0].window_end - LABELS_TAKE
     known = {each.window_end: each for each in accuracies(store, mode, since=since)}
-    table = ObservationsTable(store.settings)
-    has_labels = any(store.keys(store.settings.data_bucket, f"{PREFIX}/"))
-    version = table.version() if has_labels else None
+    version = ObservationsTable(store.settings).newest_version()
     parents = parents_of(champions.promotions(mode))
     found = []
     for verdict in reports(store, mode, since=since):
@@ -130,12 +128,21 @@ def accuracies(
 
 
 def parents_of(promotions: Sequence[Promotion]) -> dict[str, str]:
-    """Which release each champion last took the place of; the first one took nobody's."""
-    return {
-        event.to_release: event.from_release
-        for event in promotions
-        if event.from_release and event.from_release != event.to_release
-    }
+    """Which release each champion took the place of.
+
+    The first champion took nobody's; one that came back has been judged already.
+    """
+    parents: dict[str, str] = {}
+    seen: set[str] = set()
+    for event in promotions:
+        if event.from_release == event.to_release:
+            continue
+        if event.to_release in seen:
+            parents.pop(event.to_release, None)
+        elif event.from_release:
+            parents[event.to_release] = event.from_release
+        seen.add(event.to_release)
+    return parents
 
 
 def _is_stale(old: WindowAccuracy, verdict: DriftVerdict, version: int | None) -> bool:

@@ -119,6 +119,14 @@ class ObservationsTable:
         with self._reported():
             return self._open(None).version()
 
+    def newest_version(self) -> int | None:
+        """The newest version of the table; none when nothing has been ingested yet."""
+        with self._reported():
+            try:
+                return self._open(None).version()
+            except TableNotFoundError:
+                return None
+
     def read(
         self, version: int, columns: list[str], nights: tuple[int, int] | None = None
     ) -> pd.DataFrame:

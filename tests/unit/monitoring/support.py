@@ -13,7 +13,8 @@ from skyclass.catalog.sources.files import FileSource
 from skyclass.catalog.sources.simulated import draw
 from skyclass.catalog.validation import check
 from skyclass.features import Mode
-from skyclass.monitoring.policy import drift_frame
+from skyclass.monitoring.policy import POLICY, drift_frame
+from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
 from skyclass.monitoring.windows import Accounting
 from skyclass.store.ingest import ingest
 from skyclass.store.observations import ObservationsTable
@@ -104,3 +105,25 @@ def publish(
     release = registry.publish(draft(mode, training_set=simulated), {REFERENCE: path})
     registry.promote(release, "for a test", "test")
     return release
+
+
+def verdict_of(verdict: Verdict, release: str, end: datetime) -> DriftVerdict:
+    """A verdict on a day, without its numbers."""
+    return DriftVerdict(
+        verdict=verdict,
+        reason="for a test",
+        mode=Mode.SPECTROSCOPIC,
+        release=release,
+        window_start=end - timedelta(days=1),
+        window_end=end,
+        accounting=Accounting(),
+        window_rows=0,
+        reference_rows=0,
+        columns={},
+        predictions=None,
+        class_shares=ClassShares(reference={}, window={}),
+        training_rows=0,
+        synthetic_rows=0,
+        policy=POLICY,
+        seed=0,
+    )

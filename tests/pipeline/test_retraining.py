@@ -1,0 +1,61 @@
+"""What monitoring hands its runs to: the local runner, and a KFP backend."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.backend import Backend
+from pipelines.retraining import KfpTrainer, LocalTrainer
+from skyclass.features import Mode
+from skyclass.monitoring.retraining import Run, RunState
+from skyclass.store.releases import Registry
+from skyclass.store.s3 import ObjectStore
+from tests.web import Answer, serve
+
+SMALL = {"source_uri": "simulated:?rows=2400&era=legacy", "candidates": "random_forest"}
+SENT = Run(state=RunState.RUNNING, id="abc", link="http://kfp/abc")
+
+
+def test_a_run_on_this_machine_ends_before_it_returns(store: ObjectStore, tmp_path: Path) -> None:
+    trainer = LocalTrainer(tmp_path)
+    run = trainer.start({**SMALL, "mode": "spectroscopic", "reason": "2 of 3 windows drifted"})
+    champion = Registry(store).champion(Mode.SPECTROSCOPIC)
+    assert champion is not None
+    assert (run.state, run.promoted, run.release) == (RunState.SUCCEEDED, True, champion.id)
+    assert "reaches every floor" in run.message
+    (event,) = Registry(store).promotions(Mode.SPECTROSCOPIC)
+    assert event.reason.startswith("2 of 3 windows drifted: ")
+
+
+def test_a_run_on_this_machine_that_fails_says_why(store: ObjectStore, tmp_path: Path) -> None:
+    run = LocalTrainer(tmp_path).start({**SMALL, "source_uri": "gone.csv"})
+    assert run.state is RunState.FAILED
+    assert run.id is not None
+    assert "gone.csv: no such file" in run.message
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "state"),
+    [
+        (200, {"run_id": "abc", "state": "RUNNING"}, RunState.RUNNING),
+        (200, {"run_id": "abc", "state": "SUCCEEDED"}, RunState.SUCCEEDED),
+        (200, {"run_id": "abc", "state": "CANCELED"}, RunState.FAILED),
+        (404, {"error": "run abc not found", "code": 5}, RunState.FAILED),
+    ],
+)
+def test_kfp_is_asked_how_a_run_stands(
+    status: int, said: dict[str, object], state: RunState
+) -> None:
+    body = json.dumps(said).encode()
+    with serve(Answer(body, status, {"Content-Type": "application/json"})) as web:
+        found = KfpTrainer(Backend(web.url)).look(SENT)
+    assert web.requests == ["GET /apis/v2beta1/runs/abc"]
+    assert found.state is state
+    assert found.link == SENT.link
+
+
+def test_a_silent_kfp_leaves_the_run_as_it_was() -> None:
+    with serve(Answer()) as web:
+        pass
+    assert KfpTrainer(Backend(web.url)).look(SENT) == SENT
