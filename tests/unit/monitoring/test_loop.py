@@ -92,7 +92,7 @@ def test_lasting_drift_starts_one_run_with_reason_and_window(
     assert parameters == {
         "mode": "spectroscopic",
         "source_uri": "table:",
-        "newest_rows": "10000",
+        "newest_rows": "5000",
         "reason": "2 of the last 2 windows drifted (the newest ended 2026-05-02 00:00 UTC)",
     }
     assert close_loop(store, registry, MODE, starter, LIMITS, NOW) == made

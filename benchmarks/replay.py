@@ -1,0 +1,284 @@
+"""Replays real observations in the order of their nights, with the loop and without it.
+
+    python -m benchmarks.replay FILE [-o docs/replay.svg]
+
+A thousand objects make a window. Both models begin as the same release, trained on the first 3,000.
+One stays; the other is watched by the drift rule, and what `decide` says is done: trained again on
+the newest labels, which arrive a window after the answers, and promoted if the gate lets it pass.
+Everything that decides is the code that runs in production; only KFP and the object store are left
+out, so that the years pass in a minute.
+"""
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from skyclass.catalog.observation import CLASSES, FIRST_MJD, Era
+from skyclass.catalog.sources.files import FileSource
+from skyclass.catalog.validation import check
+from skyclass.features import INPUTS, Mode
+from skyclass.monitoring.accuracy import estimate
+from skyclass.monitoring.policy import POLICY, class_shares, drift_frame, judge
+from skyclass.monitoring.retraining import Action, Decision, Run, RunState, Situation, decide
+from skyclass.monitoring.settings import NEWEST_ROWS
+from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
+from skyclass.monitoring.windows import Accounting
+from skyclass.store.documents import TrainingSet
+from skyclass.store.models import Engine, joblib_engine
+from skyclass.store.predictions import PROBABILITIES
+from skyclass.training.candidates import CANDIDATES
+from skyclass.training.dataset import Dataset
+from skyclass.training.evaluation import evaluate
+from skyclass.training.gate import Champion
+from skyclass.training.gate import judge as gate
+from skyclass.training.plots import ACCENT, MUTED, svg
+
+FIRST_ROWS = 3_000
+WINDOW_ROWS = 1_000
+DAY = timedelta(days=1)
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+_CANDIDATE = "hist_gradient_boosting"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One window.
+
+    Attributes:
+        night: The middle of its nights (MJD).
+        frozen: Accuracy of the release that stays.
+        looped: Accuracy of the champion of the loop.
+        estimated: What the champion's confidences say of its accuracy, without labels.
+        verdict: What the drift rule says of the champion's answers.
+        action: What was decided after it.
+        promoted: Whether a new champion came of that.
+    """
+
+    night: float
+    frozen: float
+    looped: float
+    estimated: float
+    verdict: Verdict
+    action: Action
+    promoted: bool
+
+
+@dataclass(frozen=True)
+class Model:
+    """A release, without its files."""
+
+    id: str
+    engine: Engine
+    reference: pd.DataFrame
+    trained_on: int
+
+
+def observations(path: Path, mode: Mode) -> pd.DataFrame:
+    """Labelled, complete observations of a file, in the order of their nights."""
+    rows = pd.concat(check(batch.rows).valid for batch in FileSource(path, str(path)).batches(0))
+    complete = rows[rows[list(INPUTS[mode])].gt(-9999).all(axis=1)].dropna(subset=["class"])
+    return complete.sort_values(["mjd", "plate", "fiber_id"], ignore_index=True)
+
+
+def replay(rows: pd.DataFrame, mode: Mode) -> Iterator[Step]:
+    """Play the windows one after the other."""
+    first = _train(rows.head(FIRST_ROWS), mode, version=0)
+    champion = first
+    verdicts: list[DriftVerdict] = []
+    decisions: list[Decision] = []
+    for number in range((len(rows) - FIRST_ROWS) // WINDOW_ROWS):
+        start = FIRST_ROWS + number * WINDOW_ROWS
+        window = rows.iloc[start : start + WINDOW_ROWS]
+        now = _START + DAY * (number + 1)
+        answered = _answer(champion.engine, window, mode)
+        verdicts.append(_judge(champion, answered, mode, now))
+        choice = decide(
+            Situation(
+                now=now,
+                champion=champion.id,
+                parent=None,
+                trained_on=champion.trained_on,
+                table_version=number,  # of the window before, whose labels have arrived
+                verdicts=verdicts,
+                decisions=decisions,
+            )
+        )
+        guess = estimate(champion.reference, answered)
+        step = Step(
+            night=float(window["mjd"].median()),
+            frozen=_accuracy(_answer(first.engine, window, mode)),
+            looped=_accuracy(answered),
+            estimated=guess.accuracy if guess else float("nan"),
+            verdict=verdicts[-1].verdict,
+            action=choice.action,
+            promoted=False,
+        )
+        run = None
+        if choice.action is Action.RETRAIN:
+            known = rows.iloc[:start].tail(NEWEST_ROWS)
+            challenger = _train(known, mode, version=number)
+            promoted = _beats(challenger, champion, known, mode)
+            champion = challenger if promoted else champion
+            run = Run(state=RunState.SUCCEEDED, id=challenger.id, promoted=promoted)
+            step = replace(step, promoted=promoted)
+        decisions.append(
+            Decision(
+                mode=mode,
+                window_end=now,
+                decided_at=now,
+                champion=champion.id,
+                table_version=number,
+                action=choice.action,
+                cause=choice.cause,
+                reason=choice.reason,
+                run=run,
+            )
+        )
+        yield step
+
+
+def figure(steps: dict[Mode, list[Step]]) -> Figure:
+    """Accuracy over the years, with and without the loop, one panel a mode."""
+    drawn = Figure(figsize=(9.2, 2.9 * len(steps)), facecolor="white")
+    panels = np.atleast_1d(drawn.subplots(len(steps), sharex=True))
+    for axes, (mode, found) in zip(panels, steps.items(), strict=True):
+        night = [each.night for each in found]
+        axes.plot(night, [each.frozen for each in found], color=MUTED, lw=1.8, marker="o", ms=3.5)
+        axes.plot(night, [each.looped for each in found], color=ACCENT, lw=2.2, marker="o", ms=4)
+        axes.plot(night, [each.estimated for each in found], color=ACCENT, lw=1, ls=(0, (4, 3)))
+        for each in found:
+            if each.promoted:
+                axes.axvline(each.night, color=ACCENT, alpha=0.25, lw=1, zorder=0)
+        low = min(each.frozen for each in found)
+        axes.set_ylim(low - 0.03, 1.01)
+        axes.set_title(f"{mode.capitalize()} mode", loc="left", fontsize=11, fontweight="bold")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#e6e8ee", lw=0.8)
+        axes.set_axisbelow(True)
+        means = (np.mean([each.looped for each in found]), np.mean([each.frozen for each in found]))
+        axes.text(
+            1, 1.03, f"mean {means[0]:.1%} with the loop, {means[1]:.1%} without",
+            transform=axes.transAxes, ha="right", fontsize=9, color="#4b5563",
+        )  # fmt: skip
+        for name, era in {"BOSS": Era.BOSS, "eBOSS": Era.EBOSS}.items():
+            first = FIRST_MJD[era]
+            axes.axvline(first, color="#c9ccd6", lw=1, ls=":")
+            axes.text(first + 25, low - 0.022, f"{name} begins", fontsize=8, color="#6b7280")
+    handles = panels[0].get_lines()[:3]
+    panels[0].legend(
+        handles,
+        ["first release, never replaced", "with the loop", "… as estimated without labels"],
+        loc="lower left", bbox_to_anchor=(0.0, 0.12), frameon=False, fontsize=9,
+    )  # fmt: skip
+    panels[-1].set_xlabel("Night of the observations (MJD); faint vertical lines: a new champion")
+    drawn.tight_layout()
+    return drawn
+
+
+def _train(rows: pd.DataFrame, mode: Mode, version: int) -> Model:
+    dataset = _dataset(rows, mode, version)
+    held_out = dataset.random_holdout
+    estimator = CANDIDATES[_CANDIDATE](0)
+    estimator.fit(dataset.features[~held_out], dataset.labels[~held_out])
+    engine = joblib_engine(estimator)
+    name = hashlib.sha256(f"{mode} {version}".encode()).hexdigest()
+    return Model(name, engine, _answer(engine, dataset.rows[held_out], mode), version)
+
+
+def _dataset(rows: pd.DataFrame, mode: Mode, version: int) -> Dataset:
+    nights = (int(rows["mjd"].min()), int(rows["mjd"].max()))
+    summary = TrainingSet(
+        table="replay",
+        version=version,
+        rows=len(rows),
+        first_mjd=nights[0],
+        watermark=nights[1],
+        synthetic_rows=0,
+    )
+    return Dataset(rows.reset_index(drop=True), summary, mode)
+
+
+def _beats(challenger: Model, champion: Model, rows: pd.DataFrame, mode: Mode) -> bool:
+    """Whether the gate lets the challenger pass, on the newest labelled rows held out."""
+    dataset = _dataset(rows, mode, 0)
+    held_out = dataset.random_holdout
+    found = [
+        evaluate(
+            dataset.labels[held_out], model.engine(dataset.features[held_out]), mode, "holdout"
+        )
+        for model in (challenger, champion)
+    ]
+    return gate(found[0], Champion(champion.id, found[1])).passed
+
+
+def _answer(engine: Engine, rows: pd.DataFrame, mode: Mode) -> pd.DataFrame:
+    probabilities = engine(_dataset(rows, mode, 0).features)
+    return rows.assign(
+        predicted=np.array(CLASSES, dtype=object)[probabilities.argmax(axis=1)],
+        **dict(zip(PROBABILITIES, probabilities.T, strict=True)),
+    )
+
+
+def _judge(champion: Model, answered: pd.DataFrame, mode: Mode, end: datetime) -> DriftVerdict:
+    reference, window = drift_frame(champion.reference, mode), drift_frame(answered, mode)
+    accounting = Accounting(rows_in=len(window), rows_used=len(window))
+    judgement = judge(reference, window, accounting)
+    return DriftVerdict(
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        mode=mode,
+        release=champion.id,
+        window_start=end - DAY,
+        window_end=end,
+        accounting=accounting,
+        window_rows=len(window),
+        reference_rows=len(reference),
+        columns=judgement.columns,
+        predictions=judgement.predictions,
+        class_shares=ClassShares(reference=class_shares(reference), window=class_shares(window)),
+        training_rows=0,
+        synthetic_rows=0,
+        policy=POLICY,
+        seed=0,
+    )
+
+
+def _accuracy(rows: pd.DataFrame) -> float:
+    return float((rows["predicted"] == rows["class"]).mean())
+
+
+def main() -> None:
+    """Replay both modes, print the windows and draw them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("file", type=Path, help="a CSV or Parquet file of observations")
+    parser.add_argument("-o", "--output", type=Path, help="an SVG file")
+    given = parser.parse_args()
+    steps: dict[Mode, list[Step]] = {}
+    for mode in Mode:
+        steps[mode] = []
+        for step in replay(observations(given.file, mode), mode):
+            steps[mode].append(step)
+            sys.stdout.write(
+                f"{mode}  night {step.night:.0f}  without {step.frozen:.3f}  with {step.looped:.3f}"
+                f"  estimated {step.estimated:.3f}  {step.verdict:8}  {step.action}"
+                f"{', promoted' if step.promoted else ''}\n"
+            )
+            sys.stdout.flush()
+        error = np.mean([abs(each.estimated - each.looped) for each in steps[mode]])
+        gain = np.mean([each.looped - each.frozen for each in steps[mode]])
+        sys.stdout.write(f"{mode}  gain {gain:+.4f}  mean error of the estimate {error:.4f}\n")
+    if given.output:
+        given.output.write_text(svg(figure(steps)))
+
+
+if __name__ == "__main__":
+    main()
