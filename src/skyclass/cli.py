@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from skyclass.demo import Story
     from skyclass.monitoring.retraining import Decision
     from skyclass.store.champions import Champions
+    from skyclass.store.releases import Registry, Release
     from skyclass.store.s3 import ObjectStore
 
 app = typer.Typer(
@@ -132,36 +133,27 @@ def releases(
     """List releases, the oldest first, the champion marked."""
     if context.invoked_subcommand:
         return
-    registry = _registry()
-    table = Table("", "release", "mode", "published (UTC)", "candidate", "rows", box=None)
-    for heading in ("accuracy", "macro-F1", "temporal macro-F1"):
-        table.add_column(heading, justify="right")
-    found = []
-    for each in [mode] if mode else list(Mode):
-        champion = registry.champion(each)
-        for release in registry.releases(each):
-            leads = champion is not None and release.id == champion.id
-            manifest = release.manifest
-            found.append({"id": release.id, "champion": leads, **manifest.model_dump(mode="json")})
-            random = manifest.metrics["random_holdout"]
-            temporal = manifest.metrics.get("temporal_holdout")
-            table.add_row(
-                "champion" if leads else "",
-                release.id[:12],
-                str(each),
-                f"{manifest.created_at:%Y-%m-%d %H:%M:%S}",
-                manifest.candidate,
-                f"{manifest.training_set.rows:,}",
-                f"{random.accuracy:.4f}",
-                f"{random.macro_f1:.4f}",
-                f"{temporal.macro_f1:.4f}" if temporal else "-",
-            )
+    registry, leading = _registry(), _champions()
+    found = {each: registry.releases(each) for each in ([mode] if mode else Mode)}
+    champion_ids = {leader.id for each in found if (leader := leading.champion(each))}
     if as_json:
-        _print_json(found)
-    elif found:
-        out.print(table)
-    else:
+        _print_json(
+            [
+                {
+                    "id": release.id,
+                    "champion": release.id in champion_ids,
+                    **release.manifest.model_dump(mode="json"),
+                }
+                for listed in found.values()
+                for release in listed
+            ]
+        )
+        return
+    if not any(found.values()):
         err.print("There is no release yet: `skyclass run training` makes one.")
+    for each, listed in found.items():
+        if listed:
+            _show_releases(each, listed, champion_ids)
 
 
 @releases_app.command()
@@ -178,8 +170,9 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Make a release the champion of its mode."""
-    registry = _registry()
-    event = registry.promote(registry.find(release), reason, load_settings().run_id)
+    found = _registry().find(release)
+    with err.status(f"promoting {found.id[:12]}"):
+        event = _champions().promote(found, reason, load_settings().run_id)
     _show(event.model_dump(mode="json"), as_json)
 
 
@@ -190,8 +183,9 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make the champion's predecessor champion again."""
-    registry = _registry()
-    event = registry.promote(registry.predecessor(mode), reason, load_settings().run_id)
+    leading = _champions()
+    with err.status(f"rolling back {mode}"):
+        event = leading.promote(leading.predecessor(mode), reason, load_settings().run_id)
     _show(event.model_dump(mode="json"), as_json)
 
 
@@ -250,11 +244,9 @@ def drift(
     from skyclass.monitoring.drift import run_drift
     from skyclass.monitoring.measuring import measure_windows
     from skyclass.monitoring.verdict import Verdict
-    from skyclass.store.champions import champions
     from skyclass.store.s3 import ObjectStore
 
-    settings = load_settings()
-    store, served = ObjectStore(settings), champions(settings)
+    store, served = ObjectStore(load_settings()), _champions()
     with err.status("judging the window"):
         result = run_drift(store, served, mode, _utc(start), _utc(end))
     with err.status("looking for labels"):
@@ -359,11 +351,43 @@ def _close_loop(
         return close_loop(store, served, mode, trainer, options, now)
 
 
-def _registry() -> Any:
+def _show_releases(mode: Mode, releases: "list[Release]", champion_ids: set[str]) -> None:
+    table = Table(
+        title=f"{mode} (* champion)", title_justify="left", box=None, padding=(0, 1, 0, 0)
+    )
+    for heading in ("", "release", "published (UTC)"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("candidate", overflow="fold")
+    for heading in ("rows", "accuracy", "macro-F1", "temporal"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for release in releases:
+        manifest = release.manifest
+        random = manifest.metrics["random_holdout"]
+        temporal = manifest.metrics.get("temporal_holdout")
+        table.add_row(
+            "*" if release.id in champion_ids else "",
+            release.id[:12],
+            f"{manifest.created_at:%Y-%m-%d %H:%M}",
+            manifest.candidate,
+            f"{manifest.training_set.rows:,}",
+            f"{random.accuracy:.4f}",
+            f"{random.macro_f1:.4f}",
+            f"{temporal.macro_f1:.4f}" if temporal else "-",
+        )
+    out.print(table)
+
+
+def _registry() -> "Registry":
     from skyclass.store.releases import Registry
     from skyclass.store.s3 import ObjectStore
 
     return Registry(ObjectStore(load_settings()))
+
+
+def _champions() -> "Champions":
+    from skyclass.store.champions import champions
+
+    return champions(load_settings())
 
 
 def _utc(time: datetime | None) -> datetime | None:
