@@ -9,9 +9,10 @@ CHECKOV_VERSION := 3.3.30
 # Yours where there is one, else this version, built once.
 HELM := $(or $(shell command -v helm 2>/dev/null),$(CURDIR)/.tools/helm)
 export HELM
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cluster lint lint-chart format compile manifests clean
+.PHONY: help setup browser demo test test-cluster lint lint-chart format compile manifests pictures clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -28,8 +29,16 @@ $(READY): pyproject.toml uv.lock
 demo: $(READY) ## run the whole story on this machine (SOURCE=file.csv MODE=photometric for your own rows)
 	$(VENV)/bin/skyclass demo $(if $(SOURCE),--source '$(SOURCE)') $(if $(MODE),--mode '$(MODE)')
 
-test: $(READY) ## run the unit, contract, pipeline and fault tests
+browser: ## install Chromium and its driver, which the tests of the pages need, from Debian's packages
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "error: install chromium and chromedriver, no apt-get is here" >&2; exit 1; }; \
+	  $(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y --no-install-recommends chromium chromium-driver >/dev/null; }
+
+test: $(READY) browser ## run the unit, contract, pipeline, fault and browser tests
 	$(VENV)/bin/pytest
+
+pictures: $(READY) browser ## make the documentation's pictures of the pages anew
+	$(VENV)/bin/pytest -n 0 tests/browser/pictures.py
 
 test-cluster: $(READY) $(HELM) ## run the cluster tests on the cluster that KUBECONFIG names (docs/kubernetes.md)
 	PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -n 0 --timeout 1800

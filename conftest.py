@@ -82,3 +82,16 @@ def models_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("models")
     fit(dataset, ["decision_tree"], seed=0, folder=folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def world(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
+    """A store with a fortnight of monitoring in it."""
+    from tests.world import build  # it takes seconds, and most tests do without
+
+    names = ("data", "models", "logs", "reports")
+    buckets = {f"{name}_bucket": f"world-{name}" for name in names}
+    store = ObjectStore(Settings(**s3.environment(), **buckets))
+    store.make_buckets()
+    build(store, ObservationsTable(store.settings), tmp_path_factory.mktemp("world"))
+    return store

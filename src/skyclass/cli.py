@@ -281,6 +281,20 @@ def drift(
 
 
 @app.command()
+def monitor(
+    host: Annotated[str, typer.Option(help="Which interface to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where to listen.")] = 8000,
+    root_path: Annotated[str, typer.Option(help="The path that a proxy puts it below.")] = "",
+) -> None:
+    """Show in a browser what monitoring found, measured and decided."""
+    from skyclass.apps.monitor.server import serve as serve_monitor
+
+    settings = load_settings()
+    err.print(f"The monitor page: http://{host}:{port}{root_path}/", highlight=False)
+    serve_monitor(settings, host, port, root_path)
+
+
+@app.command()
 def demo(
     source: Annotated[str | None, typer.Option(help="Your own objects; else simulated.")] = None,
     mode: ModeOption = Mode.SPECTROSCOPIC,

@@ -4,6 +4,8 @@ Pure functions over frames. Labels are what counts; the estimate says something 
 under an assumption that it states.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from sklearn.isotonic import IsotonicRegression
@@ -89,19 +91,20 @@ def measure(answers: int, labelled: pd.DataFrame) -> Measured | None:
     )
 
 
-def pool(found: list[Measured]) -> Measured | None:
+def pool(answers: int, found: Sequence[Measured]) -> Measured | None:
     """What the labels say about several windows together.
+
+    Args:
+        answers: How many answers there were in all windows.
+        found: What was measured in those that have labels.
 
     Returns:
         None when none of them has a label.
     """
     if not found:
         return None
-    answers = sum(each.rows / each.coverage for each in found)
     confusion = np.sum([each.confusion for each in found], axis=0)
-    return Measured.model_validate(
-        {"coverage": min(1.0, confusion.sum() / answers), **_scores(confusion)}
-    )
+    return Measured.model_validate({"coverage": confusion.sum() / answers, **_scores(confusion)})
 
 
 def estimate(reference: pd.DataFrame, answers: pd.DataFrame) -> Estimate | None:

@@ -10,7 +10,7 @@ import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 import pyarrow as pa
@@ -131,6 +131,11 @@ def read_reference(data: bytes) -> pd.DataFrame:
     return pq.read_table(io.BytesIO(data), schema=REFERENCE_SCHEMA).to_pandas()
 
 
+def day_prefix(day: date) -> str:
+    """Where the log of a day (UTC) lies in the logs bucket."""
+    return f"date={day:%Y-%m-%d}/"
+
+
 def _keys(store: ObjectStore, start: datetime, end: datetime) -> Iterator[str]:
     hour = start.replace(minute=0, second=0, microsecond=0)
     while hour < end:
@@ -139,4 +144,4 @@ def _keys(store: ObjectStore, start: datetime, end: datetime) -> Iterator[str]:
 
 
 def _hour_prefix(time: datetime) -> str:
-    return f"date={time:%Y-%m-%d}/hour={time:%H}/"
+    return f"{day_prefix(time)}hour={time:%H}/"

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -109,6 +110,15 @@ class ObjectStore:
                 bucket_name=bucket, prefix=prefix, recursive=True
             ):
                 yield str(item.object_name)
+
+    def written(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """Keys below a prefix, and when each was written (UTC)."""
+        with self._reported(bucket, prefix):
+            for item in self._client.list_objects(
+                bucket_name=bucket, prefix=prefix, recursive=True
+            ):
+                if item.last_modified:
+                    yield str(item.object_name), item.last_modified
 
     def folders(self, bucket: str, prefix: str) -> Iterator[str]:
         """Common prefixes one level below a prefix, each ending in a slash."""

@@ -70,16 +70,16 @@ def test_accuracy_recall_coverage_and_confusion_are_those_of_the_labelled_rows()
 
 def test_without_a_label_nothing_is_measured() -> None:
     assert measure(40, pd.DataFrame({"class": [], "predicted": []})) is None
-    assert pool([]) is None
+    assert pool(40, []) is None
 
 
 def test_windows_are_pooled_by_their_rows_not_averaged() -> None:
     right = pd.DataFrame({"class": ["STAR"] * 30, "predicted": ["STAR"] * 30})
     wrong = pd.DataFrame({"class": ["STAR"] * 10, "predicted": ["QSO"] * 10})
     found = [measure(60, right), measure(20, wrong)]
-    pooled = pool([each for each in found if each])
+    pooled = pool(100, [each for each in found if each])
     assert pooled is not None
-    assert (pooled.rows, pooled.accuracy, pooled.coverage) == (40, 0.75, 0.5)
+    assert (pooled.rows, pooled.accuracy, pooled.coverage) == (40, 0.75, 0.4)
 
 
 def test_the_estimate_is_right_without_drift(

@@ -1,0 +1,1 @@
+"""The web applications: one shows what monitoring found, one asks the endpoint."""

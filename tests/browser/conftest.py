@@ -1,0 +1,68 @@
+"""Chromium, as people run it, before the monitor page of a fortnight."""
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+from skyclass.apps.monitor.app import make_app
+from skyclass.apps.monitor.reading import Reader
+from skyclass.store.releases import Registry
+from skyclass.store.s3 import ObjectStore
+
+WIDTH, HEIGHT = 1280, 900
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """An application on a free port of this machine."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """A Chromium without a profile, which tells what it logs and what it asks the network for."""
+    driver, program = shutil.which("chromedriver"), shutil.which("chromium")
+    if not driver or not program:
+        pytest.fail("needs chromium and chromedriver: `make browser` installs them")
+    options = ChromeOptions()
+    options.binary_location = program
+    profile = tmp_path_factory.mktemp("chromium")
+    for argument in (
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+        *("--disable-background-networking", "--disable-component-update", "--no-first-run"),
+        *(f"--user-data-dir={profile}", f"--window-size={WIDTH},{HEIGHT}"),
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = Chrome(options, ChromeService(driver))
+    try:
+        yield chrome
+    finally:
+        chrome.quit()
+
+
+@pytest.fixture(scope="session")
+def monitor(world: ObjectStore) -> Iterator[str]:
+    """The address of the monitor page."""
+    from tests.world import NOW
+
+    with serving(make_app(Reader(world, Registry(world)), lambda: NOW)) as address:
+        yield address

@@ -1,0 +1,19 @@
+"""Makes the pictures of the documentation: `make pictures`."""
+
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome
+
+PICTURES = Path(__file__).resolve().parents[2] / "docs/pictures"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "height"),
+    [("drift", "", 1240), ("accuracy", "accuracy", 1560), ("decisions", "decisions", 860)],
+)
+def test_monitor(browser: Chrome, monitor: str, name: str, path: str, height: int) -> None:
+    PICTURES.mkdir(exist_ok=True)
+    browser.set_window_size(1280, height)
+    browser.get(f"{monitor}/spectroscopic/{path}")
+    assert browser.save_screenshot(str(PICTURES / f"monitor-{name}.png"))

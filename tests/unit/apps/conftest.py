@@ -1,0 +1,35 @@
+"""The monitor page over a fortnight of monitoring."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from starlette.testclient import TestClient
+
+from skyclass.apps.monitor.app import make_app
+from skyclass.apps.monitor.reading import Reader
+from skyclass.features import Mode
+from skyclass.monitoring.drift import VERDICT, report_prefix
+from skyclass.monitoring.verdict import Verdict
+from skyclass.store.releases import Registry
+from skyclass.store.s3 import ObjectStore
+from tests.unit.monitoring.support import END, verdict_of
+from tests.world import NOW
+
+
+@pytest.fixture(scope="session")
+def page(world: ObjectStore) -> Iterator[TestClient]:
+    """The monitor page of that world, nine hours after its newest window."""
+    with TestClient(make_app(Reader(world, Registry(world)), lambda: NOW)) as client:
+        yield client
+
+
+@pytest.fixture
+def judged() -> Callable[[ObjectStore], None]:
+    """Leaves a verdict on a release that nobody has published."""
+
+    def leave(store: ObjectStore) -> None:
+        key = report_prefix(Mode.SPECTROSCOPIC, END) + VERDICT
+        data = verdict_of(Verdict.NO_DRIFT, "a" * 64, END).to_bytes()
+        store.put(store.settings.reports_bucket, key, data, "application/json")
+
+    return leave
