@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from kfp import components as kfp_components
+from kfp.compiler import Compiler
+from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
@@ -80,6 +82,23 @@ def test_the_version_is_named_after_its_content() -> None:
         version["spec"]["pipelineSpec"],
         version["spec"]["platformSpec"],
     ]
+
+
+def test_the_objects_have_the_fields_that_kfp_gives_them(tmp_path: Path) -> None:
+    Compiler().compile(
+        training.training,
+        str(tmp_path / "objects.yaml"),
+        kubernetes_manifest_format=True,
+        kubernetes_manifest_options=KubernetesManifestOptions(
+            pipeline_name=training.NAME, namespace="kubeflow", include_pipeline_manifest=True
+        ),
+    )
+    fields = [
+        [(found["apiVersion"], found["kind"], *sorted(found["metadata"]), *sorted(found["spec"]))
+         for found in yaml.safe_load_all(file.read_text())]
+        for file in (tmp_path / "objects.yaml", FOLDER / "training-objects.yaml")
+    ]  # fmt: skip
+    assert fields[0] == fields[1]
 
 
 def test_the_form_has_at_most_eight_fields_each_with_a_default(package: dict[str, Any]) -> None:
