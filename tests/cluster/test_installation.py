@@ -52,12 +52,12 @@ def test_helm_test_passes(installed: Installation) -> None:
 
 @pytest.mark.parametrize("values", sorted(path.name for path in (CHART / "ci").glob("*.yaml")))
 def test_server_accepts_every_object_without_a_warning(
-    installed: Installation, values: str
+    installed: Installation, kfp: Namespace, values: str
 ) -> None:
     namespace = installed.namespace.name
     rendered = run(
         "helm", "template", "dry", str(CHART), "-n", namespace, "-f", str(CHART / "ci" / values),
-        "--kube-version", "1.34", "--set", "fullnameOverride=dry",
+        "--kube-version", "1.34", "--set", f"fullnameOverride=dry,kfp.namespace={kfp.name}",
     )  # fmt: skip
     objects = [each for each in yaml.safe_load_all(rendered) if each]
     templates = [
@@ -69,14 +69,14 @@ def test_server_accepts_every_object_without_a_warning(
     assert templates
     for template in templates:  # as promotion will apply it
         template["metadata"]["name"] = f"dry-{template['metadata']['name']}"
+        template["metadata"]["namespace"] = namespace
         template["spec"]["predictor"]["model"]["storageUri"] = "s3://models/releases/x/"
     for each in objects:
         if each["kind"] == "ServingRuntime":
             each["metadata"]["name"] = "dry"
 
-    said = installed.namespace.kubectl(
-        "apply", "--dry-run=server", "-f", "-", given=yaml.safe_dump_all([*objects, *templates])
-    )
+    given = yaml.safe_dump_all([*objects, *templates])
+    said = run("kubectl", "apply", "--dry-run=server", "-f", "-", given=given)
 
     assert "Warning" not in said
 

@@ -45,7 +45,7 @@ def test_the_publish_step_may_promote(lively: Installation, kfp: Namespace) -> N
 
 
 def test_the_train_step_may_look_and_not_promote(lively: Installation, kfp: Namespace) -> None:
-    looking = run_step(lively, kfp, "train", "releases")
+    looking = run_step(lively, kfp, "train", "releases", "--mode", MODE)
     assert kfp.finish(looking), kfp.logs(looking)
     assert lively.release(MODE)[:12] in kfp.logs(looking)
 
