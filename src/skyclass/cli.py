@@ -43,6 +43,8 @@ app = typer.Typer(
 )
 run_app = typer.Typer(help="Run a pipeline on this machine.", no_args_is_help=True)
 app.add_typer(run_app, name="run")
+submit_app = typer.Typer(help="Run a pipeline on a KFP backend.", no_args_is_help=True)
+app.add_typer(submit_app, name="submit")
 releases_app = typer.Typer(help="List releases, or show one.", invoke_without_command=True)
 app.add_typer(releases_app, name="releases")
 
@@ -51,6 +53,10 @@ err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--param", help="name=value, as in the run form; repeatable."),
+]
 
 
 class Retrain(StrEnum):
@@ -106,22 +112,54 @@ def ingest(uri: str, as_json: AsJson = False) -> None:
 
 
 @run_app.command()
-def training(
-    param: Annotated[
-        list[str] | None, typer.Option(help="name=value, as in the run form; repeatable.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+def training(param: Parameters = None, as_json: AsJson = False) -> None:
     """Run the training pipeline in KFP's local runner."""
     _pipelines_importable()
     from pipelines.local import run_training
 
-    given = dict(_pair(text) for text in param or [])
     with err.status("running the training pipeline"):
         done = run_training(
-            given, load_settings().home / "runs", lambda step: err.print(f"step {step}")
+            _pairs(param), load_settings().home / "runs", lambda step: err.print(f"step {step}")
         )
     _show({**asdict(done), "log": str(done.log)}, as_json)
+
+
+@submit_app.command("training")
+def submit_training(
+    param: Parameters = None,
+    host: Annotated[
+        str | None, typer.Option(help="KFP's address; else KF_PIPELINES_ENDPOINT.")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="Of the user, where KFP has several.")
+    ] = None,
+    service_account: Annotated[
+        str | None, typer.Option(help="Of the run; else KFP's default.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until the run has ended.")] = False,
+    deadline: Annotated[int, typer.Option(help="Seconds to wait at most.")] = 6 * 3600,
+    cron: Annotated[
+        str | None, typer.Option(help="Run again and again: six fields, seconds first, in UTC.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the training pipeline on a KFP backend, now or on a schedule."""
+    _pipelines_importable()
+    from pipelines import submit, waiting
+
+    if cron and wait:
+        raise typer.BadParameter("a schedule has no end to wait for", param_hint="--wait")
+    given = _pairs(param)
+    backend = submit.connect(host, namespace)
+    if cron:
+        scheduled = submit.schedule(backend, given, cron, service_account=service_account)
+        _show(asdict(scheduled), as_json)
+        return
+    run = submit.submit(backend, given, service_account)
+    if wait:
+        err.print(f"run {run.link}", highlight=False, soft_wrap=True)
+        run = waiting.wait(backend, run, deadline, lambda state: err.print(f"state {state}"))
+    _show(asdict(run), as_json)
 
 
 @releases_app.callback()
@@ -408,11 +446,14 @@ def _utc(time: datetime | None) -> datetime | None:
     return time.replace(tzinfo=UTC) if time else None
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found:
-        raise typer.BadParameter(f"{text!r}: write name=value", param_hint="--param")
-    return name.strip(), value
+def _pairs(texts: list[str] | None) -> dict[str, str]:
+    pairs = {}
+    for text in texts or []:
+        name, found, value = text.partition("=")
+        if not found:
+            raise typer.BadParameter(f"{text!r}: write name=value", param_hint="--param")
+        pairs[name.strip()] = value
+    return pairs
 
 
 def _pipelines_importable() -> None:

@@ -127,6 +127,11 @@ class ObservationsTable:
             except TableNotFoundError:
                 return None
 
+    def identity(self) -> str:
+        """What sets the table apart from another one that was made at its place, or elsewhere."""
+        with self._reported():
+            return str(self._open(None).metadata().id)
+
     def read(
         self, version: int, columns: list[str], nights: tuple[int, int] | None = None
     ) -> pd.DataFrame:
