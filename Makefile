@@ -15,6 +15,8 @@ IMAGE := $(BUILD) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)
 # Yours where there is one, else this version, built once.
 HELM := $(or $(shell command -v helm 2>/dev/null),$(CURDIR)/.tools/helm)
 export HELM
+PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(CURDIR)/.tools/promtool)
+export PROMTOOL
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 .DEFAULT_GOAL := help
@@ -56,7 +58,7 @@ lint: $(READY) lint-chart ## check style, types, the direction of imports, and t
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/hadolint Dockerfile
 
-lint-chart: $(READY) $(HELM) ## check the chart and what it renders
+lint-chart: $(READY) $(HELM) $(PROMTOOL) ## check the chart and what it renders
 	$(HELM) lint --quiet --strict --kube-version 1.34 charts/skyclass
 	$(VENV)/bin/pytest tests/chart
 	@mkdir -p .tools
@@ -66,6 +68,12 @@ lint-chart: $(READY) $(HELM) ## check the chart and what it renders
 $(CURDIR)/.tools/helm:
 	@command -v go >/dev/null || { echo "error: neither helm nor Go is here: install helm 3 to check the chart" >&2; exit 1; }
 	GOBIN=$(@D) GOFLAGS=-mod=mod go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+
+$(CURDIR)/.tools/promtool: # out of Debian's package, which would start a server if it were installed
+	@command -v apt-get >/dev/null || { echo "error: neither promtool nor apt-get is here: install promtool to test the alerts" >&2; exit 1; }
+	@mkdir -p $(@D)/prometheus
+	$(SUDO) apt-get -qq update && cd $(@D)/prometheus && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .
+	mv $(@D)/prometheus/usr/bin/promtool $@ && rm -r $(@D)/prometheus
 
 images: ## build both images (BUILD='podman build', PYTHON_IMAGE=mirror/python@sha256:…, REGISTRY=…)
 	$(IMAGE) --target predictor -t $(REGISTRY)/skyclass-predictor:$(TAG) .

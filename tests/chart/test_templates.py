@@ -222,6 +222,7 @@ def test_an_external_store_says_what_is_missing(missing: str) -> None:
 
 def test_each_pod_has_the_keys_of_its_role_alone() -> None:
     wanted = {"drift": "drift", "ingest": "ingest", "bootstrap": "pipeline", "provision": "root"}
+    wanted["monitor"] = "apps"
     for where, spec in pod_specs(ci("ingest")):
         (container, *_) = spec["containers"]
         if container["name"] in wanted:
@@ -281,6 +282,36 @@ def test_a_chart_that_would_cut_off_kfp_is_refused() -> None:
     assert "a namespace of its own" in error.value.stderr
 
 
+def test_drift_trains_again_and_rolls_back_where_there_is_kfp_alone() -> None:
+    for name, retrains in (("default", False), ("kfp", True)):
+        objects = ci(name)
+        job = kinds(objects, "CronJob")["skyclass-drift-photometric"]
+        (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        assert (container["args"][-2:] == ["--retrain", "kfp"]) == retrains
+        variables = {each["name"]: each.get("value") for each in container["env"]}
+        wanted = "http://ml-pipeline.kubeflow:8888" if retrains else None
+        assert variables.get("KF_PIPELINES_ENDPOINT") == wanted
+        assert ("skyclass-to-kfp" in kinds(objects, "NetworkPolicy")) == retrains
+        promoters = kinds(objects, "RoleBinding")["skyclass-promote"]["subjects"]
+        assert ("skyclass-drift" in {each["name"] for each in promoters}) == retrains
+    off = kinds(ci("kfp", "--set", "drift.retraining.enabled=false"), "CronJob")
+    assert "--retrain" not in json.dumps(off)
+
+
+def test_the_monitor_page_is_open_to_visitors_and_prometheus_alone() -> None:
+    objects = ci("default")
+    (container,) = kinds(objects, "Deployment")["skyclass-monitor"]["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
+    (rule,) = kinds(objects, "NetworkPolicy")["skyclass-monitor"]["spec"]["ingress"]
+    visitor = {"podSelector": {"matchLabels": {"skyclass-visitor": "true"}}}
+    assert visitor in rule["from"]
+    assert len(rule["from"]) == 2
+    (port,) = kinds(objects, "Service")["skyclass-monitor"]["spec"]["ports"]
+    assert port["targetPort"] == "http"
+
+
 def test_monitoring_is_made_where_prometheus_is() -> None:
     assert not kinds(ci("default"), "PodMonitor")
     objects = ci("default", *MONITORING)
@@ -322,7 +353,14 @@ def test_the_dashboard_is_one_that_grafana_can_draw() -> None:
 def test_what_is_off_is_not_there() -> None:
     objects = ci("bare", *MONITORING)
 
-    for kind in ("CronJob", "NetworkPolicy", "PodMonitor", "PrometheusRule", "RoleBinding"):
+    for kind in (
+        "CronJob",
+        "Deployment",
+        "NetworkPolicy",
+        "PodMonitor",
+        "PrometheusRule",
+        "RoleBinding",
+    ):
         assert not kinds(objects, kind), kind
     assert "skyclass-dashboard" not in kinds(objects, "ConfigMap")
 

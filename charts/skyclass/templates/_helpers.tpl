@@ -99,10 +99,12 @@ The spec of a pod that runs one command of the jobs image:
   args              its arguments
   resources         of its container
   api               whether it talks to the Kubernetes API
+  variables         more environment variables, as a map
+  port              where it listens, if it serves pages; /healthz says whether it does
   volumes, mounts   more of them, as lists
 */}}
 {{- define "skyclass.jobPod" -}}
-restartPolicy: Never
+restartPolicy: {{ ternary "Always" "Never" (hasKey . "port") }}
 serviceAccountName: {{ include "skyclass.fullname" .root }}-{{ .component }}
 automountServiceAccountToken: {{ .api | default false }}
 enableServiceLinks: false
@@ -125,13 +127,37 @@ containers:
     terminationMessagePolicy: FallbackToLogsOnError
     envFrom:
       - configMapRef: {name: {{ include "skyclass.fullname" .root }}-settings}
-      - secretRef: {name: {{ .secret }}}
-    {{- if .api }}
+      {{- with .secret }}
+      - secretRef: {name: {{ . }}}
+      {{- end }}
+    {{- if or .api .variables }}
     env:
+      {{- if .api }}
       - name: SKYCLASS_NAMESPACE
         valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
       - name: SKYCLASS_INFERENCE_SERVICE_TEMPLATES
         value: {{ include "skyclass.fullname" .root }}-inference-services
+      {{- end }}
+      {{- range $name, $value := .variables }}
+      - {name: {{ $name }}, value: {{ $value | quote }}}
+      {{- end }}
+    {{- end }}
+    {{- with .port }}
+    ports:
+      - {name: http, containerPort: {{ . }}, protocol: TCP}
+    startupProbe:
+      httpGet: {path: /healthz, port: http}
+      periodSeconds: 2
+      failureThreshold: 60
+    readinessProbe:
+      httpGet: {path: /healthz, port: http}
+      periodSeconds: 5
+      timeoutSeconds: 3
+    livenessProbe:
+      httpGet: {path: /healthz, port: http}
+      periodSeconds: 15
+      timeoutSeconds: 5
+      failureThreshold: 4
     {{- end }}
     resources:
       {{- toYaml .resources | nindent 6 }}
@@ -185,6 +211,50 @@ spec:
             {{- end }}
         spec:
           {{- include "skyclass.jobPod" . | nindent 10 }}
+{{- end }}
+
+{{/* A web application, its Deployment and its Service: what skyclass.jobPod wants, `port` among it. */}}
+{{- define "skyclass.web" -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "skyclass.fullname" .root }}-{{ .component }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "skyclass.labels" . | nindent 4 }}
+spec:
+  replicas: 1
+  strategy:
+    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+  selector:
+    matchLabels:
+      {{- include "skyclass.selector" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "skyclass.selector" . | nindent 8 }}
+      annotations: # other settings make another pod
+        skyclass/settings: {{ include (print .root.Template.BasePath "/settings.yaml") .root | sha256sum | trunc 16 }}
+    spec:
+      {{- include "skyclass.jobPod" . | nindent 6 }}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "skyclass.fullname" .root }}-{{ .component }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "skyclass.labels" . | nindent 4 }}
+spec:
+  selector:
+    {{- include "skyclass.selector" . | nindent 4 }}
+  ports:
+    - {name: http, port: 80, targetPort: http, protocol: TCP}
+{{- end }}
+
+{{/* Whether the drift jobs may train again and roll back: "true", or nothing. */}}
+{{- define "skyclass.retrains" -}}
+{{- if and .Values.drift.enabled .Values.drift.retraining.enabled .Values.kfp.enabled }}true{{ end -}}
 {{- end }}
 
 {{/* The head of a NetworkPolicy: (dict "root" $ "name" "dns"). */}}

@@ -75,7 +75,7 @@ GRANTS: dict[Role, tuple[Grant, ...]] = {
     Role.DRIFT: (
         Grant("data", "observations/", _READ),
         Grant("models", "releases/", _READ),
-        Grant("models", "promotions/", _READ),
+        Grant("models", "promotions/", _WRITE),  # it rolls back what is worse than its parent
         Grant("logs", "date=", _READ),
         Grant("reports", "drift/", _WRITE),
     ),

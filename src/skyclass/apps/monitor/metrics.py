@@ -64,8 +64,8 @@ def _add(gauges: Gauges, found: Reading, now: datetime) -> None:
             candidate=found.champion.manifest.candidate,
         )  # fmt: skip
     if found.last_logged:
-        lag = (now - found.last_logged).total_seconds()
-        gauges.add("log_lag_seconds", "Since the prediction log was written to.", lag)
+        lag = max(0.0, (now - found.last_logged).total_seconds())
+        gauges.add("log_lag_seconds", "Since the prediction log was written to.", lag, mode=mode)
     if found.last_run:
         ran = found.last_run.timestamp()
         said = "When the drift job last wrote a verdict."
