@@ -92,6 +92,8 @@ def test_a_kustomize_overlay_is_applied_without_a_warning(overlay: str, tmp_path
         jobs = namespace.names("jobs", "app.kubernetes.io/component=provision")
 
         assert "Warning" not in said
+        for binding in namespace.get("rolebindings")["items"]:
+            assert {each["namespace"] for each in binding["subjects"]} == {namespace.name}
         assert bool(jobs) == (overlay == "trial")
         for job in jobs:  # its own store comes up, with the keys that the overlay names
             assert namespace.finish(job), namespace.logs(job)

@@ -1,9 +1,16 @@
 """What an upgrade keeps, and what removal leaves; run last, as nothing works after it."""
 
+import json
+
 from tests.cluster.chart import Installation
 from tests.cluster.kube import Namespace
 
 MODE = "photometric"
+
+
+def test_nothing_has_run_out_of_memory_so_far(lively: Installation) -> None:
+    for pod in lively.namespace.get("pods")["items"]:
+        assert "OOMKilled" not in json.dumps(pod["status"]), pod["metadata"]["name"]
 
 
 def test_an_upgrade_keeps_the_release_that_is_served(lively: Installation) -> None:
