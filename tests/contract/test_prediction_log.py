@@ -28,11 +28,6 @@ def logged(site: Site, release: Release) -> pd.DataFrame:
     return read_log(site.store, now - HOUR, now + HOUR, MODE, release.id).rows
 
 
-def metric(server: ServerProcess, name: str) -> float:
-    lines = server.ask("GET", "/metrics").data.decode().splitlines()
-    return next(float(line.split()[-1]) for line in lines if line.startswith(name))
-
-
 def test_sigterm_leaves_exactly_the_answered_rows(site: Site, tmp_path: Path) -> None:
     release = publish(site, tmp_path / "files", MODE, seed=1)
     rows = simulated(200)
@@ -81,7 +76,7 @@ def test_a_row_holds_the_question_and_the_answer(site: Site, tmp_path: Path) -> 
     rows = simulated(50).assign(plate=lambda table: table["plate"].where(table.index % 2 == 0))
     with serving(site, MODE, address, tmp_path / "log", log_flush_seconds=NEVER) as server:
         answers = Client(server.url, MODE).classify(rows)
-        assert metric(server, "skyclass_log_queue_rows") == 50
+        assert server.metric("skyclass_log_queue_rows") == 50
         assert logged(site, release).empty
         assert server.stop() == 0
 
@@ -116,13 +111,13 @@ def test_only_the_log_waits_for_an_object_store_that_fails(tmp_path: Path) -> No
         eventually(lambda: "goes on being served" in server.log, 20)
         server.predict(instances)  # 60 rows do not fit 40: the second 30 are dropped
         server.predict(instances[:10])
-        assert metric(server, 'skyclass_log_rows_total{outcome="dropped"}') == 30
-        assert metric(server, "skyclass_log_queue_rows") == 40
+        assert server.metric('skyclass_log_rows_total{outcome="dropped"}') == 30
+        assert server.metric("skyclass_log_queue_rows") == 40
 
         port = int(access.endpoint_url.rsplit(":", 1)[1])
         with EmbeddedS3(tmp_path / "s3", port):
             written = 'skyclass_log_rows_total{outcome="written"}'
-            eventually(lambda: metric(server, written) == 40, 60)
+            eventually(lambda: server.metric(written) == 40, 60)
             assert len(logged(site, release)) == 40
             assert server.log.count("the prediction log waits") == 1, "said again at each try"
 

@@ -143,8 +143,3 @@ def test_a_port_that_is_taken_is_told(site: Site) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ServingError, match=f"cannot listen at 127.0.0.1, port {port}"):
             server_module.serve(site.settings, MODE, port=port)
-
-
-def test_more_than_one_worker_is_refused(site: Site) -> None:
-    with pytest.raises(ServingError, match="2 workers"):
-        server_module.serve(site.settings, MODE, workers=2)

@@ -31,7 +31,7 @@ def load_champion(registry: Registry, mode: Mode, home: Path) -> LoadedModel:
 
 
 class Follower:
-    """A thread that looks for a new champion, and hands it over once it is loaded.
+    """Looks for a new champion, again and again, and hands it over once it is loaded.
 
     A release that cannot be served is refused, and the one before goes on being served.
     """
@@ -51,7 +51,7 @@ class Follower:
             home: The project's home folder, where releases are cached.
             seconds: How often to look.
             model: What is served now.
-            hand_over: Called in the thread with each new model.
+            hand_over: Called with each new model.
         """
         self._registry = registry
         self._home = home
@@ -59,19 +59,10 @@ class Follower:
         self._model = model
         self._hand_over = hand_over
         self._complaint = ""
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
-    def start(self) -> None:
-        """Begin to follow."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop following; what is being loaded is not waited for."""
-        self._closing.set()
-
-    def _run(self) -> None:
-        while not self._closing.wait(self._seconds):
+    def follow(self, closing: threading.Event) -> None:
+        """Follow until told to stop."""
+        while not closing.wait(self._seconds):
             try:
                 self._look()
             except (SkyclassError, OSError) as error:

@@ -15,6 +15,8 @@ class ServingSettings(BaseSettings):
     """Objects in one request; more are refused with 413."""
     max_body_bytes: PositiveInt = 6_000_000
     """Size of a request's body; more is refused with 413, without reading on."""
+    max_nesting: PositiveInt = 16
+    """How deep lists and objects may lie in each other; more is refused with 413."""
 
     expected_release: str | None = None
     """Id of the only release that may be served; promotion on a cluster sets it, so that a changed
