@@ -55,11 +55,17 @@ def training(
         source_uri: simulated:?rows=…&era=legacy,boss,eboss&seed=…, the http(s):// or s3:// address
             of a CSV or Parquet file, or table: to train on what has been ingested already.
     """
-    # Not cached: what has side effects, or depends on what KFP's cache cannot see (the table, and
-    # in `evaluate` the champion).
+    # Not cached: what has side effects, or depends on what KFP's cache cannot see, as `evaluate`
+    # does on the champion. `validate` is told which table it reads, or a new store would be given
+    # the rows of an old one.
     ingested = dress(ingest(source_uri=source_uri), PODS["ingest"]).set_caching_options(False)
     validated = dress(
-        validate(table_version=ingested.outputs["Output"], mode=mode, newest_rows=newest_rows),
+        validate(
+            table_id=ingested.outputs["table_id"],
+            table_version=ingested.outputs["table_version"],
+            mode=mode,
+            newest_rows=newest_rows,
+        ),
         PODS["validate"],
     )
     rows = validated.outputs["dataset"]

@@ -7,7 +7,7 @@ import pandas as pd
 ROW: dict[str, Any] = {
     **{"plate": 267, "mjd": 51608, "fiber_id": 286, "alpha": 147.1655486, "delta": -0.8913130},
     **{"u": 21.21101, "g": 18.92085, "r": 17.65245, "i": 17.1453, "z": 16.75657},
-    **{"redshift": 0.1674231, "class": "GALAXY"},
+    **{"redshift": 0.1674231, "class": "GALAXY", "release": "DR17"},
 }
 """A real galaxy of the Legacy era."""
 

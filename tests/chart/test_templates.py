@@ -259,6 +259,28 @@ def test_kfp_may_promote_this_project_and_nothing_else() -> None:
     assert "*" not in json.dumps(role["rules"])
 
 
+def test_kfp_runs_are_told_where_the_store_is_and_have_the_keys_of_their_roles() -> None:
+    objects = ci("kfp")
+    own, theirs = (
+        [each for each in objects if each["metadata"]["namespace"] == namespace]
+        for namespace in ("here", "kubeflow")
+    )
+    settings = kinds(theirs, "ConfigMap")["skyclass-settings"]["data"]
+    keys = kinds(theirs, "Secret")
+
+    assert set(keys) == {f"skyclass-s3-{role}" for role in ("ingest", "train", "publish")}
+    assert all(keys[name]["data"] == kinds(own, "Secret")[name]["data"] for name in keys)
+    assert settings["AWS_ENDPOINT_URL"] == "http://skyclass-minio.here.svc:9000"
+    assert settings["SKYCLASS_NAMESPACE"] == "here"
+    assert settings["SKYCLASS_INFERENCE_SERVICE_TEMPLATES"] in kinds(own, "ConfigMap")
+
+
+def test_a_chart_that_would_cut_off_kfp_is_refused() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        ci("kfp", "--set", "kfp.namespace=here")
+    assert "a namespace of its own" in error.value.stderr
+
+
 def test_monitoring_is_made_where_prometheus_is() -> None:
     assert not kinds(ci("default"), "PodMonitor")
     objects = ci("default", *MONITORING)

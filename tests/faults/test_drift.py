@@ -97,7 +97,7 @@ def test_a_release_without_its_reference_is_an_error_verdict(
     log(store, log_rows(simulated(Era.LEGACY, 1_000, seed=2), release.id))
     verdict = run_drift(store, registry, MODE, START, END).verdict
     assert verdict.verdict is Verdict.ERROR
-    assert "reference.parquet is missing: train and publish a new release" in verdict.reason
+    assert "has no file reference.parquet: train and publish a new release" in verdict.reason
     assert verdict.accounting.rows_used == 1_000
     assert reports(store, MODE) == [verdict]
 

@@ -2,7 +2,9 @@
 
 import ast
 import inspect
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,26 +14,57 @@ import yaml
 from kfp import components as kfp_components
 
 from components.evaluate.component import evaluate
-from components.image import IMAGE
 from components.ingest.component import ingest
 from components.publish.component import publish
 from components.train.component import train
 from components.validate.component import validate
 from pipelines import training
-from pipelines.compile import FOLDER, render, training_package
+from pipelines.compile import FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPONENTS = [ingest, validate, train, evaluate, publish]
 
 
+SETTINGS = {
+    "SKYCLASS_IMAGE": "registry.example/sky/jobs@sha256:" + "0" * 64,
+    "SKYCLASS_S3_SECRET": "keys-of-everybody",
+    "SKYCLASS_SETTINGS": "our-settings",
+    "SKYCLASS_KFP_NAMESPACE": "our-kfp",
+}
+
+
 @pytest.fixture(scope="module")
 def package() -> dict[str, Any]:
-    return training_package()
+    return next(yaml.safe_load_all((FOLDER / "training.yaml").read_text()))
 
 
-@pytest.mark.parametrize("name", ["training.yaml", "training-objects.yaml"])
-def test_the_committed_packages_are_those_of_the_source(name: str) -> None:
-    assert (FOLDER / name).read_text() == render()[name], "stale: run `make compile`"
+def compiled(folder: Path, **settings: str) -> dict[str, str]:
+    """What the compiler writes where nothing but these settings is set."""
+    environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    command = [sys.executable, "-m", "pipelines.compile", str(folder)]
+    subprocess.run(command, cwd=ROOT, env={**environment, **settings}, check=True)
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_the_committed_packages_are_those_of_the_source(tmp_path: Path) -> None:
+    committed = {path.name: path.read_text() for path in FOLDER.iterdir()}
+    assert compiled(tmp_path) == committed, "stale: run `make compile`"
+
+
+def test_image_secret_settings_and_namespace_are_chosen_when_it_is_compiled(tmp_path: Path) -> None:
+    written = compiled(tmp_path, **SETTINGS)
+    pipeline, platform = yaml.safe_load_all(written["training.yaml"])
+    containers = [each["container"] for each in pipeline["deploymentSpec"]["executors"].values()]
+    assert {container["image"] for container in containers} == {SETTINGS["SKYCLASS_IMAGE"]}
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert {each["secretName"] for pod in pods.values() for each in pod.get("secretAsEnv", ())} == {
+        "keys-of-everybody"
+    }
+    assert {
+        each["configMapName"] for pod in pods.values() for each in pod.get("configMapAsEnv", ())
+    } == {"our-settings"}
+    objects = list(yaml.safe_load_all(written["training-objects.yaml"]))
+    assert {each["metadata"]["namespace"] for each in objects} == {"our-kfp"}
 
 
 def test_the_package_with_its_drop_downs_still_loads() -> None:
@@ -43,7 +76,10 @@ def test_the_version_is_named_after_its_content() -> None:
     pipeline, version = yaml.safe_load_all((FOLDER / "training-objects.yaml").read_text())
     assert version["spec"]["pipelineName"] == pipeline["metadata"]["name"]
     assert re.fullmatch(r"skyclass-training-[0-9a-f]{10}", version["metadata"]["name"])
-    assert version["spec"]["pipelineSpec"] == yaml.safe_load((FOLDER / "training.yaml").read_text())
+    assert list(yaml.safe_load_all((FOLDER / "training.yaml").read_text())) == [
+        version["spec"]["pipelineSpec"],
+        version["spec"]["platformSpec"],
+    ]
 
 
 def test_the_form_has_at_most_eight_fields_each_with_a_default(package: dict[str, Any]) -> None:
@@ -78,9 +114,8 @@ def test_steps_with_side_effects_or_hidden_inputs_are_never_cached(package: dict
 
 def test_every_step_runs_the_one_image_and_installs_nothing(package: dict[str, Any]) -> None:
     for executor in package["deploymentSpec"]["executors"].values():
-        assert executor["container"]["image"] == IMAGE
+        assert executor["container"]["image"] == "localhost/skyclass-jobs:0.1.0"
         assert "pip install" not in str(executor["container"]["command"])
-    assert not IMAGE.endswith(":latest")
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)

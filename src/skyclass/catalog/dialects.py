@@ -8,7 +8,7 @@ so a dialect is only recognised when every one of its columns is there.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from skyclass.catalog.observation import CLASSES, ROW_COLUMNS
+from skyclass.catalog.observation import CLASSES, OBSERVED, ROW_COLUMNS
 from skyclass.errors import CatalogError
 from skyclass.features import MAGNITUDES
 
@@ -24,13 +24,14 @@ class Dialect:
 
     Attributes:
         name: What the dialect is called in messages and docs.
-        columns: Source column of each of `ROW_COLUMNS`.
-        release: The survey's data release that files of this dialect hold.
+        columns: Source column of each of `OBSERVED`, or of `ROW_COLUMNS`.
+        release: The survey's data release that files of this dialect hold; none where each row
+            says its own.
     """
 
     name: str
     columns: Mapping[str, str]
-    release: str
+    release: str | None
 
 
 DIALECTS = (
@@ -61,7 +62,8 @@ DIALECTS = (
         },
         "DR17",
     ),
-    Dialect("skyclass", {name: name for name in ROW_COLUMNS}, "UNKNOWN"),
+    Dialect("skyclass table", {name: name for name in ROW_COLUMNS}, None),
+    Dialect("skyclass", {name: name for name in OBSERVED}, "UNKNOWN"),
 )
 
 
@@ -86,7 +88,7 @@ def recognise(header: Sequence[str], where: str) -> Dialect:
     nearest = min(DIALECTS, key=lambda dialect: len(missing(dialect)))
     if not missing(nearest):
         return nearest
-    if len(missing(nearest)) > len(ROW_COLUMNS) // 2:
+    if len(missing(nearest)) > len(OBSERVED) // 2:
         raise CatalogError(
             f"{where}: no known dialect (found columns {', '.join(header[:8]) or 'none'}): "
             f"give a file in one of {', '.join(dialect.name for dialect in DIALECTS)}"

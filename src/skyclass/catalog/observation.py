@@ -29,8 +29,15 @@ MAGNITUDE_RANGE = (5.0, 35.0)
 REDSHIFT_RANGE = (-0.05, 8.0)
 """Dimensionless; the survey's highest redshift is 7.011."""
 
-ROW_COLUMNS = (*KEY, *POSITION, *MEASUREMENTS, "class")
-"""What a source delivers for each row, once its dialect has been understood."""
+OBSERVED = (*KEY, *POSITION, *MEASUREMENTS, "class")
+"""What a survey's table says of each observation."""
+
+ROW_COLUMNS = (*OBSERVED, "release")
+"""What a source delivers for each row, once its dialect has been understood.
+
+`release` is the survey's data release (DR17, SIMULATED, …). It goes with the row, so that synthetic
+rows still say so when they were written to a file on their way.
+"""
 
 SCHEMA = pa.schema(
     [
@@ -44,7 +51,7 @@ SCHEMA = pa.schema(
         ("era", pa.string()),
     ]
 )
-"""The observations table. `release` is the survey's data release (DR17, SIMULATED, …).
+"""The observations table.
 
 Source: SDSS DR17 data model, tables PhotoObj and SpecObj.
 """

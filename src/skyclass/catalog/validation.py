@@ -45,6 +45,7 @@ ROW_SCHEMA = pa.DataFrameSchema(
         "class": pa.Column(
             object, pa.Check.isin(CLASSES, error=f"not one of {', '.join(CLASSES)}"), nullable=True
         ),
+        "release": pa.Column(object, nullable=False),
     }
 )
 """What a row of any source must satisfy once its columns have been renamed and parsed."""
@@ -82,7 +83,8 @@ def check(rows: pd.DataFrame) -> Checked:
     parsed = pd.DataFrame(numbers, dtype="float64")
     sentinel = parsed[list(MEASUREMENTS)] == NOT_MEASURED
     parsed[list(MEASUREMENTS)] = parsed[list(MEASUREMENTS)].mask(sentinel)
-    parsed["class"] = rows["class"].astype(object).mask(rows["class"].isna(), None)
+    for name in ("class", "release"):
+        parsed[name] = rows[name].astype(object).mask(rows[name].isna(), None)
 
     reasons = pd.Series("", index=rows.index, dtype="string")
     for name, mask in unreadable.items():

@@ -114,7 +114,6 @@ def _ingest_batch(
         logger.warning("%d rows rejected, kept in %s", len(rejected), key)
     rows = valid.assign(
         source=source.name,
-        release=source.release,
         batch_id=batch_id,
         ingested_at=datetime.now(UTC),
         era=era_of(valid["mjd"]),

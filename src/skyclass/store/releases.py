@@ -136,7 +136,9 @@ class Registry:
         """
         entry = next((entry for entry in release.manifest.files if entry.path == path), None)
         if entry is None:
-            raise ReleaseError(f"release {release.id[:12]} has no file {path}")
+            raise ReleaseError(
+                f"release {release.id[:12]} has no file {path}: train and publish a new release"
+            )
         try:
             data = self._store.get(self._bucket, release.prefix + path)
         except ObjectMissingError as error:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skyclass.catalog.observation import KEY, MEASUREMENTS, ROW_COLUMNS
+from skyclass.catalog.observation import KEY, MEASUREMENTS, OBSERVED, ROW_COLUMNS
 from skyclass.catalog.validation import check
 from tests.rows import frame
 
@@ -93,7 +93,7 @@ def test_rows_keep_their_order_whatever_their_index() -> None:
 
 def test_kept_rows_have_the_types_of_the_table() -> None:
     types = check(frame({"u": "21.5"})).valid.dtypes
-    assert all(types[name] == ("int32" if name in KEY else "float64") for name in ROW_COLUMNS[:-1])
+    assert all(types[name] == ("int32" if name in KEY else "float64") for name in OBSERVED[:-1])
 
 
 FIELDS = st.none() | st.floats().map(str) | st.integers().map(str) | st.text(max_size=6)

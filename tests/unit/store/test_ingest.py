@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from skyclass.catalog.observation import ROW_COLUMNS
+from skyclass.catalog.observation import OBSERVED
 from skyclass.catalog.sources import files, open_source
 from skyclass.errors import CatalogError, StoreError
 from skyclass.store.ingest import REJECTED_PREFIX, Accounting, ingest
@@ -63,7 +63,7 @@ def test_new_rows_are_inserted_with_their_origin(observatory: Observatory) -> No
     assert counts(accounting) == {"rows_in": 3, "inserted": 3}
     assert observatory.column("era") == ["legacy", "boss", "eboss"]
     assert set(observatory.column("source")) == {str(observatory.folder / "a.csv")}
-    assert set(observatory.column("release")) == {"UNKNOWN"}
+    assert set(observatory.column("release")) == {"DR17"}
 
 
 def test_the_same_file_again_changes_neither_rows_nor_version(observatory: Observatory) -> None:
@@ -164,14 +164,14 @@ def test_every_row_is_accounted_for(observatory: Observatory) -> None:
         **{"rows_in": 7, "inserted": 2, "updated": 1, "duplicates": 2, "rejected": 2},
         "not_measured": 1,
     }
-    assert accounting.reasons["2 fields where the header has 12"] == 1
+    assert accounting.reasons["2 fields where the header has 13"] == 1
 
 
 @pytest.mark.parametrize(
     "line", ["267,51608,,147,-0.8,21,19,18,17,17,0.1,STAR", "torn,line"], ids=["unfit", "torn"]
 )
 def test_a_file_of_rejected_rows_alone_is_refused(line: str, observatory: Observatory) -> None:
-    (observatory.folder / "a.csv").write_text(f"{','.join(ROW_COLUMNS)}\n{line}\n{line}\n")
+    (observatory.folder / "a.csv").write_text(f"{','.join(OBSERVED)}\n{line}\n{line}\n")
     with pytest.raises(CatalogError, match="all 2 rows were rejected") as error:
         observatory.take_from(str(observatory.folder / "a.csv"))
     assert "\n" not in str(error.value)
@@ -262,7 +262,7 @@ def test_an_object_is_taken_under_its_address(observatory: Observatory) -> None:
 def test_the_real_sample_is_taken_whole(real_rows: Path, observatory: Observatory) -> None:
     accounting = observatory.take_from(str(real_rows))
     assert counts(accounting) == {"rows_in": 20_000, "inserted": 20_000}
-    stored = observatory.table.read(accounting.version, list(ROW_COLUMNS))
+    stored = observatory.table.read(accounting.version, list(OBSERVED))
     given = pd.read_csv(real_rows).rename(columns={"MJD": "mjd", "fiber_ID": "fiber_id"})
-    given = given[list(ROW_COLUMNS)].sort_values(["mjd", "plate", "fiber_id"], ignore_index=True)
+    given = given[list(OBSERVED)].sort_values(["mjd", "plate", "fiber_id"], ignore_index=True)
     pd.testing.assert_frame_equal(stored, given, check_dtype=False)

@@ -33,10 +33,6 @@ class Source(Protocol):
         """What the rows' `source` column says."""
 
     @property
-    def release(self) -> str:
-        """The survey's data release that the rows belong to."""
-
-    @property
     def watermark_id(self) -> str:
         """Names this source's watermark; another content is another source."""
 

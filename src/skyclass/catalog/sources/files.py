@@ -44,11 +44,6 @@ class FileSource:
         self.name = name
 
     @property
-    def release(self) -> str:
-        """The data release of the file's dialect."""
-        return self.dialect.release
-
-    @property
     def watermark_id(self) -> str:
         """Name, size and time of change: a changed file is read from its start."""
         stat = self.path.stat()
@@ -78,6 +73,8 @@ class FileSource:
                 continue
             rows = table.to_pandas().rename(columns=wanted)
             rows["class"] = rows["class"].map(_class_name, na_action="ignore")
+            if self.dialect.release is not None:
+                rows["release"] = self.dialect.release
             yield Batch(rows, position, torn)
         if position == 0:
             raise CatalogError(f"{self.name}: a header without rows: check where it came from")

@@ -56,8 +56,6 @@ class SimulatedSource:
     eras: tuple[Era, ...]
     seed: int
 
-    release = RELEASE
-
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be drawn or keyed."""
         most = _PLATES_PER_ERA * _FIBRES * len(self.eras)
@@ -125,7 +123,7 @@ def draw(era: Era, first: int, size: int, seed: int) -> pd.DataFrame:
         seed: Selects the random stream.
 
     Returns:
-        Columns `ROW_COLUMNS`, shape (size, 12).
+        Columns `ROW_COLUMNS`, shape (size, 13).
     """
     mixture = _mixture()[era]
     era_index = list(Era).index(era)
@@ -161,6 +159,7 @@ def draw(era: Era, first: int, size: int, seed: int) -> pd.DataFrame:
             **dict(zip("ugriz", magnitudes.T, strict=True)),
             "redshift": redshift.round(7),
             "class": names.astype(object),
+            "release": RELEASE,
         }
     )
 
