@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import REGISTRY
 
 from charts.render import ROOT, render
+from skyclass.serving import metrics, prediction_log
 from skyclass.store.identities import Role
 
 CHART = ROOT / "charts/skyclass"
@@ -313,3 +315,17 @@ def test_no_image_of_minio_is_pulled_from_its_publisher(path: Path) -> None:
     assert not re.search(
         r"(docker\.io|quay\.io)/minio/", yaml.safe_dump_all(render("-f", str(path)))
     )
+
+
+def test_alerts_and_dashboard_ask_for_what_the_predictor_counts() -> None:
+    suffixes = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_count", "_sum"]}
+    assert prediction_log and metrics  # which register what they count
+    counted = {
+        family.name + suffix
+        for family in REGISTRY.collect()
+        for suffix in suffixes.get(family.type, ())
+    }
+    text = json.dumps(ci("default", *MONITORING))
+    asked = set(re.findall(r"skyclass_(?:request|log)_[a-z_]+", text))
+    assert len(asked) > 3
+    assert asked <= counted

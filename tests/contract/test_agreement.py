@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +29,14 @@ from skyclass.serving.predictor import INLINE_BYTES
 from skyclass.store.models import LoadedModel
 from skyclass.store.predictions import PROBABILITIES
 from tests.contract.grpc_calls import connected, infer
-from tests.contract.support import ServerProcess, Site, publish, serving, simulated
+from tests.contract.support import (
+    ServerProcess,
+    Site,
+    eventually,
+    publish,
+    serving,
+    simulated,
+)
 
 pytestmark = pytest.mark.xdist_group("agreement")
 
@@ -348,7 +357,7 @@ def test_requests_are_counted_by_protocol_and_by_how_they_ended(
     served: Served, inputs: Matrix
 ) -> None:
     def count(protocol: str, status: str) -> float:
-        labels = f'protocol="{protocol}",status="{status}"'
+        labels = f'model_name="{served.name}",protocol="{protocol}",status="{status}"'
         return served.server.metric(f"skyclass_request_seconds_count{{{labels}}}")
 
     asked = [("v1", "2xx"), ("v1", "4xx"), ("v1", "5xx"), ("v2", "2xx"), ("v2", "4xx")]
@@ -363,3 +372,31 @@ def test_requests_are_counted_by_protocol_and_by_how_they_ended(
             assert served.server.ask("POST", path, {}).status == 400
     grown = [count(*each) - number for each, number in zip(asked, before, strict=True)]
     assert grown == [1, 2, 0, 1, 1]
+
+
+def test_probes_are_quick_while_others_ask_for_much(served: Served, inputs: Matrix) -> None:
+    bulk = {"instances": np.tile(inputs, (25, 1)).tolist()}
+    path = f"/v1/models/{served.name}:predict"
+    ended, bulk_seconds = threading.Event(), []
+
+    def ask_for_much() -> None:
+        while not ended.is_set():
+            begun = time.monotonic()
+            assert served.server.ask("POST", path, bulk).status == 200
+            bulk_seconds.append(time.monotonic() - begun)
+
+    callers = [threading.Thread(target=ask_for_much) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    try:
+        eventually(lambda: bulk_seconds, 30)
+        probes = []
+        while len(bulk_seconds) < 20:
+            begun = time.monotonic()
+            assert served.server.ask("GET", f"/v2/models/{served.name}/ready").status == 200
+            probes.append(time.monotonic() - begun)
+    finally:
+        ended.set()
+        for caller in callers:
+            caller.join()
+    assert np.median(probes) < np.median(bulk_seconds) / 3

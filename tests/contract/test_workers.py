@@ -56,8 +56,8 @@ def test_every_worker_counts_and_logs(site: Site, release: Release, folder: Path
         with connected(server.grpc) as stub:
             infer(stub, NAME, inputs=[{**tensor, "contents": {"fp64_contents": ROW}}])
         for _ in range(2 * WORKERS):  # whoever answers
-            counted = 'skyclass_request_seconds_count{protocol="v1",status="2xx"}'
-            assert server.metric(counted) == ASKED
+            labels = f'model_name="{NAME}",protocol="v1",status="2xx"'
+            assert server.metric(f"skyclass_request_seconds_count{{{labels}}}") == ASKED
         assert server.stop() == 0
 
     now = datetime.now(UTC)

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyclass.serving.answers import write_v1, write_v2
-from skyclass.serving.metrics import count_request
+from skyclass.serving.metrics import RequestCounts
 from skyclass.serving.objects import Refusal
 from skyclass.serving.predictor import Predictor
 from skyclass.serving.settings import ServingSettings
@@ -34,6 +34,8 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ((b"content-type", _JSON),)
 
 
+_Endpoint = Callable[[Headers, bytes], Awaitable[Reply]]
+
 _FAILED = Reply(500, orjson.dumps({"error": "the predictor failed: see its log"}))
 _NOBODY_THERE = Reply(_CLIENT_CLOSED_REQUEST, b"")
 
@@ -52,19 +54,25 @@ class Endpoints:
         self._predictor = predictor
         self._settings = settings
         self._others = others
-        self._answers: dict[str, tuple[str, Callable[[Headers, bytes], Awaitable[Reply]]]] = {
-            f"/v1/models/{predictor.name}:predict": ("v1", self._predict),
-            f"/v2/models/{predictor.name}/infer": ("v2", self._infer),
+        self._endpoints: dict[str, tuple[_Endpoint, RequestCounts]] = {
+            f"/v1/models/{predictor.name}:predict": (
+                self._predict,
+                RequestCounts(predictor.name, "v1"),
+            ),
+            f"/v2/models/{predictor.name}/infer": (
+                self._infer,
+                RequestCounts(predictor.name, "v2"),
+            ),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        found = self._answers.get(scope["path"]) if scope["type"] == "http" else None
+        found = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
         if found is None:
             await self._others(scope, receive, send)
             return
         begun = time.perf_counter()
-        protocol, answer = found
+        answer, counts = found
         reply = _FAILED  # unless something below says otherwise; uvicorn logs the traceback
         try:
             headers = dict(scope["headers"])
@@ -75,7 +83,7 @@ class Endpoints:
         except ClientDisconnect:
             reply = _NOBODY_THERE
         finally:
-            count_request(protocol, reply.status, time.perf_counter() - begun)
+            counts.add(reply.status, time.perf_counter() - begun)
             await _send(reply, send)
 
     async def _predict(self, headers: Headers, body: bytes) -> Reply:

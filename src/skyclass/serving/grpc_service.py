@@ -16,7 +16,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import (
 )
 
 from skyclass.serving.answers import flag_text, make_output
-from skyclass.serving.metrics import count_request
+from skyclass.serving.metrics import RequestCounts
 from skyclass.serving.objects import Refusal, no_such_model
 from skyclass.serving.predictor import Predictor
 from skyclass.serving.routes import SERVER
@@ -56,6 +56,7 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
     def __init__(self, predictor: Predictor) -> None:
         """Serve a predictor."""
         self._predictor = predictor
+        self._counts = RequestCounts(predictor.name, "grpc")
 
     async def ModelInfer(
         self, request: pb.ModelInferRequest, context: Context
@@ -77,7 +78,7 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
             logger.exception("a gRPC request failed")
             await context.abort(grpc.StatusCode.INTERNAL, "the predictor failed: see its log")
         finally:
-            count_request("grpc", status, time.perf_counter() - begun)
+            self._counts.add(status, time.perf_counter() - begun)
 
     async def ModelMetadata(
         self, request: pb.ModelMetadataRequest, context: Context

@@ -9,29 +9,37 @@ from skyclass.serving.workers import MULTIPROCESS_FOLDER
 
 _SECONDS = Histogram(
     "skyclass_request_seconds",
-    "Time from the first byte of a prediction request to its answer, by protocol and status class.",
-    ["protocol", "status"],
+    "Time from a prediction request to its answer, by protocol and class of HTTP status.",
+    ["model_name", "protocol", "status"],
     buckets=(
         *(0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05),
         *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
     ),
 )
-_BY_STATUS = {
-    (protocol, status): _SECONDS.labels(protocol, f"{status}xx")
-    for protocol in ("v1", "v2", "grpc")
-    for status in (2, 4, 5)
-}
 
 
-def count_request(protocol: str, status: int, seconds: float) -> None:
-    """Count an answered request.
+class RequestCounts:
+    """Counts the requests to one model by one protocol."""
 
-    Args:
-        protocol: v1, v2 or grpc.
-        status: Its HTTP status, or the one that its gRPC status stands for.
-        seconds: How long it took.
-    """
-    _BY_STATUS[protocol, status // 100].observe(seconds)
+    def __init__(self, model_name: str, protocol: str) -> None:
+        """Begin to count.
+
+        Args:
+            model_name: The model's name.
+            protocol: v1, v2 or grpc.
+        """
+        self._by_status = {
+            status: _SECONDS.labels(model_name, protocol, f"{status}xx") for status in (2, 4, 5)
+        }
+
+    def add(self, status: int, seconds: float) -> None:
+        """Count an answered request.
+
+        Args:
+            status: Its HTTP status, or the one that its gRPC status stands for.
+            seconds: How long it took.
+        """
+        self._by_status[status // 100].observe(seconds)
 
 
 def write_metrics(accept: str) -> tuple[bytes, str]:

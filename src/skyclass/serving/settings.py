@@ -25,6 +25,8 @@ class ServingSettings(BaseSettings):
     follow_seconds: PositiveFloat = 5.0
     """How often a server that follows the champion looks for a new one."""
 
+    log: bool = True
+    """Whether answers are kept in the prediction log; without it nothing watches for drift."""
     log_flush_seconds: PositiveFloat = 10.0
     """How long an answered row waits at most before it is written to the prediction log."""
     log_flush_rows: PositiveInt = 5_000
