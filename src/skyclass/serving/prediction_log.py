@@ -113,11 +113,12 @@ class PredictionLog:
         if left:
             self._drop(left)
             logger.error("%d rows of the prediction log could not be written and are lost", left)
-        logger.info(
-            "the prediction log is closed: %d rows written, %d dropped",
-            self._written,
-            self._dropped,
-        )
+        if self._written or self._dropped:
+            logger.info(
+                "the prediction log is closed: %d rows written, %d dropped",
+                self._written,
+                self._dropped,
+            )
 
     def _run(self) -> None:
         waiting: deque[pa.Table] = deque()

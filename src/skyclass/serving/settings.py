@@ -1,5 +1,7 @@
 """Settings of the predictor alone, from the environment."""
 
+from pathlib import Path
+
 from pydantic import PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,6 +23,10 @@ class ServingSettings(BaseSettings):
     expected_release: str | None = None
     """Id of the only release that may be served; promotion on a cluster sets it, so that a changed
     manifest is refused. Any, when not given."""
+
+    public_key: Path | None = None
+    """PEM file with the public half of the key that releases have to be signed with. Without it,
+    their digests alone are verified."""
 
     follow_seconds: PositiveFloat = 5.0
     """How often a server that follows the champion looks for a new one."""

@@ -50,9 +50,8 @@ def work(task: Task, wait_for_others: Callable[[], object]) -> None:
         predictor.ready = True
         _announce(task, predictor)
         if task.release is None:
-            seconds = task.options.follow_seconds
-            follower = Follower(registry, task.settings.home, seconds, model, predictor.change_to)
-            follower.follow(closing)
+            home = task.settings.home
+            Follower(registry, home, task.options, model, predictor.change_to).follow(closing)
 
     log.start()
     models = threading.Thread(target=bring_models, name="models", daemon=True)
@@ -64,10 +63,11 @@ def work(task: Task, wait_for_others: Callable[[], object]) -> None:
 
 
 def _load(task: Task, registry: Registry) -> LoadedModel:
+    options = task.options
     if task.release is None:
-        return load_champion(registry, task.mode, task.settings.home)
+        return load_champion(registry, task.mode, task.settings.home, options.public_key)
     folder = fetch_address(task.release, task.settings)
-    return load(folder, task.mode, task.options.expected_release)
+    return load(folder, task.mode, options.expected_release, options.public_key)
 
 
 def _announce(task: Task, predictor: Predictor) -> None:
