@@ -1,10 +1,13 @@
-"""A web server that says what it is told to say."""
+"""A web server that says what it is told to say, and one that never says anything."""
 
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -64,3 +67,10 @@ def serve(*answers: Answer) -> Iterator[Web]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture
+def unanswered() -> Iterator[str]:
+    """The address of a server that accepts connections and never answers."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -235,12 +235,15 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option(help="Where to listen; else a free port.")] = None,
     host: Annotated[str, typer.Option(help="Which interface to listen on.")] = "127.0.0.1",
-    workers: Annotated[int, typer.Option(help="How many processes answer.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="How many processes answer.")] = 1,
+    grpc_port: Annotated[
+        int | None, typer.Option(help="Where gRPC listens; else a free port.")
+    ] = None,
 ) -> None:
     """Serve a model until it is told to stop."""
     from skyclass.serving.server import serve as serve_model
 
-    serve_model(load_settings(), mode, release, port, workers, host)
+    serve_model(load_settings(), mode, release, port, workers, host, grpc_port)
 
 
 @app.command()

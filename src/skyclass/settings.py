@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     logs_bucket: str = "skyclass-logs"
     reports_bucket: str = "skyclass-reports"
 
+    signing_key: Path | None = None
+    """PEM file with the private key that releases are signed with when they are published."""
+
     run_id: str = "by-hand"
     """Names the pipeline run in manifests and promotion events."""
 

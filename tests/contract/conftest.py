@@ -4,6 +4,9 @@ import pytest
 
 from skyclass.store.embedded import Access
 from tests.contract.support import Site
+from tests.web import unanswered
+
+__all__ = ["unanswered"]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""Serves a model as the command line does: `python -m tests.contract.run_server MODE [RELEASE]`."""
+"""Serves a model as the command line does.
+
+Usage: `python -m tests.contract.run_server MODE RELEASE PORT WORKERS`.
+"""
 
 import os
 import sys
@@ -12,11 +15,11 @@ from skyclass.settings import load_settings
 def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     start_logging()
-    mode, release, port = sys.argv[1:]
+    mode, release, port, workers = sys.argv[1:]
     from skyclass.serving.server import serve
 
     try:
-        serve(load_settings(), Mode(mode), release or None, int(port) or None)
+        serve(load_settings(), Mode(mode), release or None, int(port) or None, int(workers))
     except SkyclassError as error:
         sys.exit(f"error: {error}")
 

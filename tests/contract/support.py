@@ -30,7 +30,7 @@ from skyclass.training.export import export, library_versions
 from tests.releases import draft
 
 ROOT = Path(__file__).resolve().parents[2]
-READY = re.compile(r"is ready at (http://\S+)")
+READY = re.compile(r"is ready at (http://\S+) and grpc://(\S+)")
 START_SECONDS = 90
 STOP_SECONDS = 30
 
@@ -71,6 +71,7 @@ class ServerProcess:
     process: subprocess.Popen[bytes]
     log_file: Path
     url: str = ""
+    grpc: str = ""
 
     def __post_init__(self) -> None:
         self._http = urllib3.PoolManager(retries=False, timeout=30)
@@ -82,7 +83,7 @@ class ServerProcess:
     def wait_ready(self) -> None:
         def ready() -> bool:
             found = READY.search(self.log)
-            self.url = found[1] if found else ""
+            self.url, self.grpc = found.groups() if found else ("", "")
             return bool(found) or self.process.poll() is not None
 
         eventually(ready, START_SECONDS)
@@ -108,6 +109,11 @@ class ServerProcess:
         assert response.status == 200, response.data
         return dict(response.json())
 
+    def metric(self, name: str) -> float:
+        """The value of the first metric whose line begins so."""
+        lines = self.ask("GET", "/metrics").data.decode().splitlines()
+        return next(float(line.split()[-1]) for line in lines if line.startswith(name))
+
     def stop(self) -> int:
         """End it as Kubernetes does, and say with which status it ended."""
         self.process.send_signal(signal.SIGTERM)
@@ -115,13 +121,20 @@ class ServerProcess:
 
 
 def start(
-    site: Site, mode: Mode, release: str | Path | None, log_file: Path, **settings: Any
+    site: Site,
+    mode: Mode,
+    release: str | Path | None,
+    log_file: Path,
+    port: int = 0,
+    workers: int = 1,
+    **settings: Any,
 ) -> ServerProcess:
     """Start a predictor; `settings` are those of the predictor alone."""
+    command = [sys.executable, "-m", "tests.contract.run_server", mode, str(release or "")]
     own = {f"SKYCLASS_SERVING_{name.upper()}": str(value) for name, value in settings.items()}
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.contract.run_server", mode, str(release or ""), "0"],
+            [*command, str(port), str(workers)],
             env={**site.environment, **own},
             cwd=ROOT,
             stdout=log,

@@ -2,17 +2,21 @@
 
 import asyncio
 import json
-import re
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from google.protobuf.json_format import MessageToDict
 from kserve import InferenceRESTClient, InferInput, InferRequest
 from kserve.inference_client import RESTConfig
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.infer_type import InferResponse
 
 from skyclass.catalog.observation import CLASSES, KEY
@@ -21,10 +25,18 @@ from skyclass.features import INPUTS, Mode
 from skyclass.serving.client import Client
 from skyclass.serving.loading import fetch_release, load
 from skyclass.serving.objects import model_name
-from skyclass.serving.predictor import INLINE_ROWS
+from skyclass.serving.predictor import INLINE_BYTES
 from skyclass.store.models import LoadedModel
 from skyclass.store.predictions import PROBABILITIES
-from tests.contract.support import ServerProcess, Site, publish, serving, simulated
+from tests.contract.grpc_calls import connected, infer
+from tests.contract.support import (
+    ServerProcess,
+    Site,
+    eventually,
+    publish,
+    serving,
+    simulated,
+)
 
 pytestmark = pytest.mark.xdist_group("agreement")
 
@@ -74,7 +86,8 @@ def served(
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
     """More objects than are answered inline; their inputs are exact in single precision."""
-    rows = simulated(INLINE_ROWS * 3, seed=5)
+    rows = simulated(192, seed=5)
+    assert rows.memory_usage(index=False).sum() > INLINE_BYTES
     inputs = list(INPUTS[Mode.SPECTROSCOPIC])
     return rows.astype({name: "float32" for name in inputs}).astype(
         {name: "float64" for name in inputs}
@@ -208,6 +221,52 @@ def test_kserves_own_client_is_served(
     np.testing.assert_allclose(got, expected, atol=1e-7)
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_grpc_as_numbers_and_as_bytes(
+    served: Served, inputs: Matrix, expected: Matrix, raw: bool
+) -> None:
+    described = {"name": "x", "shape": inputs.shape, "datatype": "FP64"}
+    typed = {**described, "contents": {"fp64_contents": inputs.ravel()}}
+    request = {"inputs": [described], "raw_input_contents": [inputs.astype("<f8").tobytes()]}
+    with connected(served.server.grpc) as stub:
+        got = infer(stub, served.name, id="mine", **(request if raw else {"inputs": [typed]}))
+    assert (got.id, got.model_version) == ("mine", served.model.release.id)
+    answer = InferResponse.from_grpc(got)
+    probabilities = np.asarray(answer.get_output_by_name("probabilities").as_numpy())
+    np.testing.assert_allclose(probabilities, expected, atol=1e-7)
+    classes = answer.get_output_by_name("class").as_numpy().tolist()
+    assert [name.decode() if isinstance(name, bytes) else name for name in classes] == [
+        CLASSES[at] for at in probabilities.argmax(axis=1)
+    ]
+
+
+def test_grpc_flags_what_the_survey_never_saw(served: Served, inputs: Matrix) -> None:
+    odd = [300, *inputs[0, 1:]]
+    tensor = {"name": "x", "shape": [1, len(odd)], "datatype": "FP32"}
+    tensor["contents"] = {"fp32_contents": odd}
+    with connected(served.server.grpc) as stub:
+        answer = infer(stub, served.name, inputs=[tensor], outputs=[{"name": "class"}])
+    assert answer.parameters["flags"].string_param == "row 0: u outside 5 to 35"
+    assert [output.name for output in answer.outputs] == ["class"]
+
+
+def test_grpc_tells_what_v2_tells(served: Served) -> None:
+    with connected(served.server.grpc) as stub:
+        assert stub.ServerLive(pb.ServerLiveRequest()).live
+        assert stub.ServerReady(pb.ServerReadyRequest()).ready
+        assert stub.ModelReady(pb.ModelReadyRequest(name=served.name)).ready
+        server = stub.ServerMetadata(pb.ServerMetadataRequest())
+        model = stub.ModelMetadata(pb.ModelMetadataRequest(name=served.name))
+        with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
+            stub.ModelReady(pb.ModelReadyRequest(name="other"))
+    for told, path in ((server, "/v2"), (model, f"/v2/models/{served.name}")):
+        shown = MessageToDict(told, preserving_proto_field_name=True)
+        wanted = served.server.ask("GET", path).json()
+        for tensor in (*shown.get("inputs", ()), *shown.get("outputs", ())):
+            tensor["shape"] = [int(size) for size in tensor["shape"]]
+        assert shown == wanted
+
+
 def test_our_client_classifies_a_table_of_any_length(served: Served, rows: pd.DataFrame) -> None:
     table = pd.concat([rows] * 6, ignore_index=True)  # more than one batch
     table.index = table.index[::-1]
@@ -255,7 +314,16 @@ def test_v2_metadata_lists_inputs_outputs_and_the_release(served: Served) -> Non
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/v1/models", "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", "/metrics"],
+    [
+        "/",
+        "/v1/models",
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/v2/models",
+        "/metrics",
+        "/openapi.json",
+    ],
 )
 def test_health_is_told(served: Served, path: str) -> None:
     assert served.server.ask("GET", path).status == 200
@@ -285,17 +353,50 @@ def test_the_request_id_comes_back(served: Served, inputs: Matrix) -> None:
     assert v1({}) != v1({})
 
 
-def test_failures_of_callers_are_not_counted_as_the_models(served: Served, inputs: Matrix) -> None:
-    def counts() -> tuple[float, float]:
-        text = served.server.ask("GET", "/metrics").data.decode()
-        return tuple(
-            float(line.split()[-1])
-            for line in text.splitlines()
-            if re.match("request_(predict|postprocess)_seconds_count", line)
-        )
+def test_requests_are_counted_by_protocol_and_by_how_they_ended(
+    served: Served, inputs: Matrix
+) -> None:
+    def count(protocol: str, status: str) -> float:
+        labels = f'model_name="{served.name}",protocol="{protocol}",status="{status}"'
+        return served.server.metric(f"skyclass_request_seconds_count{{{labels}}}")
 
-    before = counts()
+    asked = [("v1", "2xx"), ("v1", "4xx"), ("v1", "5xx"), ("v2", "2xx"), ("v2", "4xx")]
+    before = [count(*each) for each in asked]
     served.server.predict(inputs[:1].tolist(), served.mode)
+    served.v2({"inputs": [matrix(inputs[:1], inputs[:1].tolist())]})
+    for path, times in (
+        (f"/v1/models/{served.name}:predict", 2),
+        (f"/v2/models/{served.name}/infer", 1),
+    ):
+        for _ in range(times):
+            assert served.server.ask("POST", path, {}).status == 400
+    grown = [count(*each) - number for each, number in zip(asked, before, strict=True)]
+    assert grown == [1, 2, 0, 1, 1]
+
+
+def test_probes_are_quick_while_others_ask_for_much(served: Served, inputs: Matrix) -> None:
+    bulk = {"instances": np.tile(inputs, (25, 1)).tolist()}
     path = f"/v1/models/{served.name}:predict"
-    assert served.server.ask("POST", path, {"instances": [["x"]]}).status == 422
-    assert counts() == (before[0] + 1, before[1] + 1)
+    ended, bulk_seconds = threading.Event(), []
+
+    def ask_for_much() -> None:
+        while not ended.is_set():
+            begun = time.monotonic()
+            assert served.server.ask("POST", path, bulk).status == 200
+            bulk_seconds.append(time.monotonic() - begun)
+
+    callers = [threading.Thread(target=ask_for_much) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    try:
+        eventually(lambda: bulk_seconds, 30)
+        probes = []
+        while len(bulk_seconds) < 20:
+            begun = time.monotonic()
+            assert served.server.ask("GET", f"/v2/models/{served.name}/ready").status == 200
+            probes.append(time.monotonic() - begun)
+    finally:
+        ended.set()
+        for caller in callers:
+            caller.join()
+    assert np.median(probes) < np.median(bulk_seconds) / 3

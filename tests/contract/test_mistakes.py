@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import pytest
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from skyclass.features import INPUTS, Mode
+from tests.contract.grpc_calls import connected, infer, refusal, translated
 from tests.contract.support import ServerProcess, Site, publish, serving
 
 pytestmark = pytest.mark.xdist_group("mistakes")
 
 MAX_ROWS, MAX_BYTES = 50, 20_000
-V1 = "/v1/models/skyclass-spectroscopic:predict"
-V2 = "/v2/models/skyclass-spectroscopic/infer"
+MODEL = "skyclass-spectroscopic"
+V1 = f"/v1/models/{MODEL}:predict"
+V2 = f"/v2/models/{MODEL}/infer"
 NAMES = INPUTS[Mode.SPECTROSCOPIC]
 GOOD = [21.2, 18.9, 17.7, 17.1, 16.8, 0.17]
 RECORD = dict(zip(NAMES, GOOD, strict=True))
@@ -66,6 +70,7 @@ def columns(**changes: Any) -> list[dict[str, Any]]:
     return [tensor([value], [1], name=name) for name, value in values.items() if value is not None]
 
 
+NESTED = b'{"instances": ' + b"[" * 16 + b"]" * 16 + b"}"
 HEAD = json.dumps(
     {"inputs": [{**tensor(), "data": None, "parameters": {"binary_data_size": 48}}]}
 ).encode()
@@ -82,7 +87,9 @@ MISTAKES = [
             Mistake(f"{version} trailing comma", 400, ("not JSON",), b'{"instances": [],}', path),
             Mistake(f"{version} plain text", 400, ("not JSON",), b"hello", path),
             Mistake(f"{version} not UTF-8", 400, ("not JSON",), b'{"inputs": "\xff"}', path),
-            Mistake(f"{version} deep nesting", 400, ("not JSON",), b"[" * 5000, path),
+            Mistake(f"{version} deep nesting", 413, ("16 deep",), b"[" * 5000, path),
+            Mistake(f"{version} nesting", 413, ("16 deep",), NESTED, path),
+            Mistake(f"{version} key twice", 400, ("'a' stands twice",), b'{"a": 1, "a": 1}', path),
             Mistake(f"{version} empty object", 400, ("missing",), {}, path),
             Mistake(f"{version} top-level list", 400, ("a list",), [], path),
             Mistake(f"{version} top-level text", 400, ("text",), "x", path),
@@ -149,6 +156,12 @@ MISTAKES = [
         [{name: RECORD[name] for name in NAMES[:5]}],
         "row 0: redshift is missing",
         "skyclass-photometric",
+    ),
+    Mistake(
+        "V1 key twice in a row",
+        400,
+        ("row 1: 'g' stands twice",),
+        f'{{"instances": [{json.dumps(RECORD)}, {json.dumps(RECORD)[:-1]}, "g": 1}}]}}'.encode(),
     ),
     v1("renamed key", 422, [{**dict(list(RECORD.items())[1:]), "U": 1.0}], "row 0", "u is missing"),
     v1("extra key", 422, [RECORD, {**RECORD, "ra": 1.0}], "row 1", "'ra'"),
@@ -271,7 +284,6 @@ MISTAKES = [
     Mistake("load", 404, (), {}, "/v2/repository/models/skyclass-spectroscopic/load"),
     Mistake("repository index", 404, (), {}, "/v2/repository/index"),
     Mistake("unknown address", 404, (), None, "/docs", "GET"),
-    Mistake("schema", 404, (), None, "/openapi.json", "GET"),
 ]
 
 
@@ -305,6 +317,88 @@ def test_a_mistake_is_named_and_does_no_harm(server: ServerProcess, mistake: Mis
         assert detail not in text
     assert len(server.predict([GOOD])["predictions"]) == 1
     assert server.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [each for each in MISTAKES if each.path == V2 and translated(each.body)],
+    ids=lambda mistake: mistake.name,
+)
+def test_grpc_refuses_with_the_words_of_v2(server: ServerProcess, mistake: Mistake) -> None:
+    request = translated(mistake.body)
+    assert request is not None
+    wanted = server.ask("POST", V2, mistake.body).json()["error"]
+    with connected(server.grpc) as stub:
+        assert refusal(stub, MODEL, **request) == (grpc.StatusCode.INVALID_ARGUMENT, wanted)
+        good = translated({"inputs": [tensor()]})
+        assert good is not None
+        assert infer(stub, MODEL, **good).outputs[0].shape == [1]
+    assert server.process.poll() is None
+
+
+RAW = {"inputs": [{"name": "x", "shape": [1, 6], "datatype": "FP64"}]}
+NAN = struct.pack("<6d", *GOOD[:5], float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("model", "request_", "code", "words"),
+    [
+        ("other", RAW, grpc.StatusCode.NOT_FOUND, "only model is skyclass-spectroscopic"),
+        (
+            MODEL,
+            {**RAW, "model_version": "9"},
+            grpc.StatusCode.NOT_FOUND,
+            "only one version is served",
+        ),
+        (
+            MODEL,
+            {**RAW, "raw_input_contents": [DATA, DATA]},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "2 raw contents for 1 inputs",
+        ),
+        (
+            MODEL,
+            {**RAW, "raw_input_contents": [DATA[:40]]},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "holds 40 bytes",
+        ),
+        (
+            MODEL,
+            {**RAW, "raw_input_contents": [NAN]},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "row 0: redshift is nan",
+        ),
+        (
+            MODEL,
+            {**RAW, "outputs": [{"name": "logits"}]},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "outputs[0]",
+        ),
+        (
+            MODEL,
+            {**RAW, "raw_input_contents": [b" " * (MAX_BYTES + 1)]},
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            f"{MAX_BYTES}",
+        ),
+    ],
+)
+def test_grpc_refuses_what_only_it_can_express(
+    server: ServerProcess, model: str, request_: dict[str, Any], code: grpc.StatusCode, words: str
+) -> None:
+    with connected(server.grpc) as stub:
+        found, text = refusal(stub, model, **request_)
+        assert found == code
+        assert words in text
+        assert infer(stub, MODEL, **RAW, raw_input_contents=[DATA]).outputs[0].shape == [1]
+
+
+@pytest.mark.parametrize("method", ["RepositoryModelLoad", "RepositoryModelUnload"])
+def test_nobody_loads_or_unloads_a_model(server: ServerProcess, method: str) -> None:
+    with connected(server.grpc) as stub:
+        request = getattr(pb, f"{method}Request")(model_name=MODEL)
+        with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
+            getattr(stub, method)(request, timeout=5)
+    assert server.predict([GOOD])
 
 
 def test_a_refusal_of_the_method_names_the_allowed_one(server: ServerProcess) -> None:

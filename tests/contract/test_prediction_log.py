@@ -1,13 +1,10 @@
 """The prediction log holds every answer once, and no request ever waits for it."""
 
-import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 
 import pandas as pd
-import urllib3
 
 from skyclass.catalog.observation import KEY
 from skyclass.features import INPUTS, Mode
@@ -15,7 +12,7 @@ from skyclass.serving.client import Client
 from skyclass.store.embedded import EmbeddedS3
 from skyclass.store.predictions import LOG_SCHEMA, PROBABILITIES, read_log
 from skyclass.store.releases import Release
-from tests.contract.support import ServerProcess, Site, eventually, publish, serving, simulated
+from tests.contract.support import Site, eventually, publish, serving, simulated
 
 MODE = Mode.SPECTROSCOPIC
 V1 = "/v1/models/skyclass-spectroscopic:predict"
@@ -28,60 +25,13 @@ def logged(site: Site, release: Release) -> pd.DataFrame:
     return read_log(site.store, now - HOUR, now + HOUR, MODE, release.id).rows
 
 
-def metric(server: ServerProcess, name: str) -> float:
-    lines = server.ask("GET", "/metrics").data.decode().splitlines()
-    return next(float(line.split()[-1]) for line in lines if line.startswith(name))
-
-
-def test_sigterm_leaves_exactly_the_answered_rows(site: Site, tmp_path: Path) -> None:
-    release = publish(site, tmp_path / "files", MODE, seed=1)
-    rows = simulated(200)
-    instances = rows[list(INPUTS[MODE])].to_numpy().tolist()
-    answered: dict[tuple[str, int], str] = {}
-    started = threading.Barrier(5)
-
-    def ask_until_it_ends(server: ServerProcess, caller: int) -> None:
-        http = urllib3.PoolManager(retries=False, timeout=10)
-        with suppress(urllib3.exceptions.HTTPError):
-            for number in count():
-                name = f"{caller}-{number}"
-                chosen = instances[number % 190 : number % 190 + number % 3 + 1]
-                path = server.url + V1
-                asked = {"instances": chosen}
-                answer = http.request("POST", path, json=asked, headers={"X-Request-Id": name})
-                for row, prediction in enumerate(answer.json()["predictions"]):
-                    answered[name, row] = prediction["class"]
-                http.request("POST", path, json={"instances": [["a mistake"]]})
-                if number == 50:
-                    started.wait()
-
-    folder = tmp_path / "files"
-    (folder / "manifest.json").write_bytes(release.manifest.to_bytes())
-    with serving(site, MODE, folder, tmp_path / "log", log_flush_rows=150) as server:
-        callers = [
-            threading.Thread(target=ask_until_it_ends, args=(server, caller)) for caller in range(4)
-        ]
-        for caller in callers:
-            caller.start()
-        started.wait()
-        assert server.stop() == 0
-        for caller in callers:
-            caller.join()
-        assert "Traceback" not in server.log
-
-    found = logged(site, release)
-    assert len(found) == len(answered) > 200
-    rows_found = zip(found["request_id"], found["row"], found["predicted"], strict=True)
-    assert {(request, row): predicted for request, row, predicted in rows_found} == answered
-
-
 def test_a_row_holds_the_question_and_the_answer(site: Site, tmp_path: Path) -> None:
     release = publish(site, tmp_path / "files", MODE, seed=2)
     address = f"s3://{site.settings.models_bucket}/{release.prefix}"
     rows = simulated(50).assign(plate=lambda table: table["plate"].where(table.index % 2 == 0))
     with serving(site, MODE, address, tmp_path / "log", log_flush_seconds=NEVER) as server:
         answers = Client(server.url, MODE).classify(rows)
-        assert metric(server, "skyclass_log_queue_rows") == 50
+        assert server.metric("skyclass_log_queue_rows") == 50
         assert logged(site, release).empty
         assert server.stop() == 0
 
@@ -116,13 +66,13 @@ def test_only_the_log_waits_for_an_object_store_that_fails(tmp_path: Path) -> No
         eventually(lambda: "goes on being served" in server.log, 20)
         server.predict(instances)  # 60 rows do not fit 40: the second 30 are dropped
         server.predict(instances[:10])
-        assert metric(server, 'skyclass_log_rows_total{outcome="dropped"}') == 30
-        assert metric(server, "skyclass_log_queue_rows") == 40
+        assert server.metric('skyclass_log_rows_total{outcome="dropped"}') == 30
+        assert server.metric("skyclass_log_queue_rows") == 40
 
         port = int(access.endpoint_url.rsplit(":", 1)[1])
         with EmbeddedS3(tmp_path / "s3", port):
             written = 'skyclass_log_rows_total{outcome="written"}'
-            eventually(lambda: metric(server, written) == 40, 60)
+            eventually(lambda: server.metric(written) == 40, 60)
             assert len(logged(site, release)) == 40
             assert server.log.count("the prediction log waits") == 1, "said again at each try"
 

@@ -1,6 +1,7 @@
 """A server either starts with a release that is whole, or says in one line why it does not."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ from skyclass.serving import server as server_module
 from skyclass.serving.following import load_champion
 from skyclass.serving.loading import CACHE, fetch_address, fetch_release, load
 from skyclass.store.documents import OnnxParity
-from skyclass.store.releases import JOBLIB_MODEL, MANIFEST, ONNX_MODEL, Release
+from skyclass.store.releases import JOBLIB_MODEL, MANIFEST, ONNX_MODEL, Registry, Release
+from skyclass.store.s3 import ObjectStore
+from skyclass.store.signatures import SIGNATURE
+from skyclass.training.export import library_versions
 from tests.contract.support import START_SECONDS, Site, publish, serving, start
+from tests.keys import make_key_pair
 from tests.releases import draft
 
 MODE = Mode.PHOTOMETRIC
@@ -78,17 +83,40 @@ def test_a_whole_release_in_the_place_of_the_expected_one_is_not_served(
     assert len(server.log.splitlines()) == 1
 
 
-@pytest.mark.parametrize("onnx", [True, False])
-def test_a_pickle_of_another_scikit_learn_is_not_loaded(
-    site: Site, tmp_path: Path, onnx: bool
+def test_with_a_public_key_only_what_was_signed_with_it_is_served(
+    site: Site, tmp_path: Path
 ) -> None:
-    libraries = {"scikit-learn": "1.5.2"}
+    keys = [make_key_pair(tmp_path / name) for name in ("ours", "theirs")]
+    signing = site.settings.model_copy(update={"signing_key": keys[0].private})
+    signed = publish(
+        replace(site, registry=Registry(ObjectStore(signing))), tmp_path / "files", MODE, seed=4
+    )
+    address = f"s3://{site.settings.models_bucket}/{signed.prefix}"
+    with serving(site, MODE, address, tmp_path / "log", public_key=keys[0].public) as server:
+        assert server.stop() == 0
+
+    folder = fetch_address(address, site.settings)
+    with pytest.raises(ReleaseError, match="not what was signed with the key"):
+        load(folder, MODE, public_key=keys[1].public)
+    (folder / SIGNATURE).unlink()
+    with pytest.raises(ReleaseError, match="is not signed, and a public key is configured"):
+        load(folder, MODE, public_key=keys[0].public)
+
+
+@pytest.mark.parametrize("onnx", [True, False])
+@pytest.mark.parametrize(
+    ("library", "version"), [("scikit-learn", "1.5.2"), ("numpy", "1.26.4"), ("joblib", "2.0.0")]
+)
+def test_a_pickle_of_other_libraries_is_not_loaded(
+    site: Site, tmp_path: Path, onnx: bool, library: str, version: str
+) -> None:
+    libraries = library_versions() | {library: version}
     other = publish(site, tmp_path / "files", MODE, seed=2, onnx=onnx, libraries=libraries)
     folder = fetch_release(other, site.registry, site.settings.home)
     if onnx:
         assert load(folder, MODE).engine_name == "onnx"
     else:
-        with pytest.raises(ReleaseError, match=r"scikit-learn 1\.5\.2, here runs 1\.9\.1: serve"):
+        with pytest.raises(ReleaseError, match=rf"pickled with {library} {version}, here runs"):
             load(folder, MODE)
 
 
@@ -97,7 +125,8 @@ def test_a_model_that_cannot_be_run_is_refused(site: Site, tmp_path: Path, onnx:
     files = {name: tmp_path / name for name in (JOBLIB_MODEL, ONNX_MODEL)}
     (tmp_path / ONNX_MODEL).write_bytes(b"no model")
     (tmp_path / JOBLIB_MODEL).write_bytes(b"cnowhere\nNothing\n.")
-    manifest = draft(MODE, parity=OnnxParity(passed=onnx, reason="for a test"))
+    parity = OnnxParity(passed=onnx, reason="for a test")
+    manifest = draft(MODE, parity=parity, libraries=library_versions())
     other = site.registry.publish(manifest, files)
     with pytest.raises(ReleaseError, match="cannot be run here"):
         load(fetch_release(other, site.registry, site.settings.home), MODE)
@@ -143,8 +172,3 @@ def test_a_port_that_is_taken_is_told(site: Site) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ServingError, match=f"cannot listen at 127.0.0.1, port {port}"):
             server_module.serve(site.settings, MODE, port=port)
-
-
-def test_more_than_one_worker_is_refused(site: Site) -> None:
-    with pytest.raises(ServingError, match="2 workers"):
-        server_module.serve(site.settings, MODE, workers=2)

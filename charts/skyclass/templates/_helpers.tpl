@@ -284,6 +284,7 @@ matchExpressions:
           {{- include "skyclass.selector" (dict "root" . "component" "predictor") | nindent 10 }}
   ports:
     - {port: 8080, protocol: TCP}
+    - {port: 8081, protocol: TCP}
 {{- end }}
 
 {{/* What promotion applies, together with the release: (dict "root" $ "mode" "photometric"). */}}

@@ -1,6 +1,5 @@
 """What the predictor answers, and how V1 and V2 write it down."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,10 +57,7 @@ def write_v2(answer: Answer, request: V2Request, model: str) -> tuple[bytes, int
     """
     outputs, raw = [], []
     for name, binary in request.outputs:
-        if name == CLASS_OUTPUT:
-            output, data = _class_output(answer, binary)
-        else:
-            output, data = _probabilities_output(answer, binary)
+        output, data = make_output(answer, name, binary)
         if binary:
             raw.append(data)
             outputs.append({**output, "parameters": {"binary_data_size": len(data)}})
@@ -74,9 +70,19 @@ def write_v2(answer: Answer, request: V2Request, model: str) -> tuple[bytes, int
         "outputs": outputs,
     }
     if answer.flags:
-        message["parameters"] = {"flags": "; ".join(_flag_lines(answer.flags))}
+        message["parameters"] = {"flags": flag_text(answer.flags)}
     head = orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
     return b"".join((head, *raw)), len(head) if raw else None
+
+
+def make_output(answer: Answer, name: str, binary: bool) -> tuple[dict[str, Any], Any]:
+    """One of the `OUTPUTS`: name, datatype and shape, and its data, as bytes where wanted."""
+    return (_class_output if name == CLASS_OUTPUT else _probabilities_output)(answer, binary)
+
+
+def flag_text(flags: dict[int, list[str]]) -> str:
+    """The flags of all rows in one text, as V2 knows parameters of a whole answer only."""
+    return "; ".join(f"row {row}: {text}" for row, texts in flags.items() for text in texts)
 
 
 def _class_output(answer: Answer, binary: bool) -> tuple[dict[str, Any], Any]:
@@ -92,8 +98,3 @@ def _probabilities_output(answer: Answer, binary: bool) -> tuple[dict[str, Any],
     values = answer.probabilities.astype("<f4")
     output = {"name": PROBABILITIES_OUTPUT, "datatype": "FP32", "shape": list(values.shape)}
     return output, values.tobytes() if binary else values.ravel()
-
-
-def _flag_lines(flags: dict[int, list[str]]) -> Iterator[str]:
-    for row, texts in flags.items():
-        yield from (f"row {row}: {text}" for text in texts)

@@ -8,14 +8,23 @@ from pathlib import Path
 from skyclass.errors import ReleaseError, SkyclassError
 from skyclass.features import Mode
 from skyclass.serving.loading import fetch_release, load
+from skyclass.serving.settings import ServingSettings
 from skyclass.store.models import LoadedModel
 from skyclass.store.releases import Registry
 
 logger = logging.getLogger(__name__)
 
 
-def load_champion(registry: Registry, mode: Mode, home: Path) -> LoadedModel:
+def load_champion(
+    registry: Registry, mode: Mode, home: Path, public_key: Path | None = None
+) -> LoadedModel:
     """Load the release that the newest promotion names.
+
+    Args:
+        registry: Where promotions are.
+        mode: Which champion.
+        home: The project's home folder, where releases are cached.
+        public_key: Key that releases have to be signed with; when not given, none is needed.
 
     Raises:
         ReleaseError: There is none, or it cannot be served.
@@ -27,11 +36,11 @@ def load_champion(registry: Registry, mode: Mode, home: Path) -> LoadedModel:
             f"no {mode} release has been promoted: train one (`skyclass run training`), "
             "or name one with --release"
         )
-    return load(fetch_release(champion, registry, home), mode)
+    return load(fetch_release(champion, registry, home), mode, public_key=public_key)
 
 
 class Follower:
-    """A thread that looks for a new champion, and hands it over once it is loaded.
+    """Looks for a new champion, again and again, and hands it over once it is loaded.
 
     A release that cannot be served is refused, and the one before goes on being served.
     """
@@ -40,7 +49,7 @@ class Follower:
         self,
         registry: Registry,
         home: Path,
-        seconds: float,
+        options: ServingSettings,
         model: LoadedModel,
         hand_over: Callable[[LoadedModel], None],
     ) -> None:
@@ -49,29 +58,20 @@ class Follower:
         Args:
             registry: Where promotions are.
             home: The project's home folder, where releases are cached.
-            seconds: How often to look.
+            options: How often to look, and the key that releases have to be signed with.
             model: What is served now.
-            hand_over: Called in the thread with each new model.
+            hand_over: Called with each new model.
         """
         self._registry = registry
         self._home = home
-        self._seconds = seconds
+        self._options = options
         self._model = model
         self._hand_over = hand_over
         self._complaint = ""
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
-    def start(self) -> None:
-        """Begin to follow."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop following; what is being loaded is not waited for."""
-        self._closing.set()
-
-    def _run(self) -> None:
-        while not self._closing.wait(self._seconds):
+    def follow(self, closing: threading.Event) -> None:
+        """Follow until told to stop."""
+        while not closing.wait(self._options.follow_seconds):
             try:
                 self._look()
             except (SkyclassError, OSError) as error:
@@ -84,7 +84,8 @@ class Follower:
         champion = self._registry.champion(mode)
         if champion is None or champion.id == self._model.release.id:
             return
-        model = load(fetch_release(champion, self._registry, self._home), mode)
+        folder = fetch_release(champion, self._registry, self._home)
+        model = load(folder, mode, public_key=self._options.public_key)
         logger.info("release %s takes the place of %s", champion.id, self._model.release.id)
         self._model = model
         self._hand_over(model)

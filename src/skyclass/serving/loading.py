@@ -14,6 +14,7 @@ from skyclass.settings import Settings
 from skyclass.store.models import LoadedModel, load_model
 from skyclass.store.releases import Registry, Release, open_release
 from skyclass.store.s3 import ObjectStore, split_uri
+from skyclass.store.signatures import verify
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +36,20 @@ _CANNOT_RUN = (
 )
 
 
-def load(folder: Path, mode: Mode, expected: str | None = None) -> LoadedModel:
+def load(
+    folder: Path, mode: Mode, expected: str | None = None, public_key: Path | None = None
+) -> LoadedModel:
     """Verify the release in a folder, load its model and ask it once.
 
     Args:
         folder: The release.
         mode: The mode that the server was asked to serve.
         expected: Id of the release that it has to be; any when not given.
+        public_key: Key that it has to be signed with; when not given, no signature is needed.
 
     Raises:
-        ReleaseError: The release is damaged, another, of another mode, or cannot be run here.
+        ReleaseError: The release is damaged, another, not signed, of another mode, or cannot be
+            run here.
     """
     # A release in a folder vouches for its files, but nothing there vouches for its manifest.
     if expected is not None and (found := open_release(folder).id) != expected:
@@ -52,6 +57,8 @@ def load(folder: Path, mode: Mode, expected: str | None = None) -> LoadedModel:
             f"the release in {folder} is {found[:12]}, not {expected[:12]}: its manifest has been "
             "changed, or storageUri was: do not serve it, promote a release anew"
         )
+    if public_key is not None:
+        verify(folder, public_key)
     try:
         model = load_model(folder)
         _check_contract(model.release, mode)

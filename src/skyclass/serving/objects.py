@@ -19,25 +19,32 @@ _RANGES = {**dict.fromkeys(MAGNITUDES, MAGNITUDE_RANGE), "redshift": REDSHIFT_RA
 _LOW = {mode: np.array([_RANGES[name][0] for name in INPUTS[mode]]) for mode in Mode}
 _HIGH = {mode: np.array([_RANGES[name][1] for name in INPUTS[mode]]) for mode in Mode}
 
-_LARGEST = float(np.finfo(np.float32).max) / 2
+LARGEST = float(np.finfo(np.float32).max) / 2
 """Models work in single precision; half of its largest number, so that a colour fits as well."""
+
+LARGEST_KEY = 2**31 - 1
+"""Plates, days and fibres are 32-bit numbers."""
 
 _NUMBER_TYPES = {int, float}
 _LONGEST_ECHO = 20
 
 
-class BadRequest(SkyclassError):
-    """A request that cannot be answered.
+class Refusal(SkyclassError):
+    """A request that is not answered.
 
     Attributes:
         status: The HTTP status that says so.
         message: What is wrong, naming row and field where there are some.
+        headers: HTTP headers that belong to the status.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(
+        self, status: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.headers = headers
 
 
 @dataclass(frozen=True)
@@ -60,16 +67,21 @@ def model_name(mode: Mode) -> str:
     return f"skyclass-{mode}"
 
 
+def no_such_model(mode: Mode) -> Refusal:
+    """Refuse an address or a name that is not ours, without repeating it."""
+    return Refusal(404, f"nothing is here: the only model is {model_name(mode)}")
+
+
 def check_size(rows: int, max_rows: int) -> None:
     """Refuse a request without objects, or with too many.
 
     Raises:
-        BadRequest: 400 or 413.
+        Refusal: 400 or 413.
     """
     if rows == 0:
-        raise BadRequest(400, "there are no objects in the request: send at least one")
+        raise Refusal(400, "there are no objects in the request: send at least one")
     if rows > max_rows:
-        raise BadRequest(413, f"{rows} rows where {max_rows} are allowed: send them in parts")
+        raise Refusal(413, f"{rows} rows where {max_rows} are allowed: send them in parts")
 
 
 def as_numbers(cells: list[Any]) -> Numbers | None:
@@ -83,7 +95,7 @@ def from_cells(cells: list[Any], mode: Mode) -> Numbers:
     """The cells of all rows, one per input of the mode and row, as a matrix.
 
     Raises:
-        BadRequest: A cell is not a number.
+        Refusal: A cell is not a number.
     """
     names = INPUTS[mode]
     numbers = as_numbers(cells)
@@ -102,7 +114,7 @@ def find_flags(inputs: Numbers, mode: Mode) -> dict[int, list[str]]:
         seen such an object.
 
     Raises:
-        BadRequest: A value is not finite, was not measured, or does not fit single precision.
+        Refusal: A value is not finite, was not measured, or does not fit single precision.
     """
     outside = ~((inputs >= _LOW[mode]) & (inputs <= _HIGH[mode]))  # NaN is outside as well
     if not outside.any():
@@ -111,33 +123,31 @@ def find_flags(inputs: Numbers, mode: Mode) -> dict[int, list[str]]:
     for row, column in np.argwhere(outside).tolist():
         name, value = INPUTS[mode][column], float(inputs[row, column])
         if value == NOT_MEASURED:
-            raise BadRequest(
+            raise Refusal(
                 422, f"row {row}: {name} was not measured ({value:g}){_way_out(name, mode)}"
             )
-        if not abs(value) <= _LARGEST:
-            raise BadRequest(
-                422, f"row {row}: {name} is {value:g}, which no magnitude or redshift is"
-            )
+        if not abs(value) <= LARGEST:
+            raise Refusal(422, f"row {row}: {name} is {value:g}, which no magnitude or redshift is")
         low, high = _RANGES[name]
         flags.setdefault(row, []).append(f"{name} outside {low:g} to {high:g}")
     return flags
 
 
-def not_a_number(row: int, name: str, cell: Any) -> BadRequest:
+def not_a_number(row: int, name: str, cell: Any) -> Refusal:
     """Refuse a cell that is not a number."""
-    return BadRequest(422, f"row {row}: {name} is {describe(cell)}, a number is needed")
+    return Refusal(422, f"row {row}: {name} is {describe(cell)}, a number is needed")
 
 
-def missing(row: int, name: str, mode: Mode) -> BadRequest:
+def missing(row: int, name: str, mode: Mode) -> Refusal:
     """Refuse an object that lacks an input."""
-    return BadRequest(422, f"row {row}: {name} is missing{_way_out(name, mode)}")
+    return Refusal(422, f"row {row}: {name} is missing{_way_out(name, mode)}")
 
 
-def wrong_count(row: int, count: int, mode: Mode) -> BadRequest:
+def wrong_count(row: int, count: int, mode: Mode) -> Refusal:
     """Refuse an object given by position that has too few or too many values."""
     names = INPUTS[mode]
     lacks_redshift = count == len(MAGNITUDES) < len(names)
-    return BadRequest(
+    return Refusal(
         422,
         f"row {row}: {count} values where {len(names)} are needed ({', '.join(names)})"
         + (_way_out("redshift", mode) if lacks_redshift else ""),

@@ -27,7 +27,11 @@ _ROWS = Counter(
     "skyclass_log_rows", "Rows of the prediction log, by what became of them.", ["outcome"]
 )
 _WRITTEN, _DROPPED = _ROWS.labels(outcome="written"), _ROWS.labels(outcome="dropped")
-_WAITING = Gauge("skyclass_log_queue_rows", "Rows that wait to be written to the prediction log.")
+_WAITING = Gauge(
+    "skyclass_log_queue_rows",
+    "Rows that wait to be written to the prediction log.",
+    multiprocess_mode="livesum",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class PredictionLog:
         self._queue: deque[Answered] = deque()
         self._queued = 0  # rows in the queue
         self._rows = 0  # rows in the queue or with the writer
+        self._written = 0
+        self._dropped = 0
         self._failing = False
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -81,6 +87,8 @@ class PredictionLog:
 
     def offer(self, answered: Answered) -> None:
         """Keep an answer if there is room; never waits and never fails."""
+        if not self._settings.log:
+            return
         rows = len(answered.inputs)
         with self._lock:
             room = self._settings.log_queue_rows - self._rows
@@ -91,7 +99,7 @@ class PredictionLog:
                 if self._queued >= self._settings.log_flush_rows:
                     self._wake.set()
                 return
-        _DROPPED.inc(rows)
+        self._drop(rows)
 
     def close(self) -> None:
         """Write what waits, for as long as settings allow; the rest is dropped and counted."""
@@ -103,8 +111,14 @@ class PredictionLog:
             left = self._rows
             self._add(-left)
         if left:
-            _DROPPED.inc(left)
+            self._drop(left)
             logger.error("%d rows of the prediction log could not be written and are lost", left)
+        if self._written or self._dropped:
+            logger.info(
+                "the prediction log is closed: %d rows written, %d dropped",
+                self._written,
+                self._dropped,
+            )
 
     def _run(self) -> None:
         waiting: deque[pa.Table] = deque()
@@ -141,8 +155,14 @@ class PredictionLog:
             rows = waiting.popleft().num_rows
             _WRITTEN.inc(rows)
             with self._lock:
+                self._written += rows
                 self._add(-rows)
         return True
+
+    def _drop(self, rows: int) -> None:
+        _DROPPED.inc(rows)
+        with self._lock:
+            self._dropped += rows
 
     def _add(self, rows: int) -> None:
         self._rows += rows

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from skyclass.catalog.observation import KEY
 from skyclass.features import INPUTS, Mode
 from skyclass.serving.objects import (
-    BadRequest,
+    LARGEST_KEY,
     Numbers,
     Objects,
+    Refusal,
     as_numbers,
     check_size,
     describe,
@@ -26,28 +26,8 @@ from skyclass.serving.objects import (
     wrong_count,
 )
 
-_LARGEST_KEY = 2**31 - 1
 _pick_key = itemgetter(*KEY)
 _pick_inputs = {mode: itemgetter(*names) for mode, names in INPUTS.items()}
-
-
-def parse_json(body: bytes) -> dict[str, Any]:
-    """Parse a JSON object strictly: neither NaN nor Infinity, no trailing comma, UTF-8.
-
-    A key that stands twice counts with its last value.
-
-    Raises:
-        BadRequest: 400.
-    """
-    if not body:
-        raise BadRequest(400, "the body is empty: send JSON")
-    try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(400, f"the body is not JSON ({error})") from None
-    if not isinstance(payload, dict):
-        raise BadRequest(400, f"the body is {describe(payload)}, an object is needed")
-    return payload
 
 
 def read_v1(payload: dict[str, Any], mode: Mode, max_rows: int) -> Objects:
@@ -60,12 +40,12 @@ def read_v1(payload: dict[str, Any], mode: Mode, max_rows: int) -> Objects:
         max_rows: The most rows that are allowed.
 
     Raises:
-        BadRequest: The request cannot be answered.
+        Refusal: The request cannot be answered.
     """
     rows = payload.get("instances")
     if not isinstance(rows, list):
         found = "missing" if rows is None else describe(rows)
-        raise BadRequest(400, f"instances is {found}, a list of objects is needed")
+        raise Refusal(400, f"instances is {found}, a list of objects is needed")
     check_size(len(rows), max_rows)
     kinds = set(map(type, rows))
     keys = None
@@ -112,14 +92,14 @@ def _read_keys(cells: list[Any], rows: list[int]) -> npt.NDArray[np.int32]:
         wrong = next(at for at, cell in enumerate(cells) if as_numbers([cell]) is None)
         row, column = divmod(wrong, len(KEY))
         raise not_a_number(rows[row], KEY[column], cells[wrong])
-    unfit = ~((numbers >= 1) & (numbers <= _LARGEST_KEY) & (numbers % 1 == 0))
+    unfit = ~((numbers >= 1) & (numbers <= LARGEST_KEY) & (numbers % 1 == 0))
     if unfit.any():
         row, column = divmod(int(unfit.argmax()), len(KEY))
-        raise BadRequest(422, f"row {rows[row]}: {KEY[column]} is not a positive 32-bit number")
+        raise Refusal(422, f"row {rows[row]}: {KEY[column]} is not a positive 32-bit number")
     return numbers.astype(np.int32).reshape(-1, len(KEY))
 
 
-def _misnamed(rows: list[dict[str, Any]], mode: Mode) -> BadRequest:
+def _misnamed(rows: list[dict[str, Any]], mode: Mode) -> Refusal:
     """Name the first field that is missing or does not belong."""
     names = INPUTS[mode]
     for row, record in enumerate(rows):
@@ -128,30 +108,30 @@ def _misnamed(rows: list[dict[str, Any]], mode: Mode) -> BadRequest:
                 return missing(row, name, mode)
         for name in record:
             if name not in (*names, *KEY):
-                return BadRequest(
+                return Refusal(
                     422,
                     f"row {row}: {echo(name)} is no input of {model_name(mode)} "
                     f"({', '.join(names)})",
                 )
         for name in KEY:
             if name not in record and not record.keys().isdisjoint(KEY):
-                return BadRequest(
+                return Refusal(
                     422, f"row {row}: {name} is missing: a key is {', '.join(KEY)}, or none of them"
                 )
     raise AssertionError("every row has the right names")
 
 
-def _wrong_kind(rows: list[Any], mode: Mode) -> BadRequest:
+def _wrong_kind(rows: list[Any], mode: Mode) -> Refusal:
     """Name the first row that is neither list nor object, or not what the first one is."""
     names = INPUTS[mode]
     for row, each in enumerate(rows):
         if type(each) not in (list, dict):
-            return BadRequest(
+            return Refusal(
                 422,
                 f"row {row} is {describe(each)}, an object or a list of {len(names)} numbers is "
                 f"needed ({', '.join(names)})",
             )
     row = next(at for at, each in enumerate(rows) if type(each) is not type(rows[0]))
-    return BadRequest(
+    return Refusal(
         422, f"row {row} is {describe(rows[row])} where row 0 is {describe(rows[0])}: use one form"
     )

@@ -1,5 +1,7 @@
 """Settings of the predictor alone, from the environment."""
 
+from pathlib import Path
+
 from pydantic import PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -15,14 +17,22 @@ class ServingSettings(BaseSettings):
     """Objects in one request; more are refused with 413."""
     max_body_bytes: PositiveInt = 6_000_000
     """Size of a request's body; more is refused with 413, without reading on."""
+    max_nesting: PositiveInt = 16
+    """How deep lists and objects may lie in each other; more is refused with 413."""
 
     expected_release: str | None = None
     """Id of the only release that may be served; promotion on a cluster sets it, so that a changed
     manifest is refused. Any, when not given."""
 
+    public_key: Path | None = None
+    """PEM file with the public half of the key that releases have to be signed with. Without it,
+    their digests alone are verified."""
+
     follow_seconds: PositiveFloat = 5.0
     """How often a server that follows the champion looks for a new one."""
 
+    log: bool = True
+    """Whether answers are kept in the prediction log; without it nothing watches for drift."""
     log_flush_seconds: PositiveFloat = 10.0
     """How long an answered row waits at most before it is written to the prediction log."""
     log_flush_rows: PositiveInt = 5_000

@@ -14,9 +14,9 @@ import numpy as np
 
 from skyclass.features import INPUTS, MAGNITUDES, Mode
 from skyclass.serving.objects import (
-    BadRequest,
     Numbers,
     Objects,
+    Refusal,
     as_numbers,
     check_size,
     describe,
@@ -27,7 +27,7 @@ from skyclass.serving.objects import (
     not_a_number,
     wrong_count,
 )
-from skyclass.serving.requests import parse_json
+from skyclass.serving.strict_json import parse_json
 
 CLASS_OUTPUT = "class"
 PROBABILITIES_OUTPUT = "probabilities"
@@ -69,36 +69,49 @@ class V2Request:
     outputs: tuple[tuple[str, bool], ...]
 
 
-def parse_v2(body: bytes, json_length: str | None) -> V2Request:
+def parse_v2(body: bytes, json_length: str | None, max_nesting: int) -> V2Request:
     """Parse the body of a V2 request.
 
     Args:
         body: JSON, and after it the bytes of those tensors that say so.
         json_length: The header Inference-Header-Content-Length, if there are such bytes.
+        max_nesting: How deep lists and objects may lie in each other.
 
     Raises:
-        BadRequest: 400.
+        Refusal: 400, or 413 when it is nested too deeply.
     """
     length = len(body)
     if json_length is not None:
         length = int(json_length) if json_length.isdecimal() else 0
         if not 0 < length <= len(body):
-            raise BadRequest(
+            raise Refusal(
                 400, "Inference-Header-Content-Length is not the length of the body's JSON part"
             )
-    request = parse_json(body[:length])
-    tensors, rest = [], body[length:]
+    return check_v2(parse_json(body[:length], max_nesting), body[length:])
+
+
+def check_v2(request: dict[str, Any], rest: bytes = b"") -> V2Request:
+    """Check the form of a V2 request.
+
+    Args:
+        request: Its parsed JSON.
+        rest: The bytes that follow the JSON.
+
+    Raises:
+        Refusal: 400.
+    """
+    tensors = []
     for number, each in enumerate(_list(request, "inputs", "the request")):
         tensor, used = _parse_tensor(each, f"inputs[{number}]", rest)
         tensors.append(tensor)
         rest = rest[used:]
     if not tensors:
-        raise BadRequest(400, "inputs is empty: send at least one tensor")
+        raise Refusal(400, "inputs is empty: send at least one tensor")
     if rest:
-        raise BadRequest(400, f"{len(rest)} bytes follow the JSON that no input claims")
+        raise Refusal(400, f"{len(rest)} bytes follow the JSON that no input claims")
     name = request.get("id")
     if not isinstance(name, str | None):
-        raise BadRequest(400, f"id is {describe(name)}, text is needed")
+        raise Refusal(400, f"id is {describe(name)}, text is needed")
     return V2Request(name, tuple(tensors), _parse_outputs(request))
 
 
@@ -112,7 +125,7 @@ def read_v2(tensors: Sequence[Tensor], mode: Mode, max_rows: int) -> Objects:
         max_rows: The most rows that are allowed.
 
     Raises:
-        BadRequest: The request cannot be answered.
+        Refusal: The request cannot be answered.
     """
     if len(tensors) == 1 and tensors[0].name not in INPUTS[mode]:
         inputs = _read_matrix(tensors[0], mode, max_rows)
@@ -125,19 +138,19 @@ def _parse_tensor(given: Any, where: str, rest: bytes) -> tuple[Tensor, int]:
     """Parse one input, and say how many of the bytes that follow the JSON are its own."""
     name = given.get("name") if isinstance(given, dict) else None
     if not isinstance(name, str):
-        raise BadRequest(400, f"{where} is not an object with a name")
+        raise Refusal(400, f"{where} is not an object with a name")
     where = f"{where} ({echo(name)})"
     datatype = given.get("datatype")
     if not isinstance(datatype, str) or datatype not in DTYPES:
-        raise BadRequest(400, f"{where}: the datatype is not one of {', '.join(DTYPES)}")
+        raise Refusal(400, f"{where}: the datatype is not one of {', '.join(DTYPES)}")
     shape = _list(given, "shape", where)
     if not set(map(type, shape)) <= {int} or min(shape, default=0) < 0:
-        raise BadRequest(400, f"{where}: shape does not consist of whole numbers from 0 up")
+        raise Refusal(400, f"{where}: shape does not consist of whole numbers from 0 up")
     size = _parameters(given, where).get("binary_data_size")
     if size is None:
         return Tensor(name, tuple(shape), datatype, _list(given, "data", where)), 0
     if type(size) is not int or not 0 <= size <= len(rest) or "data" in given:
-        raise BadRequest(
+        raise Refusal(
             400, f"{where}: binary_data_size does not fit the {len(rest)} bytes that are left"
         )
     return Tensor(name, tuple(shape), datatype, rest[:size]), size
@@ -151,7 +164,7 @@ def _parse_outputs(request: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
     for number, each in enumerate(_list(request, "outputs", "the request")):
         name = each.get("name") if isinstance(each, dict) else None
         if name not in OUTPUTS:
-            raise BadRequest(400, f"outputs[{number}] names none of {', '.join(OUTPUTS)}")
+            raise Refusal(400, f"outputs[{number}] names none of {', '.join(OUTPUTS)}")
         choice = _parameters(each, f"outputs[{number}]").get("binary_data", binary)
         wanted.append((name, choice is True))
     return tuple(wanted)
@@ -160,7 +173,7 @@ def _parse_outputs(request: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
 def _parameters(given: dict[str, Any], where: str) -> dict[str, Any]:
     value = given.get("parameters")
     if not isinstance(value, dict | None):
-        raise BadRequest(400, f"{where}: parameters is {describe(value)}, an object is needed")
+        raise Refusal(400, f"{where}: parameters is {describe(value)}, an object is needed")
     return value or {}
 
 
@@ -168,14 +181,14 @@ def _list(given: dict[str, Any], name: str, where: str) -> list[Any]:
     value = given.get(name)
     if not isinstance(value, list):
         found = "missing" if value is None else describe(value)
-        raise BadRequest(400, f"{where}: {name} is {found}, a list is needed")
+        raise Refusal(400, f"{where}: {name} is {found}, a list is needed")
     return value
 
 
 def _read_matrix(tensor: Tensor, mode: Mode, max_rows: int) -> Numbers:
     names = INPUTS[mode]
     if len(tensor.shape) != 2:
-        raise BadRequest(
+        raise Refusal(
             422,
             f"{echo(tensor.name)} has {len(tensor.shape)} dimensions, 2 are needed: objects, and "
             f"the {len(names)} values of each ({', '.join(names)})",
@@ -194,13 +207,13 @@ def _read_columns(tensors: Sequence[Tensor], mode: Mode, max_rows: int) -> Numbe
     if mode is Mode.SPECTROSCOPIC and set(by_name) == set(MAGNITUDES):
         raise missing(0, "redshift", mode)
     if set(by_name) != set(names) or len(tensors) != len(names):
-        raise BadRequest(
+        raise Refusal(
             400, f"the inputs are neither one matrix nor one column each of {', '.join(names)}"
         )
     rows = math.prod(tensors[0].shape)
     for name in names:
         if by_name[name].shape not in ((rows,), (rows, 1)):
-            raise BadRequest(
+            raise Refusal(
                 400,
                 f"{name} has the shape {list(by_name[name].shape)}, columns of one length "
                 "are needed",
@@ -231,7 +244,7 @@ def _cells(tensor: Tensor, data: list[Any]) -> list[Any]:
             raise _disagreement(tensor, f"rows of {lengths[0]} values")
         if set(lengths) != {width}:
             row = next(at for at, length in enumerate(lengths) if length != width)
-            raise BadRequest(422, f"row {row}: {lengths[row]} values where {width} are needed")
+            raise Refusal(422, f"row {row}: {lengths[row]} values where {width} are needed")
         data = list(chain.from_iterable(data))
     if len(data) != math.prod(tensor.shape):
         raise _disagreement(tensor, f"{len(data)} values")
@@ -246,7 +259,7 @@ def _from_bytes(tensor: Tensor, data: bytes) -> Numbers:
     return np.frombuffer(data, dtype).astype(np.float64)
 
 
-def _disagreement(tensor: Tensor, found: str) -> BadRequest:
-    return BadRequest(
+def _disagreement(tensor: Tensor, found: str) -> Refusal:
+    return Refusal(
         400, f"{echo(tensor.name)} has the shape {list(tensor.shape)}, but holds {found}"
     )

@@ -57,21 +57,27 @@ def load_model(folder: Path) -> LoadedModel:
 
     Raises:
         ReleaseError: A file is not what the manifest says, or the only usable model was pickled
-            by another scikit-learn.
+            by other libraries.
     """
     release = open_release(folder)
     if release.manifest.parity.passed:
         return LoadedModel(release, "onnx", onnx_engine((folder / ONNX_MODEL).read_bytes()))
-    trained_with = release.manifest.libraries["scikit-learn"]
-    here = metadata.version("scikit-learn")
-    if trained_with != here:
-        raise ReleaseError(
-            f"release {release.id[:12]} was pickled by scikit-learn {trained_with}, here runs "
-            f"{here}: serve it from an image with {trained_with}, or train again"
-        )
+    _check_libraries(release)
     import joblib  # with scikit-learn behind it: seconds and megabytes that ONNX does without
 
     return LoadedModel(release, "joblib", joblib_engine(joblib.load(folder / JOBLIB_MODEL)))
+
+
+def _check_libraries(release: Release) -> None:
+    """A pickle is read by the scikit-learn that wrote it, and its arrays by the same NumPy."""
+    for library, digits in (("scikit-learn", 3), ("numpy", 1), ("joblib", 1)):
+        there = release.manifest.libraries.get(library, "an unknown version")
+        here = metadata.version(library)
+        if there.split(".")[:digits] != here.split(".")[:digits]:
+            raise ReleaseError(
+                f"release {release.id[:12]} was pickled with {library} {there}, here runs {here}: "
+                f"serve it from an image with {there}, or train again"
+            )
 
 
 def onnx_engine(model: bytes) -> Engine:

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -46,6 +47,14 @@ LOG_SCHEMA = pa.schema(
 )
 """One row per answered object. (`request_id`, `row`) identifies it, `model_version` is the
 release's id."""
+
+# Measured numbers do not repeat: to look for repetitions among them takes three times as long as
+# all the rest, in the process that answers requests.
+_ENCODING: dict[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": [field.name for field in LOG_SCHEMA if field.type == pa.string()],
+    "use_byte_stream_split": [field.name for field in LOG_SCHEMA if field.type == pa.float64()],
+}
 
 REFERENCE_SCHEMA = pa.schema([*_INPUTS_AND_ANSWER, ("class", pa.string())])
 """A release's `reference.parquet`: hold-out rows with the release's own answers and the label."""
@@ -84,7 +93,7 @@ def write_log(store: ObjectStore, rows: pa.Table, writer: str) -> list[str]:
     for hour in pc.unique(hours):
         part = rows.filter(pc.equal(hours, hour))
         sink = io.BytesIO()
-        pq.write_table(part, sink, compression="zstd")
+        pq.write_table(part, sink, **_ENCODING)
         key = f"{_hour_prefix(hour.as_py())}{writer}-{uuid.uuid4()}.parquet"
         store.put(store.settings.logs_bucket, key, sink.getvalue(), _PARQUET)
         keys.append(key)

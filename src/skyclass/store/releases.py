@@ -8,6 +8,7 @@ its bytes, and nothing needs a lock or a conditional write: what is written twic
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from skyclass.errors import ReleaseError
 from skyclass.features import Mode
 from skyclass.store.documents import Document, FileEntry, Manifest, Promotion
 from skyclass.store.s3 import ObjectMissingError, ObjectStore
+from skyclass.store.signatures import SIGNATURE, sign
 
 RELEASES_PREFIX = "releases"
 PROMOTIONS_PREFIX = "promotions"
@@ -34,6 +36,7 @@ _CONTENT_TYPES = {
     ".json": "application/json",
     ".png": "image/png",
     ".parquet": "application/vnd.apache.parquet",
+    ".sig": "application/json",
 }
 D = TypeVar("D", bound=Document)
 
@@ -70,6 +73,8 @@ class Registry:
     def publish(self, draft: Manifest, files: Mapping[str, Path]) -> Release:
         """Write a release, its manifest last, then read all of it back.
 
+        Where SKYCLASS_SIGNING_KEY names a key, the release is signed with it.
+
         Args:
             draft: The manifest, whose `files` are filled in here.
             files: The release's files by their path in it.
@@ -83,7 +88,10 @@ class Registry:
         entries = tuple(_entry(path, data) for path, data in contents.items())
         manifest = draft.model_copy(update={"files": entries})
         release = Release(_sha256(manifest.to_bytes()), manifest)
-        for path, data in (*contents.items(), (MANIFEST, manifest.to_bytes())):
+        contents[MANIFEST] = manifest.to_bytes()
+        if key := self._store.settings.signing_key:
+            contents = {SIGNATURE: sign(contents, key), **contents}
+        for path, data in contents.items():
             content_type = _CONTENT_TYPES.get(Path(path).suffix, "application/octet-stream")
             self._store.put(self._bucket, release.prefix + path, data, content_type)
         written = self.read(release.mode, release.id)
@@ -158,6 +166,9 @@ class Registry:
         for entry in release.manifest.files:
             (folder / entry.path).write_bytes(self.read_file(release, entry.path))
         (folder / MANIFEST).write_bytes(release.manifest.to_bytes())
+        with suppress(ObjectMissingError):  # not every release is signed
+            signature = self._store.get(self._bucket, release.prefix + SIGNATURE)
+            (folder / SIGNATURE).write_bytes(signature)
 
     def champion(self, mode: Mode) -> Release | None:
         """The release that the newest promotion names."""

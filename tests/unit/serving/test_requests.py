@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyclass.features import INPUTS, Mode
-from skyclass.serving.objects import BadRequest, Objects
-from skyclass.serving.requests import parse_json, read_v1
+from skyclass.serving.objects import Objects, Refusal
+from skyclass.serving.requests import read_v1
+from skyclass.serving.strict_json import parse_json
 from skyclass.serving.tensors import Tensor, parse_v2, read_v2
 
-MAX_ROWS = 20
+MAX_ROWS, NESTING = 20, 16
 NUMBERS = st.one_of(
     st.floats(5, 35),
     st.integers(5, 35),
@@ -34,7 +35,7 @@ def outcome(read: Any) -> Any:
     """What a reader finds, or its refusal."""
     try:
         found: Objects = read()
-    except BadRequest as error:
+    except Refusal as error:
         assert error.status in (400, 413, 422)
         assert error.message
         assert "\n" not in error.message
@@ -66,7 +67,7 @@ def test_every_form_of_the_same_numbers_has_the_same_outcome(data: Any, mode: Mo
 @given(JSON, st.sampled_from(list(Mode)))
 def test_any_json_is_read_or_refused_over_v1(instances: Any, mode: Mode) -> None:
     body = orjson.dumps({"instances": instances})
-    outcome(lambda: read_v1(parse_json(body), mode, MAX_ROWS))
+    outcome(lambda: read_v1(parse_json(body, NESTING), mode, MAX_ROWS))
 
 
 @given(st.lists(JSON, max_size=7), JSON, JSON, st.sampled_from(list(Mode)))
@@ -79,13 +80,13 @@ def test_any_json_is_read_or_refused_over_v2(
     ]
     for inputs in (tensors, [{**tensors[0], "name": "x"}] if tensors else other, other):
         body = orjson.dumps({"inputs": inputs, "parameters": other if data else None})
-        outcome(lambda given=body: read_v2(parse_v2(given, None).tensors, mode, MAX_ROWS))
+        outcome(lambda given=body: read_v2(parse_v2(given, None, NESTING).tensors, mode, MAX_ROWS))
 
 
 @given(st.binary(max_size=40), st.text(max_size=4))
 def test_any_bytes_are_read_or_refused(body: bytes, length: str) -> None:
-    outcome(lambda: read_v1(parse_json(body), Mode.PHOTOMETRIC, MAX_ROWS))
-    outcome(lambda: read_v2(parse_v2(body, length).tensors, Mode.PHOTOMETRIC, MAX_ROWS))
+    outcome(lambda: read_v1(parse_json(body, NESTING), Mode.PHOTOMETRIC, MAX_ROWS))
+    outcome(lambda: read_v2(parse_v2(body, length, NESTING).tensors, Mode.PHOTOMETRIC, MAX_ROWS))
 
 
 def test_a_key_is_kept_for_the_rows_that_have_one() -> None:
@@ -104,7 +105,7 @@ def test_the_first_bad_cell_of_many_is_named(position: int) -> None:
     cells[14] = None if position < 14 else cells[14]
     rows = [cells[at : at + 5] for at in range(0, 15, 5)]
     row, column = divmod(position, 5)
-    with pytest.raises(BadRequest) as refused:
+    with pytest.raises(Refusal) as refused:
         read_v1({"instances": rows}, Mode.PHOTOMETRIC, MAX_ROWS)
     assert refused.value.message.startswith(f"row {row}: {INPUTS[Mode.PHOTOMETRIC][column]} is")
 
@@ -124,5 +125,5 @@ def test_what_the_survey_never_saw_is_flagged(row: list[float], flags: dict[Any,
 
 def test_a_number_keeps_all_its_digits() -> None:
     body = json.dumps({"instances": [[21.21101, 18.92085, 17.65245, 17.1453, 16.75657]]}).encode()
-    found = read_v1(parse_json(body), Mode.PHOTOMETRIC, MAX_ROWS)
+    found = read_v1(parse_json(body, NESTING), Mode.PHOTOMETRIC, MAX_ROWS)
     assert found.inputs.tolist() == json.loads(body)["instances"]

@@ -1,0 +1,192 @@
+"""The predict endpoint beside KServe's own ways: `python -m benchmarks.endpoint`.
+
+Serves one random forest in four ways at once and asks each in turn, a second at a time, so that
+whatever else the machine does hits all of them alike:
+
+    stock    the server of KServe's sklearn runtime, with the same joblib file
+    no-op    a KServe model that does nothing
+    ours     the predictor
+    no log   the predictor without its prediction log
+
+A figure is the median of the rounds, and so is a ratio, which compares two servers of one round.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.load import Question, put_load
+from benchmarks.servers import Server, running
+from skyclass.catalog.observation import MEASUREMENTS, NOT_MEASURED, Era
+from skyclass.catalog.sources.simulated import draw
+from skyclass.features import INPUTS, Mode, make_features
+from skyclass.serving.objects import model_name
+from skyclass.settings import Settings
+from skyclass.store.embedded import Access, EmbeddedS3, free_ports
+from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL, Registry
+from skyclass.store.s3 import ObjectStore
+from skyclass.training.candidates import CANDIDATES
+from skyclass.training.export import export, library_versions
+from tests.releases import draft
+
+MODE = Mode.SPECTROSCOPIC
+TRAINING_ROWS = 20_000
+STOCK, NOOP, OURS, NO_LOG = "stock", "no-op", "ours", "no log"
+CASES = [(rows, clients) for rows in (1, 100, 1000) for clients in (1, 8)]
+
+Matrix = npt.NDArray[np.float64]
+console = Console()
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a server did in one round: requests a second, times in ms, CPU in ms a request."""
+
+    rate: float
+    p50: float
+    p99: float
+    cpu: float
+
+
+Rounds = dict[str, list[Round]]
+"""The rounds of each server, in order."""
+
+
+def main(
+    rounds: Annotated[int, typer.Option(help="How often each server is asked in a case.")] = 7,
+    seconds: Annotated[float, typer.Option(help="For how long each time.")] = 1.0,
+) -> None:
+    """Measure, and print the tables."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        console.print(f"training a forest of 100 trees on {TRAINING_ROWS:,} simulated rows")
+        access = stack.enter_context(EmbeddedS3(folder / "s3"))
+        inputs = _publish(access, folder)
+        servers = {
+            name: stack.enter_context(server)
+            for name, server in _servers(access, folder, _body(OURS, inputs[:1]))
+        }
+        console.print(_start_table(servers))
+        asked = [case for case in CASES for _ in range(rounds)]
+        found: dict[tuple[int, int], Rounds] = {case: {} for case in CASES}
+        for number, case in enumerate(track(asked, "asking", console=console, transient=True)):
+            names = list(servers)[number % 4 :] + list(servers)[: number % 4]
+            for name in names:
+                body = _body(name, inputs[: case[0]])
+                taken = _ask(servers[name], body, case[1], seconds)
+                found[case].setdefault(name, []).append(taken)
+        console.print(_speed_table(found))
+
+
+def _publish(access: Access, folder: Path) -> Matrix:
+    """Train and publish a forest; return inputs to ask about."""
+    rows = draw(Era.LEGACY, 0, TRAINING_ROWS, 0)
+    rows = rows[(rows[list(MEASUREMENTS)] != NOT_MEASURED).all(axis=1)]
+    inputs = rows[list(INPUTS[MODE])].to_numpy()
+    features = make_features(inputs, MODE)
+    forest = CANDIDATES["random_forest"](0).fit(features, rows["class"].to_numpy())
+    parity = export(forest, features[:5000], folder / "files")
+    store = ObjectStore(Settings(**access.environment(), home=folder / "home"))
+    store.make_buckets()
+    registry = Registry(store)
+    release = registry.publish(
+        draft(MODE, parity=parity, libraries=library_versions()),
+        {name: folder / "files" / name for name in (JOBLIB_MODEL, ONNX_MODEL)},
+    )
+    registry.download(release, folder / "release")
+    return inputs
+
+
+def _servers(
+    access: Access, folder: Path, probe: bytes
+) -> Iterator[tuple[str, AbstractContextManager[Server]]]:
+    """Each server, ready to be started."""
+    for name, port in zip((STOCK, NOOP, OURS, NO_LOG), free_ports(4), strict=True):
+        environment = {
+            **access.environment(),
+            "OMP_NUM_THREADS": "1",
+            "SKYCLASS_HOME": str(folder / "home"),
+            "SKYCLASS_SERVING_LOG": str(name != NO_LOG),
+        }
+        if name in (STOCK, NOOP):
+            model, file = "peer", str(folder / "files" / JOBLIB_MODEL)
+            command = ["-m", "benchmarks.peers", name, str(port), file]
+        else:
+            model, release = model_name(MODE), str(folder / "release")
+            command = ["-m", "skyclass", "serve", "--mode", MODE, "--release", release]
+            command += ["--port", str(port)]
+        url = f"http://127.0.0.1:{port}/v1/models/{model}:predict"
+        yield name, running(command, url, probe, environment)
+
+
+def _body(name: str, inputs: Matrix) -> bytes:
+    """The request for a server: where there is only a model, its caller makes the features."""
+    rows = inputs if name in (OURS, NO_LOG) else make_features(inputs, MODE)
+    return orjson.dumps({"instances": rows.tolist()})
+
+
+def _ask(server: Server, body: bytes, clients: int, seconds: float) -> Round:
+    cpu = server.cpu_seconds()
+    taken = put_load(Question(server.url, body), clients, seconds) * 1000
+    cpu = server.cpu_seconds() - cpu
+    return Round(
+        rate=len(taken) / (taken.sum() / 1000 / clients),
+        p50=float(np.median(taken)),
+        p99=float(np.percentile(taken, 99)),
+        cpu=cpu * 1000 / len(taken),
+    )
+
+
+def _start_table(servers: dict[str, Server]) -> Table:
+    table = Table("server", box=None, title="Start", title_justify="left")
+    for heading in ("seconds to the first answer", "memory then (MB)"):
+        table.add_column(heading, justify="right")
+    for name, server in servers.items():
+        memory = f"{server.memory_megabytes():.0f}"
+        table.add_row(name, f"{server.ready_seconds:.1f}", memory)
+    return table
+
+
+def _speed_table(found: dict[tuple[int, int], Rounds]) -> Table:
+    table = Table(box=None, title="V1 requests", title_justify="left")
+    for heading in ("rows", "clients", "server", "per second", "p50 ms", "p99 ms", "CPU ms"):
+        table.add_column(heading, justify="right")
+    for heading in ("rate / stock", "rate / no-op", "rate / no log", "CPU / stock"):
+        table.add_column(heading, justify="right")
+    for (rows, clients), rounds in found.items():
+        for name, own in rounds.items():
+            table.add_row(
+                f"{rows:,}",
+                str(clients),
+                name,
+                f"{median(each.rate for each in own):,.0f}",
+                *(
+                    f"{median(getattr(each, field) for each in own):.2f}"
+                    for field in ("p50", "p99", "cpu")
+                ),
+                *(_ratio(own, rounds[other], "rate") for other in (STOCK, NOOP, NO_LOG)),
+                _ratio(own, rounds[STOCK], "cpu"),
+            )
+        table.add_section()
+    return table
+
+
+def _ratio(own: list[Round], others: list[Round], field: str) -> str:
+    pairs = zip(own, others, strict=True)
+    return f"{median(getattr(a, field) / getattr(b, field) for a, b in pairs):.2f}"
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,45 @@
+"""What the predictor is measured against: `python -m benchmarks.peers {stock,no-op} PORT FILE`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+from kserve import Model, ModelServer
+from kserve.utils.utils import get_predict_input, get_predict_response
+
+NAME = "peer"
+
+
+class Stock(Model):
+    """What KServe's sklearn runtime does: load a joblib file, predict on whatever comes.
+
+    Its released package pins an older scikit-learn, so these are its lines and not its import.
+    """
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(NAME)
+        self._model = joblib.load(file)
+        self.ready = True
+
+    def predict(self, payload: Any, headers: dict[str, str] | None = None) -> Any:
+        """Answer with classes."""
+        return get_predict_response(payload, self._model.predict(get_predict_input(payload)), NAME)
+
+
+class Noop(Model):
+    """A model that does nothing: all that is left is KServe."""
+
+    def __init__(self) -> None:
+        super().__init__(NAME)
+        self.ready = True
+
+    async def predict(self, payload: Any, headers: dict[str, str] | None = None) -> Any:
+        """Answer with nothing in particular."""
+        return {"predictions": ["GALAXY"]}
+
+
+if __name__ == "__main__":
+    kind, port, file = sys.argv[1:]
+    peer = Stock(Path(file)) if kind == "stock" else Noop()
+    ModelServer(http_port=int(port), enable_grpc=False).start([peer])

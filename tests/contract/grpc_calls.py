@@ -1,0 +1,59 @@
+"""Calls the predictor over gRPC."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
+
+CONTENTS = {"FP32": "fp32_contents", "FP64": "fp64_contents"}
+SECONDS = 20
+
+
+@contextmanager
+def connected(address: str) -> Iterator[GRPCInferenceServiceStub]:
+    """The methods of a predictor."""
+    with grpc.insecure_channel(address) as channel:
+        yield GRPCInferenceServiceStub(channel)
+
+
+def infer(stub: GRPCInferenceServiceStub, model: str, **request: Any) -> pb.ModelInferResponse:
+    """Ask a model."""
+    return stub.ModelInfer(pb.ModelInferRequest(model_name=model, **request), timeout=SECONDS)
+
+
+def refusal(stub: GRPCInferenceServiceStub, model: str, **request: Any) -> tuple[Any, str]:
+    """Ask a model, and expect a status and a reason instead of an answer."""
+    try:
+        answer = infer(stub, model, **request)
+    except grpc.RpcError as error:
+        return error.code(), error.details()
+    raise AssertionError(f"answered: {answer}")
+
+
+def translated(request: Any) -> dict[str, Any] | None:
+    """A V2 request in JSON as gRPC has it, or None where its types cannot express it."""
+    if not isinstance(request, dict) or set(request) != {"inputs"}:
+        return None
+    if not isinstance(request["inputs"], list):
+        return None
+    inputs = [_tensor(each) for each in request["inputs"]]
+    return None if None in inputs else {"inputs": inputs}
+
+
+def _tensor(given: Any) -> dict[str, Any] | None:
+    if not isinstance(given, dict) or set(given) != {"name", "shape", "datatype", "data"}:
+        return None
+    name, shape, datatype, data = (given[key] for key in ("name", "shape", "datatype", "data"))
+    texts = isinstance(name, str) and isinstance(datatype, str)
+    sizes = isinstance(shape, list) and all(type(size) is int and size < 2**63 for size in shape)
+    largest = 3e38 if datatype == "FP32" else 1e308
+    numbers = isinstance(data, list) and all(
+        type(number) in (int, float) and abs(number) < largest for number in data
+    )
+    if not (texts and sizes and numbers):
+        return None
+    contents = {CONTENTS[datatype]: data} if datatype in CONTENTS else {}
+    return {"name": name, "shape": shape, "datatype": datatype, "contents": contents}

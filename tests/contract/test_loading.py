@@ -1,0 +1,56 @@
+"""A server without a model says so, and ends when it cannot get one."""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from skyclass.features import INPUTS, Mode
+from skyclass.store.embedded import free_ports
+from tests.contract.support import START_SECONDS, STOP_SECONDS, Site, eventually, start
+
+MODE = Mode.PHOTOMETRIC
+NAME = "skyclass-photometric"
+QUESTION = {"instances": [[20.0] * len(INPUTS[MODE])]}
+TENSOR = {"name": "x", "shape": [1, 5], "datatype": "FP64", "data": [20.0] * 5}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_until_it_is_loaded_a_model_is_unavailable(
+    site: Site, tmp_path: Path, unanswered: str, workers: int
+) -> None:
+    deaf = {"AWS_ENDPOINT_URL": unanswered, "SKYCLASS_S3_RETRIES": "0"}
+    deaf["SKYCLASS_S3_READ_SECONDS"] = "5"
+    waiting = replace(site, environment={**site.environment, **deaf})
+    (port,) = free_ports(1)
+    server = start(waiting, MODE, None, tmp_path / "log", port=port, workers=workers)
+    server.url = f"http://127.0.0.1:{port}"
+
+    def asked(method: str, path: str, body: Any = None) -> urllib3.BaseHTTPResponse | None:
+        with suppress(urllib3.exceptions.HTTPError):
+            return server.ask(method, path, body)
+        return None
+
+    try:
+        live = eventually(lambda: asked("GET", "/v2/health/live"), START_SECONDS)
+        assert live.status == 200
+        for path, body in (
+            (f"/v1/models/{NAME}:predict", QUESTION),
+            (f"/v2/models/{NAME}/infer", {"inputs": [TENSOR]}),
+        ):
+            refused = server.ask("POST", path, body)
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+            assert refused.json() == {"error": f"{NAME} is being loaded: ask again soon"}
+        for path in ("/v2/health/ready", f"/v2/models/{NAME}/ready", f"/v1/models/{NAME}"):
+            ready = server.ask("GET", path)
+            assert (ready.status, ready.json()["ready"]) == (503, False)
+        assert server.ask("GET", f"/v2/models/{NAME}").status == 503
+        assert server.process.wait(STOP_SECONDS) == 1
+        assert server.log.startswith("error: ")
+        assert len(server.log.splitlines()) == 1
+    finally:
+        server.process.kill()
+        server.process.wait()
