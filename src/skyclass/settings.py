@@ -37,6 +37,11 @@ class Settings(BaseSettings):
     logs_bucket: str = "skyclass-logs"
     reports_bucket: str = "skyclass-reports"
 
+    skyserver_url: str = "https://skyserver.sdss.org"
+    """Where the survey's database answers, below it each data release: another mirror, or yours."""
+    skyserver_contact: str = ""
+    """An address of yours that SkyServer's operators can write to; sent with each query."""
+
     run_id: str = "by-hand"
     """Names the pipeline run in manifests and promotion events."""
 
