@@ -1,10 +1,14 @@
 """Which rows are fit to be kept: types, ranges and classes, each rejection with its reason."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
-import pandera.pandas as pa
-from pandera.errors import SchemaErrors
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from skyclass.catalog.observation import (
     CLASSES,
@@ -21,34 +25,49 @@ from skyclass.features import MAGNITUDES
 _NUMERIC = (*KEY, *POSITION, *MEASUREMENTS)
 
 
-def _between(low: float, high: float) -> pa.Column:
-    check = pa.Check.in_range(low, high, error=f"outside {low:g} to {high:g}")
-    return pa.Column(float, check, nullable=True)
+MISSING, UNREADABLE = "missing", "not a number"
+
+Mask = npt.NDArray[np.bool_]
+Broken = Callable[[npt.NDArray[Any]], Mask]
 
 
-_KEY_PART = pa.Column(
-    float,
-    [
-        pa.Check.in_range(1, 2**31 - 1, error="not a positive 32-bit number"),
-        pa.Check(lambda values: values % 1 == 0, error="not a whole number"),
-    ],
-    nullable=False,
-)
+def _outside(low: float, high: float) -> Broken:
+    return lambda values: (values < low) | (values > high)
 
-ROW_SCHEMA = pa.DataFrameSchema(
-    {
-        **dict.fromkeys(KEY, _KEY_PART),
-        "alpha": _between(0, 360),
-        "delta": _between(-90, 90),
-        **{name: _between(*MAGNITUDE_RANGE) for name in MAGNITUDES},
-        "redshift": _between(*REDSHIFT_RANGE),
-        "class": pa.Column(
-            object, pa.Check.isin(CLASSES, error=f"not one of {', '.join(CLASSES)}"), nullable=True
-        ),
-        "release": pa.Column(object, nullable=False),
+
+def _ranges() -> Iterator[tuple[str, str, Broken]]:
+    bounds = {
+        "alpha": (0.0, 360.0),
+        "delta": (-90.0, 90.0),
+        **dict.fromkeys(MAGNITUDES, MAGNITUDE_RANGE),
+        "redshift": REDSHIFT_RANGE,
     }
+    for name, (low, high) in bounds.items():
+        yield name, f"outside {low:g} to {high:g}", _outside(low, high)
+
+
+def _keys() -> Iterator[tuple[str, str, Broken]]:
+    for name in KEY:
+        yield name, MISSING, pd.isna
+        yield name, "not a positive 32-bit number", _outside(1, 2**31 - 1)
+        yield name, "not a whole number", lambda values: values % 1 > 0
+
+
+RULES: tuple[tuple[str, str, Broken], ...] = (
+    *_keys(),
+    *_ranges(),
+    (
+        "class",
+        f"not one of {', '.join(CLASSES)}",
+        lambda values: ~(pd.isna(values) | pd.Series(values).isin(CLASSES).to_numpy()),
+    ),
+    ("release", MISSING, pd.isna),
 )
-"""What a row of any source must satisfy once its columns have been renamed and parsed."""
+"""What a row of any source must satisfy once its columns have been renamed and parsed.
+
+Each is a column, what is wrong with a row that breaks the rule, and where the rule is broken. A
+value that is not there breaks none but `MISSING`.
+"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +75,7 @@ class Checked:
     """The rows of a batch, sorted into fit and unfit.
 
     Attributes:
-        valid: Rows that satisfy `ROW_SCHEMA`; sentinels have become null.
+        valid: Rows that break none of the `RULES`; sentinels have become null.
         rejected: The other rows as they came, with a column `reason`.
         not_measured: How many values carried the survey's sentinel.
     """
@@ -72,39 +91,64 @@ def check(rows: pd.DataFrame) -> Checked:
     Args:
         rows: Columns `ROW_COLUMNS`; numbers may still be text, as in a CSV file.
     """
-    rows = rows.reset_index(drop=True)
-    numbers = {name: pd.to_numeric(rows[name], errors="coerce") for name in _NUMERIC}
-    # An unreadable number is a reason to reject; an empty field only means "not measured".
-    unreadable = {
-        name: values.isna() & rows[name].notna() & (rows[name].astype(str).str.strip() != "")
-        for name, values in numbers.items()
-        if values.isna().any()
-    }
-    parsed = pd.DataFrame(numbers, dtype="float64")
-    sentinel = parsed[list(MEASUREMENTS)] == NOT_MEASURED
-    parsed[list(MEASUREMENTS)] = parsed[list(MEASUREMENTS)].mask(sentinel)
+    faults: list[tuple[str, str, Mask]] = []
+    values: dict[str, npt.NDArray[Any]] = {}
+    for name in _NUMERIC:
+        values[name], unreadable = _numbers(rows[name])
+        faults.append((name, UNREADABLE, unreadable))
+    not_measured = 0
+    for name in MEASUREMENTS:
+        sentinel = values[name] == NOT_MEASURED
+        values[name] = np.where(sentinel, np.nan, values[name])
+        not_measured += int(sentinel.sum())
     for name in ("class", "release"):
-        parsed[name] = rows[name].astype(object).mask(rows[name].isna(), None)
+        values[name] = _text(rows[name]).to_pandas().to_numpy(object)
+    faults += [(name, wrong, broken(values[name])) for name, wrong, broken in RULES]
 
-    reasons = pd.Series("", index=rows.index, dtype="string")
-    for name, mask in unreadable.items():
-        reasons[mask] += f"{name}: not a number; "
-    try:
-        ROW_SCHEMA.validate(parsed, lazy=True)
-    except SchemaErrors as errors:
-        for case in errors.failure_cases.itertuples():
-            index = int(case.index)
-            if case.column in unreadable and unreadable[case.column][index]:
-                continue
-            what = "missing" if case.check == "not_nullable" else case.check
-            reasons[index] += f"{case.column}: {what}; "
-    unfit = reasons != ""
-    valid = parsed.loc[~unfit].astype({name: "int32" for name in KEY})
-    rejected = rows.loc[unfit, list(ROW_COLUMNS)].astype("string")
+    unfit = np.logical_or.reduce([where for _, _, where in faults])
+    parsed = pd.DataFrame(values)
+    valid = parsed if not unfit.any() else parsed[~unfit].reset_index(drop=True)
+    rows = rows.reset_index(drop=True)
+    rejected = rows.loc[unfit, list(ROW_COLUMNS)].astype("string").reset_index(drop=True)
+    rejected["reason"] = _reasons(faults, unfit)
     return Checked(
-        valid=valid.reset_index(drop=True),
-        rejected=rejected.assign(reason=reasons[unfit].str.removesuffix("; ")).reset_index(
-            drop=True
-        ),
-        not_measured=int(sentinel.to_numpy().sum()),
+        valid=valid.astype({name: "int32" for name in KEY}),
+        rejected=rejected,
+        not_measured=not_measured,
     )
+
+
+def _reasons(faults: list[tuple[str, str, Mask]], unfit: Mask) -> pd.Series:
+    """What is wrong with each unfit row: the first rule of each column that it breaks."""
+    reasons: list[dict[str, str]] = [{} for _ in range(int(unfit.sum()))]
+    for name, wrong, where in faults:
+        for row in np.flatnonzero(where[unfit]).tolist():
+            reasons[row].setdefault(name, wrong)
+    texts = ["; ".join(f"{name}: {wrong}" for name, wrong in row.items()) for row in reasons]
+    return pd.Series(texts, dtype="string")
+
+
+def _numbers(values: pd.Series) -> tuple[npt.NDArray[np.float64], Mask]:
+    """Read numbers that may be text.
+
+    Returns:
+        The numbers, NaN where there is none; and where there stands something that is none. An
+        empty field only means "not measured".
+    """
+    if values.dtype.kind in "iuf":
+        found = values.to_numpy(np.float64, copy=True, na_value=np.nan)
+        return found, np.zeros(len(values), dtype=bool)
+    text = pc.utf8_trim_whitespace(_text(values))
+    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    try:
+        found = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:  # it does not say where
+        found = pd.to_numeric(text.to_pandas(), errors="coerce").to_numpy(np.float64)
+    return found, np.isnan(found) & text.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _text(values: pd.Series) -> pa.ChunkedArray:
+    if isinstance(values.dtype, pd.ArrowDtype):
+        return pa.chunked_array(pa.array(values.array))
+    texts = pa.array(values.map(str, na_action="ignore"), pa.string(), from_pandas=True)
+    return pa.chunked_array([texts])
