@@ -6,12 +6,18 @@ UV_VERSION := $(shell sed -n 's/.*"uv==\([0-9.]*\)".*/\1/p' pyproject.toml)
 READY := $(VENV)/.ready
 HELM_VERSION := v3.19.5
 CHECKOV_VERSION := 3.3.30
+# What builds an image as `docker build` does, and the images' base; a registry or a mirror of yours.
+BUILD ?= docker build
+PYTHON_IMAGE ?= python:3.11-slim
+REGISTRY ?= localhost
+TAG := $(shell sed -n 's/^appVersion: //p' charts/skyclass/Chart.yaml)
+IMAGE := $(BUILD) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg VERSION=$(TAG)
 # Yours where there is one, else this version, built once.
 HELM := $(or $(shell command -v helm 2>/dev/null),$(CURDIR)/.tools/helm)
 export HELM
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-cluster lint lint-chart format compile manifests clean
+.PHONY: help setup demo test test-cluster lint lint-chart images sbom format compile manifests clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +45,7 @@ lint: $(READY) lint-chart ## check style, types, the direction of imports, and t
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/hadolint Dockerfile
 
 lint-chart: $(READY) $(HELM) ## check the chart and what it renders
 	$(HELM) lint --quiet --strict --kube-version 1.34 charts/skyclass
@@ -51,6 +58,13 @@ $(CURDIR)/.tools/helm:
 	@command -v go >/dev/null || { echo "error: neither helm nor Go is here: install helm 3 to check the chart" >&2; exit 1; }
 	GOBIN=$(@D) GOFLAGS=-mod=mod go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
+images: ## build both images (BUILD='podman build', PYTHON_IMAGE=mirror/python@sha256:…, REGISTRY=…)
+	$(IMAGE) --target predictor -t $(REGISTRY)/skyclass-predictor:$(TAG) .
+	$(IMAGE) --target jobs -t $(REGISTRY)/skyclass-jobs:$(TAG) .
+
+sbom: ## list the parts of both images in dist/, as CycloneDX
+	$(IMAGE) --target sbom --output dist .
+
 format: $(READY) ## format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
@@ -62,5 +76,5 @@ manifests: $(READY) $(HELM) ## write manifests/base and manifests/overlays anew 
 	$(VENV)/bin/python -m charts.render
 
 clean: ## remove everything that the other targets made, the environment included
-	rm -rf $(VENV) .tools .skyclass .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .tools .skyclass dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,33 +5,25 @@ from collections.abc import Mapping
 from pipelines.training import CHOICES, training
 from skyclass.errors import TrainingError
 
+Arguments = dict[str, str | int]
 
-def typed(parameters: Mapping[str, str]) -> dict[str, str | int]:
-    """Give arguments their types.
+
+def typed(parameters: Mapping[str, str]) -> Arguments:
+    """Give arguments their types, and refuse what KFP's run form would not take.
 
     Raises:
-        TrainingError: A parameter is unknown, or no whole number where it has to be one.
+        TrainingError: A parameter is unknown, no whole number where it has to be one, or none of
+            its choices.
     """
     return {name: _typed(name, value) for name, value in parameters.items()}
-
-
-def check_choices(arguments: Mapping[str, str | int]) -> None:
-    """Refuse what KFP's run form would not offer.
-
-    Raises:
-        TrainingError: It names the argument, and the choices.
-    """
-    for name, choices in CHOICES.items():
-        if name in arguments and arguments[name] not in choices:
-            raise TrainingError(
-                f"unknown {name} {arguments[name]!r}: choose {' or '.join(choices)}"
-            )
 
 
 def _typed(name: str, value: str) -> str | int:
     inputs = training.component_spec.inputs or {}
     if name not in inputs:
         raise TrainingError(f"unknown parameter {name!r}: choose from {', '.join(inputs)}")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise TrainingError(f"unknown {name} {value!r}: choose {' or '.join(CHOICES[name])}")
     if inputs[name].type != "Integer":
         return value
     try:

@@ -1,37 +1,25 @@
 """The few calls of KFP's API that a submission needs, each with a deadline.
 
-KFP's own `Client` prints where results go, waits without a deadline, and never sees that a run was
-cancelled; this is the client below it, which is generated from the API.
+KFP's own `Client` has no deadlines, prints beside the result, keeps a file in the user's home, and
+waits for ever for a run that was cancelled; this is the client below it, generated from the API.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import kfp_server_api as api
 import urllib3
 
-from skyclass.errors import SkyclassError
+from pipelines.backend_errors import NotFoundError, one_line, refusal, silence, stranger
 
-_TIMEOUT = (5.0, 60.0)
+DEADLINES = (5.0, 30.0)
 """Seconds to connect, and to answer."""
+
 _RETRIES = 2
 _PAGE = 100
-_NOT_FOUND = 404
-_LONGEST_MESSAGE = 300
-
-
-class BackendError(SkyclassError):
-    """A KFP backend did not do what was asked of it."""
-
-
-class NotFoundError(BackendError):
-    """The backend knows no such thing."""
-
-
-class UnreachableError(BackendError):
-    """The backend does not answer."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +40,27 @@ class Run:
 class Backend:
     """A KFP backend, or its user interface, which passes the API on."""
 
-    def __init__(self, host: str, namespace: str | None = None, token: str | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        namespace: str | None = None,
+        token: str | None = None,
+        deadlines: tuple[float, float] = DEADLINES,
+    ) -> None:
         """Prepare a client.
 
         Args:
             host: Its address, like http://127.0.0.1:8080.
             namespace: Of the user, where KFP has several.
             token: Proves who asks, where KFP wants to know.
+            deadlines: Seconds to connect, and to answer.
         """
         self.host = host.rstrip("/")
         self._namespace = namespace
+        self._deadlines = deadlines
         settings = api.Configuration(host=self.host)
         settings.retries = _RETRIES
+        settings.logger["urllib3_logger"].setLevel(logging.ERROR)  # it warns of every retry
         if token:
             settings.api_key = {"authorization": token}
             settings.api_key_prefix = {"authorization": "Bearer"}
@@ -88,12 +85,12 @@ class Backend:
 
     def version(self, pipeline: str, name: str) -> str | None:
         """Find a version of a pipeline by its name. Returns its id."""
-        pages = self._pages(
+        versions = self._pages(
             self._pipelines.pipeline_service_list_pipeline_versions,
             "pipeline_versions",
             pipeline_id=pipeline,
         )
-        for found in pages:
+        for found in versions:
             if name in (found.name, found.display_name):
                 return self._known(found.pipeline_version_id)
         return None
@@ -106,7 +103,8 @@ class Backend:
 
     def experiment(self, name: str) -> str:
         """Find an experiment by its name, or make it. Returns its id."""
-        filters = {"filter": _named(name)}
+        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+        filters = {"filter": json.dumps({"predicates": [predicate]})}
         if self._namespace:
             filters["namespace"] = self._namespace
         found = self._call(self._experiments.experiment_service_list_experiments, **filters)
@@ -124,10 +122,11 @@ class Backend:
     def run(self, run: str) -> Run:
         """Ask how a run stands."""
         found = self._call(self._runs.run_service_get_run, run)
+        self._known(found.run_id)
         tasks = (found.run_details and found.run_details.task_details) or ()
         failed = tuple(str(task.display_name) for task in tasks if task.state == "FAILED")
-        message = _one_line(found.error.message) if found.error else ""
-        return Run(self._known(found.state), failed, message)
+        message = one_line(found.error.message) if found.error and found.error.message else ""
+        return Run(found.state or "PENDING", failed, message)
 
     def schedule(self, **fields: Any) -> str:
         """Make a recurring run. Returns its id."""
@@ -137,12 +136,12 @@ class Backend:
 
     def scheduled(self, name: str, experiment: str) -> list[str]:
         """Find recurring runs of an experiment by their name. Returns their ids."""
-        pages = self._pages(
+        recurring_runs = self._pages(
             self._recurring.recurring_run_service_list_recurring_runs,
             "recurring_runs",
             experiment_id=experiment,
         )
-        return [found.recurring_run_id for found in pages if found.display_name == name]
+        return [found.recurring_run_id for found in recurring_runs if found.display_name == name]
 
     def unschedule(self, recurring_run: str) -> None:
         """Delete a recurring run; the runs that it started stay."""
@@ -159,59 +158,16 @@ class Backend:
 
     def _call(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         try:
-            return call(*arguments, **named, _request_timeout=_TIMEOUT)
+            return call(*arguments, **named, _request_timeout=self._deadlines)
         except api.ApiException as error:
-            raise self._explain(error) from error
+            raise refusal(self.host, error) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise UnreachableError(
-                f"no KFP answers at {self.host} ({type(error).__name__}): check --host, or forward "
-                "a port to it (`kubectl -n kubeflow port-forward service/ml-pipeline-ui 8080:80`)"
-            ) from error
-        except (AttributeError, TypeError, ValueError) as error:
-            raise self._stranger() from error
+            raise silence(self.host, error) from error
+        except (AttributeError, TypeError, ValueError) as error:  # what is no JSON of KFP's
+            raise stranger(self.host) from error
 
     def _known(self, answer: str | None) -> str:
         """What KFP always says; another server does not."""
         if not answer:
-            raise self._stranger()
+            raise stranger(self.host)
         return answer
-
-    def _stranger(self) -> BackendError:
-        return BackendError(
-            f"{self.host} answers, but not as KFP's API does: check --host, and whether it wants "
-            "a login (KF_PIPELINES_SA_TOKEN_PATH names a file with a token)"
-        )
-
-    def _explain(self, error: api.ApiException) -> BackendError:
-        message = _message(error)
-        if error.status in (401, 403):
-            return BackendError(
-                f"KFP at {self.host} refuses ({error.status}: {message}): let "
-                "KF_PIPELINES_SA_TOKEN_PATH name a file with a token that may do this"
-            )
-        if error.status == _NOT_FOUND and message:
-            return NotFoundError(f"KFP at {self.host} finds nothing ({message}): check the names")
-        if error.status == _NOT_FOUND:
-            return self._stranger()
-        return BackendError(
-            f"KFP at {self.host} failed ({error.status}: {message}): correct it, try again"
-        )
-
-
-def _named(name: str) -> str:
-    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-    return json.dumps({"predicates": [predicate]})
-
-
-def _message(error: api.ApiException) -> str:
-    """What KFP says; empty when another server speaks."""
-    try:
-        said: Mapping[str, Any] = json.loads(error.body)
-        return _one_line(said.get("message") or said["error"])
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return ""
-
-
-def _one_line(text: str) -> str:
-    words = " ".join(str(text).split())
-    return words if len(words) <= _LONGEST_MESSAGE else f"{words[:_LONGEST_MESSAGE]}…"

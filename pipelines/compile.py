@@ -17,7 +17,7 @@ from kfp import compiler
 
 from pipelines import training
 from pipelines.pods import RETRIES
-from pipelines.validation import check_objects, check_package
+from pipelines.validation import check_package
 
 FOLDER = Path(__file__).resolve().parents[1] / "manifests" / "kfp"
 NAMESPACE = os.environ.get("SKYCLASS_KFP_NAMESPACE", "kubeflow")
@@ -50,7 +50,7 @@ class Package:
     def objects(self) -> list[dict[str, Any]]:
         """The package as Kubernetes objects, for a KFP that keeps its pipelines so."""
         about = {"description": self.pipeline["pipelineInfo"]["description"]}
-        found = [
+        return [
             {
                 "apiVersion": "pipelines.kubeflow.org/v2beta1",
                 "kind": "Pipeline",
@@ -70,8 +70,6 @@ class Package:
                 },
             },
         ]
-        check_objects(found, self.version)
-        return found
 
 
 def training_package() -> Package:
@@ -93,8 +91,9 @@ def training_package() -> Package:
         parameters[name]["literals"] = choices
     for task in pipeline["root"]["dag"]["tasks"].values():
         task["retryPolicy"] = dict(RETRIES)
-    check_package(pipeline, platform)
-    return Package(training.NAME, pipeline, platform)
+    package = Package(training.NAME, pipeline, platform)
+    check_package(package.version, pipeline, platform)
+    return package
 
 
 def render() -> dict[str, str]:

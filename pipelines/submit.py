@@ -2,29 +2,22 @@
 
 import os
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import kfp_server_api as api
 
-from pipelines.arguments import check_choices, typed
-from pipelines.backend import Backend, BackendError, Run, UnreachableError
+from pipelines.arguments import typed
+from pipelines.backend import Backend
+from pipelines.backend_errors import BackendError
 from pipelines.compile import Package, training_package
-from pipelines.training import PODS
-from skyclass.errors import TrainingError
 
 EXPERIMENT = "skyclass"
 """KFP keeps runs in experiments; all of ours are in this one."""
 
-SUCCEEDED = "SUCCEEDED"
-ENDED = (SUCCEEDED, "FAILED", "SKIPPED", "CANCELED")
-
 _CRON_FIELDS = 6
-_PATIENCE = 12
-"""How many times in a row the backend may be silent while a run is waited for."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +96,7 @@ def submit(
         TrainingError: A parameter is unknown or malformed.
         BackendError: The backend cannot be reached, or refuses.
     """
-    arguments = _arguments(parameters)
+    arguments = typed(parameters)
     package = training_package()
     run_id = backend.start(
         display_name=f"{package.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
@@ -114,51 +107,6 @@ def submit(
     )
     link = f"{_pages_host(backend)}/#/runs/details/{run_id}"
     return Submitted(run_id, link, package.version, "PENDING")
-
-
-def wait(
-    backend: Backend,
-    submitted: Submitted,
-    seconds: float,
-    on_state: Callable[[str], None] = lambda state: None,
-    pause: float = 5.0,
-) -> Submitted:
-    """Wait until a run has ended well.
-
-    Args:
-        backend: The backend.
-        submitted: The run.
-        seconds: For how long at most.
-        on_state: Told each state that the run comes to.
-        pause: Seconds between two questions.
-
-    Raises:
-        TrainingError: It ended otherwise, or not in time.
-        BackendError: The backend fell silent.
-    """
-    deadline = time.monotonic() + seconds
-    state, silent = submitted.state, 0
-    while True:
-        try:
-            run = backend.run(submitted.run_id)
-            silent = 0
-        except UnreachableError:
-            silent += 1
-            if silent >= _PATIENCE:
-                raise
-        else:
-            if run.state != state:
-                state = run.state
-                on_state(state)
-            if state == SUCCEEDED:
-                return Submitted(submitted.run_id, submitted.link, submitted.version, state)
-            if state in ENDED:
-                raise TrainingError(f"{_ending(run)}: see its log at {submitted.link}")
-        if time.monotonic() > deadline:
-            raise TrainingError(
-                f"the run is {state} after {seconds:.0f} s: look at it at {submitted.link}"
-            )
-        time.sleep(pause)
 
 
 def schedule(
@@ -189,12 +137,11 @@ def schedule(
             f"{cron!r} is no schedule: write six fields, the seconds first, like '0 0 3 * * *' "
             "for every day at 3 o'clock UTC"
         )
-    arguments = _arguments(parameters)
+    arguments = typed(parameters)
     package = training_package()
     version = _uploaded(backend, package)
     experiment = backend.experiment(EXPERIMENT)
-    for old in backend.scheduled(name, experiment):
-        backend.unschedule(old)
+    replaced = backend.scheduled(name, experiment)
     made = backend.schedule(
         display_name=name,
         experiment_id=experiment,
@@ -206,15 +153,11 @@ def schedule(
         max_concurrency="1",
         service_account=service_account,
     )
+    for old in replaced:  # only now, so that a schedule that is refused costs nothing
+        backend.unschedule(old)
     return Scheduled(
         made, f"{_pages_host(backend)}/#/recurringrun/details/{made}", package.version, cron
     )
-
-
-def _arguments(parameters: Mapping[str, str]) -> dict[str, str | int]:
-    arguments = typed(parameters)
-    check_choices(arguments)
-    return arguments
 
 
 def _uploaded(backend: Backend, package: Package) -> api.V2beta1PipelineVersionReference:
@@ -232,10 +175,3 @@ def _uploaded(backend: Backend, package: Package) -> api.V2beta1PipelineVersionR
 def _pages_host(backend: Backend) -> str:
     """Where people look, when that is not where programs ask."""
     return os.environ.get("KF_PIPELINES_UI_ENDPOINT", backend.host).rstrip("/")
-
-
-def _ending(run: Run) -> str:
-    step = next((step for step in PODS if step in run.failed), None)
-    where = f" in step {step}" if step else ""
-    said = f" ({run.message})" if run.message else ""
-    return f"the run ended {run.state}{where}{said}"

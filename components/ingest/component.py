@@ -1,12 +1,16 @@
 """Brings what is new in a source into the observations table."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
 from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def ingest(source_uri: str, accounting: dsl.Output[dsl.Metrics]) -> int:
+def ingest(source_uri: str, accounting: dsl.Output[dsl.Metrics]) -> NamedTuple(
+    "Ingested", table_id=str, table_version=int
+):
     """Bring what is new in a source into the observations table.
 
     Args:
@@ -14,14 +18,16 @@ def ingest(source_uri: str, accounting: dsl.Output[dsl.Metrics]) -> int:
         accounting: What became of every row that was read.
 
     Returns:
-        The table's version afterwards.
+        Which table it is, and its version afterwards.
     """
     from skyclass.logs import start_logging
     from skyclass.settings import load_settings
+    from skyclass.store.observations import ObservationsTable
     from skyclass.training.steps.ingest import ingest_step
 
     start_logging()
-    done = ingest_step(load_settings(), source_uri)
+    settings = load_settings()
+    done = ingest_step(settings, source_uri)
     for name in ("rows_in", "inserted", "updated", "duplicates", "rejected", "not_measured"):
         accounting.log_metric(name, getattr(done, name))
-    return done.version
+    return ObservationsTable(settings).identity(), done.version

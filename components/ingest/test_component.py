@@ -12,11 +12,11 @@ from skyclass.store.s3 import ObjectStore
 
 def test_every_row_is_accounted_for(store: ObjectStore, tmp_path: Path) -> None:
     accounting = dsl.Metrics(uri=str(tmp_path / "accounting"))
-    version = ingest.python_func("simulated:?rows=300&era=legacy", accounting)
+    table_id, version = ingest.python_func("simulated:?rows=300&era=legacy", accounting)
     assert version == 1
     found = accounting.metadata
     assert found["rows_in"] == found["inserted"] == 300
-    assert ingest.python_func("table:", accounting) == version
+    assert ingest.python_func("table:", accounting) == (table_id, version)
 
 
 def test_a_source_that_cannot_be_read_stops_the_run(store: ObjectStore, tmp_path: Path) -> None:

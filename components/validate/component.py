@@ -7,6 +7,7 @@ from components.image import IMAGE
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def validate(
+    table_id: str,
     table_version: int,
     mode: str,
     newest_rows: int,
@@ -16,6 +17,7 @@ def validate(
     """Select the rows to train on, and stop the run when they cannot be trained on.
 
     Args:
+        table_id: Sets this table apart from another one at its place: KFP's cache sees no store.
         table_version: Version of the observations table.
         mode: `spectroscopic` or `photometric`.
         newest_rows: How many rows to take at most, the newest first.

@@ -23,7 +23,7 @@ def version(table: ObservationsTable, store: ObjectStore) -> int:
 def test_it_leaves_a_dataset_with_its_lineage(version: int, tmp_path: Path) -> None:
     dataset = dsl.Dataset(uri=str(tmp_path / "dataset"))
     training_set = dsl.Metrics(uri=str(tmp_path / "training_set"))
-    validate.python_func(version, "photometric", 500, dataset, training_set)
+    validate.python_func("a table", version, "photometric", 500, dataset, training_set)
     assert training_set.metadata["rows"] == training_set.metadata["synthetic_rows"] == 500
     assert len(Dataset.load(Path(dataset.path), Mode.PHOTOMETRIC).rows) == 500
 
@@ -37,4 +37,4 @@ def test_what_cannot_be_trained_on_stops_the_run(
 ) -> None:
     outputs = dsl.Dataset(uri=str(tmp_path / "d")), dsl.Metrics(uri=str(tmp_path / "m"))
     with pytest.raises(TrainingError, match=reason):
-        validate.python_func(version, mode, newest_rows, *outputs)
+        validate.python_func("a table", version, mode, newest_rows, *outputs)

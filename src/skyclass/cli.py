@@ -29,6 +29,8 @@ from skyclass.teller import Teller
 
 if TYPE_CHECKING:
     from skyclass.demo import Story
+    from skyclass.store.champions import Champions
+    from skyclass.store.releases import Registry, Release
 
 app = typer.Typer(
     help="Classify SDSS objects, and keep the classifier honest.",
@@ -38,6 +40,8 @@ app = typer.Typer(
 )
 run_app = typer.Typer(help="Run a pipeline on this machine.", no_args_is_help=True)
 app.add_typer(run_app, name="run")
+submit_app = typer.Typer(help="Run a pipeline on a KFP backend.", no_args_is_help=True)
+app.add_typer(submit_app, name="submit")
 releases_app = typer.Typer(help="List releases, or show one.", invoke_without_command=True)
 app.add_typer(releases_app, name="releases")
 
@@ -46,6 +50,10 @@ err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--param", help="name=value, as in the run form; repeatable."),
+]
 ModeOption = Annotated[Mode, typer.Option(help="Which measurements the model sees.")]
 
 
@@ -91,22 +99,54 @@ def ingest(uri: str, as_json: AsJson = False) -> None:
 
 
 @run_app.command()
-def training(
-    param: Annotated[
-        list[str] | None, typer.Option(help="name=value, as in the run form; repeatable.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+def training(param: Parameters = None, as_json: AsJson = False) -> None:
     """Run the training pipeline in KFP's local runner."""
     _pipelines_importable()
     from pipelines.local import run_training
 
-    given = dict(_pair(text) for text in param or [])
     with err.status("running the training pipeline"):
         done = run_training(
-            given, load_settings().home / "runs", lambda step: err.print(f"step {step}")
+            _pairs(param), load_settings().home / "runs", lambda step: err.print(f"step {step}")
         )
     _show({**asdict(done), "log": str(done.log)}, as_json)
+
+
+@submit_app.command("training")
+def submit_training(
+    param: Parameters = None,
+    host: Annotated[
+        str | None, typer.Option(help="KFP's address; else KF_PIPELINES_ENDPOINT.")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="Of the user, where KFP has several.")
+    ] = None,
+    service_account: Annotated[
+        str | None, typer.Option(help="Of the run; else KFP's default.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until the run has ended.")] = False,
+    deadline: Annotated[int, typer.Option(help="Seconds to wait at most.")] = 6 * 3600,
+    cron: Annotated[
+        str | None, typer.Option(help="Run again and again: six fields, seconds first, in UTC.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the training pipeline on a KFP backend, now or on a schedule."""
+    _pipelines_importable()
+    from pipelines import submit, waiting
+
+    if cron and wait:
+        raise typer.BadParameter("a schedule has no end to wait for", param_hint="--wait")
+    given = _pairs(param)
+    backend = submit.connect(host, namespace)
+    if cron:
+        scheduled = submit.schedule(backend, given, cron, service_account=service_account)
+        _show(asdict(scheduled), as_json)
+        return
+    run = submit.submit(backend, given, service_account)
+    if wait:
+        err.print(f"run {run.link}", highlight=False, soft_wrap=True)
+        run = waiting.wait(backend, run, deadline, lambda state: err.print(f"state {state}"))
+    _show(asdict(run), as_json)
 
 
 @releases_app.callback()
@@ -118,36 +158,27 @@ def releases(
     """List releases, the oldest first, the champion marked."""
     if context.invoked_subcommand:
         return
-    registry = _registry()
-    table = Table("", "release", "mode", "published (UTC)", "candidate", "rows", box=None)
-    for heading in ("accuracy", "macro-F1", "temporal macro-F1"):
-        table.add_column(heading, justify="right")
-    found = []
-    for each in [mode] if mode else list(Mode):
-        champion = registry.champion(each)
-        for release in registry.releases(each):
-            leads = champion is not None and release.id == champion.id
-            manifest = release.manifest
-            found.append({"id": release.id, "champion": leads, **manifest.model_dump(mode="json")})
-            random = manifest.metrics["random_holdout"]
-            temporal = manifest.metrics.get("temporal_holdout")
-            table.add_row(
-                "champion" if leads else "",
-                release.id[:12],
-                str(each),
-                f"{manifest.created_at:%Y-%m-%d %H:%M:%S}",
-                manifest.candidate,
-                f"{manifest.training_set.rows:,}",
-                f"{random.accuracy:.4f}",
-                f"{random.macro_f1:.4f}",
-                f"{temporal.macro_f1:.4f}" if temporal else "-",
-            )
+    registry, leading = _registry(), _champions()
+    found = {each: registry.releases(each) for each in ([mode] if mode else Mode)}
+    champion_ids = {leader.id for each in found if (leader := leading.champion(each))}
     if as_json:
-        _print_json(found)
-    elif found:
-        out.print(table)
-    else:
+        _print_json(
+            [
+                {
+                    "id": release.id,
+                    "champion": release.id in champion_ids,
+                    **release.manifest.model_dump(mode="json"),
+                }
+                for listed in found.values()
+                for release in listed
+            ]
+        )
+        return
+    if not any(found.values()):
         err.print("There is no release yet: `skyclass run training` makes one.")
+    for each, listed in found.items():
+        if listed:
+            _show_releases(each, listed, champion_ids)
 
 
 @releases_app.command()
@@ -164,8 +195,9 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Make a release the champion of its mode."""
-    registry = _registry()
-    event = registry.promote(registry.find(release), reason, load_settings().run_id)
+    found = _registry().find(release)
+    with err.status(f"promoting {found.id[:12]}"):
+        event = _champions().promote(found, reason, load_settings().run_id)
     _show(event.model_dump(mode="json"), as_json)
 
 
@@ -176,8 +208,9 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make the champion's predecessor champion again."""
-    registry = _registry()
-    event = registry.promote(registry.predecessor(mode), reason, load_settings().run_id)
+    leading = _champions()
+    with err.status(f"rolling back {mode}"):
+        event = leading.promote(leading.predecessor(mode), reason, load_settings().run_id)
     _show(event.model_dump(mode="json"), as_json)
 
 
@@ -232,7 +265,7 @@ def drift(
 
     store = ObjectStore(load_settings())
     with err.status("judging the window"):
-        result = run_drift(store, _registry(), mode, _utc(start), _utc(end))
+        result = run_drift(store, _champions(), mode, _utc(start), _utc(end))
     found = result.verdict
     if as_json:
         _print_json(found.model_dump(mode="json"))
@@ -307,22 +340,57 @@ def _show_story(story: "Story", seconds: float) -> None:
         out.print(f"  {report}", highlight=False, soft_wrap=True)
 
 
-def _registry() -> Any:
+def _show_releases(mode: Mode, releases: "list[Release]", champion_ids: set[str]) -> None:
+    table = Table(
+        title=f"{mode} (* champion)", title_justify="left", box=None, padding=(0, 1, 0, 0)
+    )
+    for heading in ("", "release", "published (UTC)"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("candidate", overflow="fold")
+    for heading in ("rows", "accuracy", "macro-F1", "temporal"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for release in releases:
+        manifest = release.manifest
+        random = manifest.metrics["random_holdout"]
+        temporal = manifest.metrics.get("temporal_holdout")
+        table.add_row(
+            "*" if release.id in champion_ids else "",
+            release.id[:12],
+            f"{manifest.created_at:%Y-%m-%d %H:%M}",
+            manifest.candidate,
+            f"{manifest.training_set.rows:,}",
+            f"{random.accuracy:.4f}",
+            f"{random.macro_f1:.4f}",
+            f"{temporal.macro_f1:.4f}" if temporal else "-",
+        )
+    out.print(table)
+
+
+def _registry() -> "Registry":
     from skyclass.store.releases import Registry
     from skyclass.store.s3 import ObjectStore
 
     return Registry(ObjectStore(load_settings()))
 
 
+def _champions() -> "Champions":
+    from skyclass.store.champions import champions
+
+    return champions(load_settings())
+
+
 def _utc(time: datetime | None) -> datetime | None:
     return time.replace(tzinfo=UTC) if time else None
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found:
-        raise typer.BadParameter(f"{text!r}: write name=value", param_hint="--param")
-    return name.strip(), value
+def _pairs(texts: list[str] | None) -> dict[str, str]:
+    pairs = {}
+    for text in texts or []:
+        name, found, value = text.partition("=")
+        if not found:
+            raise typer.BadParameter(f"{text!r}: write name=value", param_hint="--param")
+        pairs[name.strip()] = value
+    return pairs
 
 
 def _pipelines_importable() -> None:

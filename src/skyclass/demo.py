@@ -37,8 +37,8 @@ from skyclass.teller import Teller
 
 DEFAULT_SOURCE = "simulated:?rows=18000&era=legacy,boss,eboss&seed=0"
 
-MIN_OBJECTS = 4_000
-"""Below this a quarter of a half is no window that monitoring could judge."""
+MIN_EARLY, MIN_LATE = 4_000, 6_000
+"""Fewer leave a hold-out, a fifth of what is trained on, that no window can be compared with."""
 
 _IMPATIENT = {
     "SKYCLASS_SERVING_FOLLOW_SECONDS": "1",
@@ -196,16 +196,11 @@ def read_cast(source_uri: str, mode: Mode, store: ObjectStore) -> tuple[Cast, bo
         The cast, and whether it is synthetic.
 
     Raises:
-        CatalogError: There are too few labelled, complete objects.
+        CatalogError: There are too few labelled, complete objects for monitoring to judge.
     """
     source = open_source(source_uri, lambda uri: fetch(uri, store))
     checked = [check(batch.rows).valid for batch in source.batches(after=0)]
     rows = pd.concat(checked).dropna(subset=[*INPUTS[mode], "class"])
-    if len(rows) < MIN_OBJECTS:
-        raise CatalogError(
-            f"{source_uri}: {len(rows)} labelled objects with all {mode} inputs are too few for "
-            f"the whole story: give at least {MIN_OBJECTS}"
-        )
     boundary = FIRST_MJD[Era.BOSS]
     if not 0.2 < (rows["mjd"] < boundary).mean() < 0.8:
         boundary = int(rows["mjd"].median())
@@ -213,6 +208,11 @@ def read_cast(source_uri: str, mode: Mode, store: ObjectStore) -> tuple[Cast, bo
     early = rows[is_early].sample(frac=1, random_state=0)
     late = rows[~is_early].sample(frac=1, random_state=0)
     quarter, half = len(late) // 4, len(late) // 2
+    if len(early) < MIN_EARLY or len(late) < MIN_LATE:
+        raise CatalogError(
+            f"{source_uri}: {len(early):,} early and {len(late):,} late objects with a label and "
+            f"all {mode} inputs are too few to be judged: give {MIN_EARLY:,} and {MIN_LATE:,}"
+        )
     return Cast(
         known=early[len(early) // 4 :],
         before=early[: len(early) // 4],

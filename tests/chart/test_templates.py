@@ -259,6 +259,28 @@ def test_kfp_may_promote_this_project_and_nothing_else() -> None:
     assert "*" not in json.dumps(role["rules"])
 
 
+def test_kfp_runs_are_told_where_the_store_is_and_have_the_keys_of_their_roles() -> None:
+    objects = ci("kfp")
+    own, theirs = (
+        [each for each in objects if each["metadata"]["namespace"] == namespace]
+        for namespace in ("here", "kubeflow")
+    )
+    settings = kinds(theirs, "ConfigMap")["skyclass-settings"]["data"]
+    keys = kinds(theirs, "Secret")
+
+    assert set(keys) == {f"skyclass-s3-{role}" for role in ("ingest", "train", "publish")}
+    assert all(keys[name]["data"] == kinds(own, "Secret")[name]["data"] for name in keys)
+    assert settings["AWS_ENDPOINT_URL"] == "http://skyclass-minio.here.svc:9000"
+    assert settings["SKYCLASS_NAMESPACE"] == "here"
+    assert settings["SKYCLASS_INFERENCE_SERVICE_TEMPLATES"] in kinds(own, "ConfigMap")
+
+
+def test_a_chart_that_would_cut_off_kfp_is_refused() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        ci("kfp", "--set", "kfp.namespace=here")
+    assert "a namespace of its own" in error.value.stderr
+
+
 def test_monitoring_is_made_where_prometheus_is() -> None:
     assert not kinds(ci("default"), "PodMonitor")
     objects = ci("default", *MONITORING)
@@ -270,12 +292,31 @@ def test_monitoring_is_made_where_prometheus_is() -> None:
     assert len({json.dumps([a["alert"], a["labels"]]) for a in alerts}) == len(alerts)
 
 
-def test_the_dashboard_asks_for_metrics_that_the_alerts_know_too() -> None:
-    objects = ci("default", *MONITORING)
+def test_the_dashboard_is_one_that_grafana_can_draw() -> None:
+    objects = ci("default")
     board = json.loads(kinds(objects, "ConfigMap")["skyclass-dashboard"]["data"]["skyclass.json"])
+    panels = board["panels"]
+    variables = {each["name"] for each in board["templating"]["list"]}
 
-    assert board["title"] == "skyclass"
-    assert all(panel["targets"] and panel["description"] for panel in board["panels"])
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        assert panel["title"] and panel["description"] and panel["fieldConfig"]["defaults"]["unit"]
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert place["x"] + place["w"] <= 24
+        assert not cells & taken, f"{panel['title']} lies on another panel"
+        taken |= cells
+        for target in panel["targets"]:
+            used = {
+                *re.findall(r"\$(\w+)", target["expr"]),
+                panel["datasource"]["uid"].strip("${}"),
+            }
+            assert used <= variables, panel["title"]
 
 
 def test_what_is_off_is_not_there() -> None:

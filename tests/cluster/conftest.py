@@ -13,18 +13,59 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.chart import Installation
-from tests.cluster.kube import Namespace
+from tests.cluster.chart import INGESTED, Installation
+from tests.cluster.kube import Namespace, Shell
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster() -> None:
+    """What all tests here need: without it they fail, as a skip would look like a success."""
+    missing = [tool for tool in ("kubectl", "helm") if shutil.which(tool) is None]
+    if not os.environ.get("KUBECONFIG"):
+        missing.append("KUBECONFIG")
+    if missing:
+        pytest.exit(f"these tests need {', '.join(missing)}: see docs/kubernetes.md", returncode=1)
 
 
 @pytest.fixture(scope="session")
-def installed() -> Iterator[Installation]:
+def installed(cluster: None) -> Iterator[Installation]:
     """The chart with its defaults, bootstrapped: both endpoints answer."""
-    missing = [tool for tool in ("kubectl", "helm") if shutil.which(tool) is None]
-    if missing or not os.environ.get("KUBECONFIG"):
-        pytest.fail(f"needs {', '.join([*missing, 'KUBECONFIG'])}: see docs/kubernetes.md")
     with Namespace.fresh("main") as namespace:
         installation = Installation(namespace, "skyclass")
         installation.install()
         installation.wait_until_served()
         yield installation
+
+
+@pytest.fixture(scope="session")
+def kfp(cluster: None) -> Iterator[Namespace]:
+    """A namespace in the place of Kubeflow Pipelines'."""
+    with Namespace.fresh("kfp") as namespace:
+        namespace.kubectl("create", "serviceaccount", "pipeline-runner")
+        yield namespace
+
+
+@pytest.fixture(scope="session")
+def lively(kfp: Namespace) -> Iterator[Installation]:
+    """One endpoint with two pods, up to three under load, and all jobs; tests change it."""
+    with Namespace.fresh("lively") as namespace:
+        installation = Installation(
+            namespace,
+            "skyclass",
+            modes__spectroscopic__enabled=False,
+            predictor__minReplicas=2,
+            predictor__maxReplicas=3,
+            ingest__enabled=True,
+            ingest__uri=INGESTED,
+            kfp__enabled=True,
+            kfp__namespace=kfp.name,
+        )
+        installation.install()
+        installation.wait_until_served(("photometric",))
+        yield installation
+
+
+@pytest.fixture(scope="session")
+def caller(lively: Installation) -> Shell:
+    """A pod that may ask the endpoint."""
+    return lively.shell("caller", {"skyclass-client": "true"})

@@ -1,6 +1,7 @@
 """kubectl for tests: a namespace that goes when the test ends, and pods to ask from."""
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -14,13 +15,20 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 _RESTRICTED = "pod-security.kubernetes.io"
+_ENVIRONMENT = dict(os.environ)  # the administrator's; a test may act as somebody else
 T = TypeVar("T")
 
 
 def run(*command: str, given: str | None = None, seconds: float = 300) -> str:
     """Run a command; what it says on failure is the test's failure."""
     done = subprocess.run(
-        command, input=given, capture_output=True, text=True, timeout=seconds, check=False
+        command,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        env=_ENVIRONMENT,
     )
     if done.returncode:
         raise AssertionError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
@@ -86,6 +94,10 @@ class Namespace:
 
         return eventually(ended, seconds) == "Complete"
 
+    def is_running(self, job: str) -> bool:
+        """Whether a pod of a Job is running."""
+        return bool(self.get(f"job/{job}").get("status", {}).get("ready"))
+
     def run_from(self, cron_job: str, *arguments: str, name: str = "") -> str:
         """Start a Job from a CronJob, with other arguments if any are given."""
         job = name or f"by-hand-{uuid4().hex[:6]}"
@@ -100,8 +112,10 @@ class Namespace:
         return job
 
     def logs(self, job: str) -> str:
-        """What a Job's pods said."""
-        return self.kubectl("logs", f"job/{job}", "--all-containers", "--tail=200")
+        """What a Job's pods have said so far."""
+        pods = self.get("pods", "-l", f"job-name={job}")["items"]
+        begun = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Pending"]
+        return "".join(self.kubectl("logs", pod, "--tail=200") for pod in begun)
 
     @contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[str]:
@@ -111,6 +125,7 @@ class Namespace:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=_ENVIRONMENT,
         )
         try:
             assert process.stdout is not None

@@ -1,30 +1,23 @@
 """Promotion on a real cluster: the predictor's answers change, or stay; they never stop.
 
-Everything runs as an account with the Role of docs/promotion.md and no other.
+The chart is installed without a first release. Who promotes is an account outside of the cluster,
+with the Role of docs/promotion.md and no other.
 """
 
 import json
 import os
-import shutil
 import signal
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from typing import Any
-from uuid import uuid4
 
 import pytest
-import urllib3
-import yaml
-from minio import Minio
 
 from skyclass.errors import PromotionError
-from skyclass.features import INPUTS, Mode
+from skyclass.features import Mode
 from skyclass.settings import Settings
 from skyclass.store.champions import champions
 from skyclass.store.documents import Promotion
@@ -32,41 +25,43 @@ from skyclass.store.inference_service import RELEASE, RUN, TRAINING_SET, service
 from skyclass.store.releases import MANIFEST, ONNX_MODEL, Registry, Release
 from skyclass.store.rollout import OvertakenError, Rollouts
 from skyclass.store.s3 import ObjectStore
-from tests.contract.support import Site, eventually, publish, simulated
+from tests.cluster.chart import Installation
+from tests.cluster.kube import Namespace, Shell, eventually, run
+from tests.cluster.load import Load, steady
+from tests.contract.support import Site, publish
 from tests.faults.children import KILLED, exit_code
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(900)]
-
 MODE = Mode.PHOTOMETRIC
-OBJECTS = Path(__file__).with_name("promotion.yaml")
-CLUSTER_HOME = Path(os.environ.get("CLUSTER_HOME", Path.home() / ".cache/cluster"))
-IMAGE = os.environ.get("SKYCLASS_PREDICTOR_IMAGE", "localhost/skyclass-predictor:0.1.0")
-INSTANCES = simulated(3)[list(INPUTS[MODE])].to_numpy().tolist()
-
-
-ADMIN = os.environ.get("KUBECONFIG", "")
-KUBECTL = shutil.which("kubectl") or str(CLUSTER_HOME / "cache/bin/kubectl")
-
-
-def kubectl(*arguments: str, stdin: str | None = None) -> str:
-    """Run kubectl as the cluster's administrator."""
-    done = subprocess.run(
-        [KUBECTL, "--kubeconfig", ADMIN, *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+VALUES = {
+    "bootstrap__enabled": False,
+    "drift__enabled": False,
+    # Promotion asks the predictor through the API server here, which is no pod.
+    "networkPolicy__enabled": False,
+}
+# From outside of the cluster only: inside, the predictor is asked at its own address.
+THROUGH_THE_API_SERVER = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: ask-predictors}
+rules:
+  - apiGroups: [""]
+    resources: [services/proxy]
+    resourceNames: ["skyclass-spectroscopic-predictor:80", "skyclass-photometric-predictor:80"]
+    verbs: [get]
+"""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A namespace with what the chart would install, and buckets, of one test module's own."""
+    """The chart in a namespace of its own, its object store reachable from here."""
 
-    namespace: str
+    installation: Installation
     site: Site
+    shell: Shell
+
+    @property
+    def namespace(self) -> Namespace:
+        return self.installation.namespace
 
     def settings(self, **changes: Any) -> Settings:
         return self.site.settings.model_copy(update=changes)
@@ -83,9 +78,7 @@ class Place:
         return [(event.from_release, event.to_release) for event in promotions]
 
     def service(self, mode: Mode = MODE) -> dict[str, Any]:
-        named = f"inferenceservice/{service_name(mode)}"
-        text = kubectl("-n", self.namespace, "get", named, "--ignore-not-found", "-o", "json")
-        return dict(json.loads(text)) if text else {}
+        return dict(self.namespace.get(f"inferenceservice/{service_name(mode)}"))
 
     def served_uri(self) -> str:
         return str(self.service()["spec"]["predictor"]["model"]["storageUri"])
@@ -95,16 +88,16 @@ class Place:
 
     def pods(self) -> set[str]:
         label = f"serving.kserve.io/inferenceservice={service_name(MODE)}"
-        return set(kubectl("-n", self.namespace, "get", "pods", "-l", label, "-o", "name").split())
+        return self.namespace.names("pods", label)
 
-    def offer_templates(self, replicas: int = 1) -> None:
-        """Do what the chart does when it is installed or upgraded."""
-        data = {f"{mode}.yaml": yaml.safe_dump(template(mode, replicas)) for mode in Mode}
-        manifest = {
-            **{"apiVersion": "v1", "kind": "ConfigMap", "data": data},
-            "metadata": {"name": "templates", "namespace": self.namespace},
-        }
-        kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+    def settle(self) -> None:
+        """Wait until the pods of before have ended, which they may do after a promotion has."""
+        wanted = self.service()["spec"]["predictor"]["minReplicas"]
+        eventually(lambda: len(self.pods()) == wanted, 120)
+
+    def upgrade(self, replicas: int) -> None:
+        """Change the templates with `helm upgrade`."""
+        self.installation.install(predictor__minReplicas=replicas, predictor__maxReplicas=replicas)
 
     def damage(self, release: Release, name: str) -> None:
         bucket, key = self.site.settings.models_bucket, release.prefix + name
@@ -114,110 +107,41 @@ class Place:
         self.site.store.put(bucket, key, flipped, "application/octet-stream")
 
 
-def template(mode: Mode, replicas: int) -> dict[str, Any]:
-    return {
-        "apiVersion": "serving.kserve.io/v1beta1",
-        "kind": "InferenceService",
-        "metadata": {
-            "name": service_name(mode),
-            "annotations": {"serving.kserve.io/deploymentMode": "Standard"},
-        },
-        "spec": {
-            "predictor": {
-                "serviceAccountName": "predictor",
-                "minReplicas": replicas,
-                "maxReplicas": replicas,
-                "deploymentStrategy": {
-                    "type": "RollingUpdate",
-                    "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
-                },
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "model": {
-                    "modelFormat": {"name": "skyclass"},
-                    "runtime": "skyclass",
-                    "protocolVersion": "v2",
-                    "resources": {
-                        "requests": {"cpu": "50m", "memory": "192Mi"},
-                        "limits": {"cpu": "1", "memory": "512Mi"},
-                    },
-                    "env": [{"name": "SKYCLASS_MODE", "value": str(mode)}],
-                },
-            }
-        },
-    }
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    if not ADMIN:
-        pytest.skip("KUBECONFIG is not set: bring a cluster with KServe up and name it")
-    if not (CLUSTER_HOME / "minio.env").exists():
-        pytest.skip(f"there is no {CLUSTER_HOME}/minio.env, which names the cluster's MinIO")
     home = tmp_path_factory.mktemp("home")
-    lines = (CLUSTER_HOME / "minio.env").read_text().split()
-    minio = dict(line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
-    name = f"promo-{uuid4().hex[:8]}"
-    settings = Settings(
-        AWS_ENDPOINT_URL=minio["S3_ENDPOINT"],
-        AWS_ACCESS_KEY_ID=minio["AWS_ACCESS_KEY_ID"],
-        AWS_SECRET_ACCESS_KEY=minio["AWS_SECRET_ACCESS_KEY"],
-        **{f"{kind}_bucket": f"{name}-{kind}" for kind in ("data", "models", "logs", "reports")},
-        home=home,
-        namespace=name,
-        inference_service_templates="templates",
-        promotion_seconds=240,
-    )
-    store = ObjectStore(settings)
-    store.make_buckets()
-    objects = Template(OBJECTS.read_text()).substitute(
-        namespace=name,
-        endpoint=minio["S3_CLUSTER_ENDPOINT"].removeprefix("http://"),
-        access_key=minio["AWS_ACCESS_KEY_ID"],
-        secret_key=minio["AWS_SECRET_ACCESS_KEY"],
-        image=IMAGE,
-        logs_bucket=settings.logs_bucket,
-    )
-    kubectl("apply", "-f", "-", stdin=objects)
-    place = Place(name, Site(settings, dict(os.environ), store, Registry(store)))
-    place.offer_templates()
-    account = home / "promoter.kubeconfig"
-    account.write_text(json.dumps(kubeconfig_of("promoter", name)))
-    patched = pytest.MonkeyPatch()
-    patched.setenv("KUBECONFIG", str(account))
-    try:
-        yield place
-    finally:
-        patched.undo()
-        kubectl("delete", "namespace", name, "--wait=false")
-        remove_buckets(settings)
+    with Namespace.fresh("promotion") as namespace, pytest.MonkeyPatch.context() as patched:
+        installation = Installation(namespace, "skyclass", **VALUES)
+        installation.install()
+        (provision,) = namespace.names("jobs")
+        assert namespace.finish(provision), namespace.logs(provision)
+        account = home / "promoter.kubeconfig"
+        account.write_text(json.dumps(promoter(namespace)))
+        patched.setenv("KUBECONFIG", str(account))
+        shell = installation.shell("caller", {"skyclass-client": "true"})
+        with installation.store() as settings:
+            settings = settings.model_copy(
+                update={"home": home, "namespace": namespace.name, "promotion_seconds": 240}
+            )
+            store = ObjectStore(settings)
+            site = Site(settings, dict(os.environ), store, Registry(store))
+            yield Place(installation, site, shell)
 
 
-def remove_buckets(settings: Settings) -> None:
-    """The cluster's MinIO outlives the test."""
-    client = Minio(
-        endpoint=settings.endpoint_url.removeprefix("http://"),
-        access_key=settings.access_key_id,
-        secret_key=settings.secret_access_key.get_secret_value(),
-        secure=False,
-    )
-    for bucket in settings.buckets:
-        for item in client.list_objects(bucket_name=bucket, recursive=True):
-            client.remove_object(bucket_name=bucket, object_name=item.object_name)
-        client.remove_bucket(bucket_name=bucket)
-
-
-def kubeconfig_of(account: str, namespace: str) -> dict[str, Any]:
-    """The administrator's way to the cluster with another's token."""
-    admin = json.loads(kubectl("config", "view", "--raw", "--minify", "-o", "json"))
-    token = kubectl("-n", namespace, "create", "token", account, "--duration", "2h")
+def promoter(namespace: Namespace) -> dict[str, Any]:
+    """The administrator's way to the cluster, with the token of an account that may promote."""
+    account = f"--serviceaccount={namespace.name}:promoter"
+    namespace.kubectl("create", "serviceaccount", "promoter")
+    namespace.kubectl("apply", "-f", "-", given=THROUGH_THE_API_SERVER)
+    for role in ("skyclass-promote", "ask-predictors"):
+        namespace.kubectl("create", "rolebinding", f"test-{role}", f"--role={role}", account)
+    admin = json.loads(run("kubectl", "config", "view", "--raw", "--minify", "-o", "json"))
+    token = namespace.kubectl("create", "token", "promoter", "--duration", "2h").strip()
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "c", "cluster": admin["clusters"][0]["cluster"]}],
-        "users": [{"name": "u", "user": {"token": token.strip()}}],
+        "users": [{"name": "u", "user": {"token": token}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
     }
@@ -239,7 +163,7 @@ def first(place: Place, releases: tuple[Release, Release]) -> Release:
     """A release that is champion when the test begins."""
     if place.champion() != releases[0].id:
         place.promote(releases[0])
-    eventually(lambda: len(place.pods()) == 1, 60)  # the old ones may answer until they end
+    place.settle()
     return releases[0]
 
 
@@ -249,56 +173,13 @@ def second(first: Release, releases: tuple[Release, Release]) -> Release:
     return releases[1]
 
 
-class Stream:
-    """Requests that never pause, each answered or not."""
-
-    def __init__(self, url: str) -> None:
-        self._url = f"{url}/v1/models/{service_name(MODE)}:predict"
-        self._ended = threading.Event()
-        self.versions: list[str] = []
-        self.failed: list[str] = []
-        # One caller as a browser has it, one as a proxy: with a connection each, and with one.
-        self._threads = [
-            threading.Thread(target=self._ask, args=(headers,))
-            for headers in ({"Connection": "close"}, {})
-        ]
-
-    def __enter__(self) -> "Stream":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, headers: dict[str, str]) -> None:
-        http = urllib3.PoolManager(retries=False, timeout=10)
-        body = json.dumps({"instances": INSTANCES})
-        headers = {"Content-Type": "application/json", **headers}
-        while not self._ended.is_set():
-            try:
-                answer = http.request("POST", self._url, body=body, headers=headers)
-                if answer.status == 200:
-                    self.versions.append(answer.json()["model_version"])
-                else:
-                    self.failed.append(f"{answer.status} {answer.data!r}")
-            except urllib3.exceptions.HTTPError as error:
-                self.failed.append(repr(error))
-            time.sleep(0.01)
-
-
 @contextmanager
-def asking(place: Place) -> Iterator[Stream]:
-    """Ask all the time, and require an answer to everything."""
-    named = f"service/{service_name(MODE)}-predictor"
-    where = ("-o", "jsonpath={.spec.clusterIP}")
-    with Stream("http://" + kubectl("-n", place.namespace, "get", named, *where)) as stream:
-        yield stream
-        time.sleep(8)  # the last old pods end after the promotion does
-    assert stream.failed == []
-    assert len(stream.versions) > 100
+def asking(place: Place) -> Iterator[Load]:
+    """Ask all the time, until no pod of before is left, and require an answer to everything."""
+    with steady(place.shell, MODE) as load:
+        yield load
+        place.settle()
+    assert len(load.versions) > 100
 
 
 def test_a_promotion_says_what_is_served(place: Place, first: Release) -> None:
@@ -314,18 +195,18 @@ def test_a_promotion_says_what_is_served(place: Place, first: Release) -> None:
 def test_a_promotion_under_load_loses_no_request_and_a_rollback_leads_back(
     place: Place, first: Release, second: Release
 ) -> None:
-    with asking(place) as stream:
+    with asking(place) as load:
         event = place.promote(second)
     assert (event.from_release, event.to_release) == (first.id, second.id)
-    assert stream.versions[0] == first.id
-    assert set(stream.versions[-10:]) == {second.id}
+    assert load.versions[0] == first.id
+    assert set(load.versions[-10:]) == {second.id}
     assert place.champion() == second.id
 
     everyone = champions(place.settings())
-    with asking(place) as stream:
+    with asking(place) as load:
         assert everyone.predecessor(MODE) == first
         everyone.promote(everyone.predecessor(MODE), "rolled back", "test")
-    assert set(stream.versions[-10:]) == {first.id}
+    assert set(load.versions[-10:]) == {first.id}
     assert place.champion() == first.id
 
 
@@ -368,11 +249,11 @@ def test_a_broken_release_is_refused_in_words_and_the_champion_goes_on_answering
 ) -> None:
     broken = break_it(place, tmp_path)
     pods, history = place.pods(), place.history()
-    with asking(place) as stream, pytest.raises(PromotionError, match=words) as error:
+    with asking(place) as load, pytest.raises(PromotionError, match=words) as error:
         place.promote(broken)
     assert "\n" not in str(error.value)
     assert f"release {first.id[:12]} is served as before" in str(error.value)
-    assert set(stream.versions) == {first.id}
+    assert set(load.versions) == {first.id}
     assert place.served_uri() == place.uri(first)
     assert place.champion() == first.id
     assert place.history() == history
@@ -385,7 +266,7 @@ def test_without_a_champion_a_broken_release_leaves_nothing(place: Place, tmp_pa
     place.damage(broken, ONNX_MODEL)
     with pytest.raises(PromotionError, match="there was none before it, so nothing is served"):
         place.promote(broken)
-    assert place.service(mode) == {}
+    assert service_name(mode) not in place.namespace.names("inferenceservices")
     assert place.champion(mode) is None
 
 
@@ -455,41 +336,32 @@ def test_a_promotion_that_died_with_a_broken_release_does_not_count(
     place: Place, first: Release, tmp_path: Path
 ) -> None:
     broken, other = flipped(place, tmp_path / "a"), of_another_library(place, tmp_path / "b")
-    with asking(place) as stream:
+    with asking(place) as load:
         assert exit_code(promote_until, "wait", place.settings(), broken) == KILLED
         assert place.served_uri() == place.uri(broken)
         assert place.champion() == first.id
         with pytest.raises(PromotionError, match=f"{first.id[:12]} is served as before"):
             place.promote(other)
-    assert set(stream.versions) == {first.id}
+    assert set(load.versions) == {first.id}
     assert place.served_uri() == place.uri(first)
 
 
-def test_promoting_the_champion_again_applies_a_new_template(place: Place, first: Release) -> None:
+def test_promoting_the_champion_again_applies_a_new_template(
+    place: Place, first: Release, second: Release
+) -> None:
     pods = place.pods()
     place.promote(first)
     assert place.pods() == pods, "nothing had changed"
-    with two_replicas(place, first):
-        assert place.served_uri() == place.uri(first)
 
-
-def test_with_two_replicas_neither_is_missed(place: Place, first: Release, second: Release) -> None:
-    with two_replicas(place, first):
-        with asking(place) as stream:
-            place.promote(second)
-        assert set(stream.versions[-10:]) == {second.id}
-        assert len(place.pods()) == 2
-
-
-@contextmanager
-def two_replicas(place: Place, first: Release) -> Iterator[None]:
-    """As after a `helm upgrade` that asks for another replica, and a promotion that applies it."""
-    place.offer_templates(replicas=2)
+    place.upgrade(replicas=2)
     try:
         with asking(place):
             place.promote(first)
-        eventually(lambda: len(place.pods()) == 2, 60)
-        yield
+        assert len(place.pods()) == 2
+        assert place.served_uri() == place.uri(first)
+        with asking(place) as load:
+            place.promote(second)
+        assert set(load.versions[-10:]) == {second.id}, "one of two was missed"
     finally:
-        place.offer_templates()
+        place.upgrade(replicas=1)
         place.promote(first)

@@ -56,10 +56,10 @@ def test_metrics_confusion_matrix_and_report_are_artifacts(
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"mode": "both"}, "step validate: unknown mode 'both': choose spectroscopic or"),
+        ({"mode": "both"}, "unknown mode 'both': choose spectroscopic or photometric"),
         ({"source_uri": "no.csv"}, "step ingest: no.csv: no such file: check the path"),
         ({"candidates": "oracle"}, "step train: unknown candidate 'oracle': choose from"),
-        ({"promotion": "maybe"}, "step publish: unknown promotion 'maybe': choose"),
+        ({"promotion": "maybe"}, "unknown promotion 'maybe': choose if_better or never"),
         ({"seed": "x"}, "seed is a whole number, not 'x'"),
         ({"speed": "1"}, "unknown parameter 'speed': choose from candidates, mode"),
     ],

@@ -51,6 +51,17 @@ http://{{ include "skyclass.fullname" . }}-minio:9000
 {{- end -}}
 {{- end }}
 
+{{/* What is no secret about the surroundings, as environment variables: (dict "root" $ "endpoint" "http://..."). */}}
+{{- define "skyclass.settings" -}}
+AWS_ENDPOINT_URL: {{ .endpoint | quote }}
+AWS_REGION: {{ .root.Values.objectStore.region | quote }}
+{{- range $name, $bucket := .root.Values.objectStore.buckets }}
+SKYCLASS_{{ upper $name }}_BUCKET: {{ $bucket | quote }}
+{{- end }}
+SKYCLASS_SKYSERVER_URL: {{ .root.Values.skyserver.url | quote }}
+SKYCLASS_SKYSERVER_CONTACT: {{ .root.Values.skyserver.contact | quote }}
+{{- end }}
+
 {{/* The Secret with a role's keys: (dict "root" $ "role" "drift"). */}}
 {{- define "skyclass.secret" -}}
 {{- $existing := get .root.Values.objectStore.existingSecrets .role -}}
@@ -86,7 +97,8 @@ capabilities: {drop: [ALL]}
 The spec of a pod that runs one command of the jobs image:
   root, component   who it is; its ServiceAccount is <fullname>-<component>
   secret            whose keys it has in the object store
-  args              the command
+  module            the Python module that it runs; else the command line `skyclass`
+  args              its arguments
   resources         of its container
   api               whether it talks to the Kubernetes API
   volumes, mounts   more of them, as lists
@@ -108,6 +120,9 @@ containers:
   - name: {{ .component }}
     image: {{ include "skyclass.image" (dict "root" .root "image" .root.Values.images.jobs) }}
     imagePullPolicy: {{ .root.Values.images.jobs.pullPolicy }}
+    {{- with .module }}
+    command: [python, -m, {{ . }}]
+    {{- end }}
     args: {{ toJson .args }}
     terminationMessagePolicy: FallbackToLogsOnError
     envFrom:

@@ -25,6 +25,11 @@ class ObservationsTable(KeyedTable):
         """Name the table; nothing is contacted yet."""
         super().__init__(settings, LAYOUT)
 
+    def identity(self) -> str:
+        """What sets the table apart from another one that was made at its place, or elsewhere."""
+        with self._reported():
+            return str(self._open(None).metadata().id)
+
     def read(self, version: int, columns: list[str]) -> pd.DataFrame:
         """Read the table as it was at a version, in the order of the key.
 

@@ -1,11 +1,14 @@
 """Makes an object store ready: buckets that keep every version, and on MinIO the identities.
 
 This alone speaks MinIO's admin API, once, when the chart's own MinIO is set up. Everything else
-speaks plain S3, and asks another store for nothing but buckets and keys.
+speaks plain S3, and asks another store for nothing but buckets and keys. The chart's Job runs it:
+`python -m skyclass.store.provision --identities FOLDER`.
 """
 
+import argparse
 import logging
 import re
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,12 +21,13 @@ from minio.error import MinioAdminException
 from minio.versioningconfig import VersioningConfig
 from urllib3.util import Retry, Timeout
 
-from skyclass.errors import StoreError
-from skyclass.settings import Settings
+from skyclass.errors import SkyclassError, StoreError
+from skyclass.logs import start_logging
+from skyclass.settings import Settings, load_settings
 from skyclass.store.identities import Role, policy
 from skyclass.store.s3 import ObjectStore, no_answer
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("skyclass.store.provision")  # its name as a program is another
 
 ACCESS_KEY, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 _PAUSE_SECONDS = 2.0
@@ -106,3 +110,22 @@ def _code(error: MinioAdminException) -> str:
     """The error's code, which MinIO gives as JSON and other stores as XML."""
     found = re.search(r'(?:"Code":"|<Code>)(\w+)', str(error))
     return found[1] if found else " ".join(str(error).split())[:200]
+
+
+def main() -> None:
+    """Do it with the settings of the environment; a foreseen failure is one line and status 1."""
+    parser = argparse.ArgumentParser(prog="provision", description=__doc__)
+    parser.add_argument("--identities", type=Path, help="on MinIO: <role>/ with each role's keys")
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds for the store")
+    given = parser.parse_args()
+    start_logging()
+    try:
+        settings = load_settings()
+        Provisioner(settings).prepare(given.identities, given.patience)
+    except SkyclassError as error:
+        sys.exit(f"error: {error}")
+    logger.info("the buckets %s keep every version", ", ".join(settings.buckets))
+
+
+if __name__ == "__main__":
+    main()

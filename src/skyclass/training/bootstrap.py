@@ -1,17 +1,24 @@
-"""Trains and publishes the first release of each mode, once; a later call finds it served."""
+"""Trains and publishes the first release of each mode, once; a later call finds it served.
 
+The chart's Job runs it: `python -m skyclass.training.bootstrap --mode photometric`.
+"""
+
+import argparse
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from skyclass.errors import StoreError, TrainingError
+from skyclass.errors import SkyclassError, StoreError, TrainingError
 from skyclass.features import Mode
-from skyclass.store.champions import Champions
+from skyclass.logs import start_logging
+from skyclass.settings import load_settings
+from skyclass.store.champions import Champions, champions
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("skyclass.training.bootstrap")  # its name as a program is another
 
 _PAUSE_SECONDS = 2.0
 
@@ -42,7 +49,7 @@ class FirstRelease:
 
 
 def bootstrap(
-    champions: Champions,
+    leading: Champions,
     modes: Sequence[Mode],
     parameters: Mapping[str, str],
     run_training: Callable[[Mapping[str, str], Path, Callable[[str], None]], Run],
@@ -52,7 +59,7 @@ def bootstrap(
     """Give each mode a champion, unless it has one.
 
     Args:
-        champions: Who is champion, and how a release becomes it.
+        leading: Who is champion, and how a release becomes it.
         modes: The modes that are to be served.
         parameters: Of the training pipeline; the mode is added here.
         run_training: Runs the pipeline.
@@ -63,10 +70,10 @@ def bootstrap(
         TrainingError: A release was not good enough to be served.
         StoreError: The object store was not ready in time.
     """
-    _wait_for(champions, modes[0], time.monotonic() + patience_seconds)
+    _wait_for(leading, modes[0], time.monotonic() + patience_seconds)
     done = []
     for mode in modes:
-        champion = champions.champion(mode)
+        champion = leading.champion(mode)
         if champion is not None:
             logger.info("%s mode: %s is champion already", mode, champion.id)
             done.append(FirstRelease(mode, champion.id, made=False))
@@ -75,7 +82,7 @@ def bootstrap(
         run = run_training(
             {"reason": "first release", **parameters, "mode": str(mode)},
             runs,
-            lambda step: logger.info("step %s", step),
+            _tell,
         )
         if not run.promoted:
             raise TrainingError(
@@ -87,10 +94,15 @@ def bootstrap(
     return done
 
 
-def _wait_for(champions: Champions, mode: Mode, deadline: float) -> None:
+def _tell(step: str) -> None:
+    # Past the loggers, which KFP's runner takes for itself while it runs.
+    sys.stderr.write(f"step {step}\n")
+
+
+def _wait_for(leading: Champions, mode: Mode, deadline: float) -> None:
     while True:
         try:
-            champions.promotions(mode)
+            leading.promotions(mode)
         except StoreError as error:
             if time.monotonic() > deadline:
                 raise
@@ -98,3 +110,36 @@ def _wait_for(champions: Champions, mode: Mode, deadline: float) -> None:
             time.sleep(_PAUSE_SECONDS)
         else:
             return
+
+
+def main() -> None:
+    """Do it with the settings of the environment; a foreseen failure is one line and status 1."""
+    from pipelines.local import run_training  # a room takes no pipeline: here it is handed one
+
+    parser = argparse.ArgumentParser(prog="bootstrap", description=__doc__)
+    parser.add_argument("--mode", type=Mode, action="append", required=True, help="repeatable")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="as in the run form"
+    )
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds for the store")
+    given = parser.parse_args()
+    parameters = dict(text.partition("=")[::2] for text in given.param)
+    start_logging()
+    try:
+        settings = load_settings()
+        done = bootstrap(
+            champions(settings),
+            given.mode,
+            parameters,
+            run_training,
+            settings.home / "runs",
+            given.patience,
+        )
+    except SkyclassError as error:
+        sys.exit(f"error: {error}")
+    for each in done:
+        logger.info("%s mode: %s is served", each.mode, each.release)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Answers like KFP's API server, for tests of what talks to it.
+
+No KFP backend can be had where the tests run. This is a real HTTP server which speaks in the words
+of the API's definition: it takes and gives nothing but the models that are generated from it.
+"""
+
+import email
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.policy import HTTP
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import kfp_server_api as api
+import yaml
+
+NOT_FOUND = 5
+LOGIN_PAGE = b"<!doctype html><title>Log in</title>"
+
+
+@dataclass
+class Fault:
+    """What the server answers instead.
+
+    Attributes:
+        status: 0 says nothing at all.
+        body: The answer.
+        path: Only to requests whose path has this in it.
+        times: How often; afterwards the server is itself again.
+    """
+
+    status: int
+    body: bytes = b""
+    path: str = ""
+    times: int = 1_000_000
+
+
+@dataclass
+class FakeKfp:
+    """What the server has been told, and how it answers."""
+
+    address: str = ""
+    fault: Fault | None = None
+    states: list[str] = field(default_factory=lambda: ["SUCCEEDED"])
+    failed: tuple[str, ...] = ()
+    message: str = ""
+    authorization: set[str | None] = field(default_factory=set)
+    pipelines: list[api.V2beta1Pipeline] = field(default_factory=list)
+    versions: list[api.V2beta1PipelineVersion] = field(default_factory=list)
+    experiments: list[api.V2beta1Experiment] = field(default_factory=list)
+    runs: list[api.V2beta1Run] = field(default_factory=list)
+    recurring: list[api.V2beta1RecurringRun] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
+        """Answer a request in the models of the API; None is a thing that is not there."""
+        parts = path.removeprefix("/apis/v2beta1/").split("/")
+        match method, parts:
+            case "GET", ["pipelines", "names", name]:
+                return next((found for found in self.pipelines if found.name == name), None)
+            case "POST", ["pipelines"]:
+                made = api.V2beta1Pipeline(**body, pipeline_id=f"pipeline-{len(self.pipelines)}")
+                self.pipelines.append(made)
+                return made
+            case "GET", ["pipelines", pipeline, "versions"]:
+                found = [each for each in self.versions if each.pipeline_id == pipeline]
+                # One a page, so that who looks for a version turns the pages.
+                page = int(query["page_token"] or 0)
+                more = str(page + 1) if page + 1 < len(found) else None
+                return api.V2beta1ListPipelineVersionsResponse(
+                    pipeline_versions=found[page : page + 1] or None, next_page_token=more
+                )
+            case "POST", ["pipelines", "upload_version"]:
+                made = api.V2beta1PipelineVersion(
+                    pipeline_id=query["pipelineid"],
+                    name=query["name"],
+                    display_name=query["name"],
+                    pipeline_version_id=f"version-{len(self.versions)}",
+                    pipeline_spec=body,
+                )
+                self.versions.append(made)
+                return made
+            case "GET", ["experiments"]:
+                (predicate,) = json.loads(query["filter"])["predicates"]
+                name = predicate["stringValue"]
+                found = [each for each in self.experiments if each.display_name == name]
+                return api.V2beta1ListExperimentsResponse(experiments=found or None)
+            case "POST", ["experiments"]:
+                made = api.V2beta1Experiment(**body, experiment_id="experiment-0")
+                self.experiments.append(made)
+                return made
+            case "POST", ["runs"]:
+                made = api.V2beta1Run(**body, run_id=f"run-{len(self.runs)}")
+                self.runs.append(made)
+                return made
+            case "GET", ["runs", run]:
+                state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+                tasks = [
+                    api.V2beta1PipelineTaskDetail(display_name=name, state="FAILED")
+                    for name in self.failed
+                ]
+                return api.V2beta1Run(
+                    run_id=run,
+                    state=state or None,
+                    error=api.GoogleRpcStatus(code=9, message=self.message),
+                    run_details=api.V2beta1RunDetails(task_details=tasks),
+                )
+            case "POST", ["recurringruns"]:
+                number = len(self.recurring)
+                made = api.V2beta1RecurringRun(**body, recurring_run_id=f"recurring-{number}")
+                self.recurring.append(made)
+                return made
+            case "GET", ["recurringruns"]:
+                found = [e for e in self.recurring if e.experiment_id == query["experiment_id"]]
+                return api.V2beta1ListRecurringRunsResponse(recurring_runs=found or None)
+            case "DELETE", ["recurringruns", recurring_run]:
+                self.recurring = [e for e in self.recurring if e.recurring_run_id != recurring_run]
+                return {}
+        raise AssertionError(f"KFP has no {method} {path}")
+
+
+@contextmanager
+def running() -> Iterator[FakeKfp]:
+    """Run the server on loopback."""
+    kfp = FakeKfp()
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            self.close_connection = True
+            self.raw_requestline = self.rfile.readline(65537)
+            if not self.raw_requestline or not self.parse_request():
+                return
+            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            kfp.authorization.add(self.headers.get("Authorization"))
+            url = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(url.query, True).items()}
+            fault = kfp.fault
+            if fault and fault.times and fault.path in url.path:
+                fault.times -= 1
+                if fault.status:
+                    self.reply(fault.status, fault.body)
+                else:
+                    kfp.ended.wait()
+                return
+            found = kfp.answer(self.command, url.path, query, self.parsed(content))
+            if found is None:
+                self.reply(404, json.dumps({"code": NOT_FOUND, "message": "not found"}).encode())
+            else:
+                self.reply(200, json.dumps(plain(found)).encode())
+
+        def parsed(self, content: bytes) -> Any:
+            kind = self.headers.get("Content-Type") or ""
+            if not kind.startswith("multipart/"):
+                return json.loads(content) if content else None
+            message = email.message_from_bytes(
+                f"Content-Type: {kind}\r\n\r\n".encode() + content, policy=HTTP
+            )
+            (part,) = message.iter_parts()
+            pipeline, platform = yaml.safe_load_all(part.get_payload(decode=True))
+            return {"pipeline_spec": pipeline, "platform_spec": platform}
+
+        def reply(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    kfp.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield kfp
+    finally:
+        kfp.ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def plain(answer: Any) -> Any:
+    """An answer as JSON, without what is not set, as KFP's API server writes it."""
+    return api.ApiClient().sanitize_for_serialization(answer)
