@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +12,10 @@ import pytest
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server says; a length other than the body's tears the answer."""
+    """What the server says; a length other than the body's tears the answer.
+
+    Status 0 drops the connection without a word.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -26,19 +29,20 @@ class Web:
 
     Attributes:
         url: Its address.
-        answers: What it says, in turn; the last answer is repeated.
+        answers: What it says, in turn, or what finds that out from the path; the last answer is
+            repeated.
         requests: Method and path of every request so far.
         bodies: What came with each of them.
     """
 
     url: str
-    answers: list[Answer]
+    answers: list[Answer | Callable[[str], Answer]]
     requests: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
 
 @contextmanager
-def serve(*answers: Answer) -> Iterator[Web]:
+def serve(*answers: Answer | Callable[[str], Answer]) -> Iterator[Web]:
     """Run the server on a free port of this machine."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -46,6 +50,10 @@ def serve(*answers: Answer) -> Iterator[Web]:
             web.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             said = web.answers[min(len(web.requests), len(web.answers) - 1)]
             web.requests.append(f"{self.command} {self.path}")
+            said = said(self.path) if callable(said) else said
+            if said.status == 0:
+                self.close_connection = True
+                return
             self.send_response(said.status)
             for name, value in said.headers.items():
                 self.send_header(name, value)

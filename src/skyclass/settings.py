@@ -39,6 +39,10 @@ class Settings(BaseSettings):
 
     signing_key: Path | None = None
     """PEM file with the private key that releases are signed with when they are published."""
+    skyserver_url: str = "https://skyserver.sdss.org"
+    """Where the survey's database answers, below it each data release: another mirror, or yours."""
+    skyserver_contact: str = ""
+    """An address of yours that SkyServer's operators can write to; sent with each query."""
 
     run_id: str = "by-hand"
     """Names the pipeline run in manifests and promotion events."""

@@ -197,3 +197,29 @@ def test_two_ingests_of_one_source_at_once_leave_one_correct_table(
     take(night, settings)
     assert_same(settings, undisturbed)
     assert take(night, settings).rows_in == 0
+
+
+def test_ingests_of_files_that_overlap_at_once_leave_each_key_once(
+    s3: Access, tmp_path: Path
+) -> None:
+    """Real processes, each with a file of its own, half of it also in its neighbour's."""
+    settings, writers, half = settings_for(s3), 3, 20
+    start, outcomes = processes.Barrier(writers), processes.SimpleQueue()
+    files_of = [tmp_path / f"{number}.parquet" for number in range(writers)]
+    for number, path in enumerate(files_of):
+        plates = range(number * half + 1, (number + 2) * half + 1)
+        frame(*[{"plate": plate, "fiber_id": 1} for plate in plates]).astype(str).to_parquet(path)
+    children = [
+        processes.Process(target=take_together, args=(path, settings, start, outcomes))
+        for path in files_of
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+        assert child.exitcode == 0
+    results = [outcomes.get() for _ in children]
+    assert all(isinstance(result, Accounting) and result.balanced for result in results), results
+    assert list(contents(settings)["plate"]) == list(range(1, (writers + 1) * half + 1))
+    assert sum(result.inserted for result in results) == (writers + 1) * half
+    assert sum(result.duplicates for result in results) == (writers - 1) * half

@@ -58,6 +58,8 @@ AWS_REGION: {{ .root.Values.objectStore.region | quote }}
 {{- range $name, $bucket := .root.Values.objectStore.buckets }}
 SKYCLASS_{{ upper $name }}_BUCKET: {{ $bucket | quote }}
 {{- end }}
+SKYCLASS_SKYSERVER_URL: {{ .root.Values.skyserver.url | quote }}
+SKYCLASS_SKYSERVER_CONTACT: {{ .root.Values.skyserver.contact | quote }}
 {{- end }}
 
 {{/* The Secret with a role's keys: (dict "root" $ "role" "drift"). */}}

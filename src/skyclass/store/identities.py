@@ -51,6 +51,7 @@ _WRITE = (Verb.GET, Verb.PUT, Verb.LIST)
 _INGEST = (
     Grant("data", "observations/", _WRITE),
     Grant("data", "rejected/", (Verb.PUT,)),
+    Grant("data", "skyserver/", _WRITE),  # answers of SkyServer, so that none is asked for twice
     Grant("data", "sources/", _READ),  # a place for files that people want ingested
 )
 _TRAIN = (

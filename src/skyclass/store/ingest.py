@@ -4,21 +4,25 @@ import hashlib
 import io
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
 
 from skyclass.catalog.observation import KEY, SCHEMA, era_of
 from skyclass.catalog.sources import Batch, Source
-from skyclass.catalog.validation import check
+from skyclass.catalog.validation import Checked, check
 from skyclass.errors import CatalogError, StoreError
 from skyclass.store.observations import ObservationsTable
 from skyclass.store.s3 import ObjectStore
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 REJECTED_PREFIX = "rejected"
 _PARQUET = "application/vnd.apache.parquet"
@@ -82,8 +86,9 @@ def ingest(
     resumed_after = table.watermark(source.watermark_id)
     total = Accounting(source.name, version=0, resumed_after=resumed_after)
     position = resumed_after
-    for batch in source.batches(resumed_after):
-        total = _add(total, _ingest_batch(batch, position, source, table, store))
+    batches = ((batch, check(batch.rows)) for batch in source.batches(resumed_after))
+    for batch, checked in _ahead(batches):
+        total = _add(total, _ingest_batch(batch, checked, position, source, table, store))
         position = batch.position
         progress(total.rows_in)
     if not total.balanced:
@@ -98,13 +103,28 @@ def ingest(
     return total
 
 
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """Prepare the next item while one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = pool.submit(next, items, None)
+            yield item
+
+
 def _ingest_batch(
-    batch: Batch, since: int, source: Source, table: ObservationsTable, store: ObjectStore
+    batch: Batch,
+    checked: Checked,
+    since: int,
+    source: Source,
+    table: ObservationsTable,
+    store: ObjectStore,
 ) -> Accounting:
-    checked = check(batch.rows)
-    # As between batches, the later row wins and a null never overwrites a value.
-    valid = checked.valid.groupby(list(KEY), sort=False, as_index=False).last()
-    batch_id = _batch_id(batch)
+    valid = checked.valid
+    if valid.duplicated(list(KEY)).any():
+        # As between batches, the later row wins and a null never overwrites a value.
+        valid = valid.groupby(list(KEY), sort=False, as_index=False).last()
+    batch_id = _batch_id(source, since, batch.position)
     columns = checked.rejected.columns
     torn = pd.DataFrame({"reason": batch.torn}, columns=columns, dtype="string")
     rejected = pd.concat([checked.rejected, torn], ignore_index=True)
@@ -112,14 +132,9 @@ def _ingest_batch(
         key = f"{REJECTED_PREFIX}/{batch_id}.parquet"
         store.put(store.settings.data_bucket, key, _parquet(rejected), _PARQUET)
         logger.warning("%d rows rejected, kept in %s", len(rejected), key)
-    rows = valid.assign(
-        source=source.name,
-        batch_id=batch_id,
-        ingested_at=datetime.now(UTC),
-        era=era_of(valid["mjd"]),
-    )
-    arrow = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False)
-    merged = table.merge(arrow, source.watermark_id, since, batch.position)
+    origin = {"source": source.name, "batch_id": batch_id, "ingested_at": datetime.now(UTC)}
+    rows = _table(valid, origin)
+    merged = table.merge(rows, source.watermark_id, since, batch.position)
     rows_in = len(batch.rows) + len(batch.torn)
     return Accounting(
         source=source.name,
@@ -150,12 +165,21 @@ def _add(total: Accounting, part: Accounting) -> Accounting:
     )
 
 
-def _batch_id(batch: Batch) -> str:
-    """Name a batch by its content, so that a replay has the same name."""
-    digest = hashlib.sha256()
-    digest.update(pd.util.hash_pandas_object(batch.rows, index=False).to_numpy().tobytes())
-    digest.update("\n".join(batch.torn).encode())
-    return digest.hexdigest()[:16]
+def _table(rows: pd.DataFrame, origin: dict[str, object]) -> pa.Table:
+    """The rows as the table has them, with what is the same for all of them."""
+    rows = rows.assign(era=era_of(rows["mjd"]))
+    columns = {
+        field.name: pa.repeat(pa.scalar(origin[field.name], field.type), len(rows))
+        if field.name in origin
+        else pa.array(rows[field.name], field.type, from_pandas=True)
+        for field in SCHEMA
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _batch_id(source: Source, since: int, position: int) -> str:
+    """Name a batch by its place in its source, so that a replay has the same name."""
+    return hashlib.sha256(f"{source.watermark_id}#{since}-{position}".encode()).hexdigest()[:16]
 
 
 def _parquet(rows: pd.DataFrame) -> bytes:

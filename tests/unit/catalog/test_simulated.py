@@ -41,6 +41,27 @@ def test_another_seed_gives_other_observations_with_other_keys() -> None:
     assert not set(first["r"]) & set(second["r"])
 
 
+def test_a_key_has_the_same_values_however_many_rows_are_asked_for() -> None:
+    few, many = rows_of(simulated("rows=300")), rows_of(simulated("rows=60000"))
+    both = few.merge(many, on=list(KEY), suffixes=("", "_again"))
+    assert len(both) == len(few)
+    assert (both["u"] == both["u_again"]).all()
+    assert (both["class"] == both["class_again"]).all()
+
+
+def test_each_day_brings_objects_of_its_own() -> None:
+    days = [rows_of(simulated(f"day=2026-01-{day}&rows=700")) for day in (30, 31)]
+    assert [set(rows["mjd"]) for rows in days] == [{61_070}, {61_071}]
+    assert days[0].merge(days[1], on=["u", "r"]).empty
+    assert all(len(check(rows).valid) == 700 for rows in days)
+    assert rows_of(simulated("day=2026-01-31&rows=700")).equals(days[1])
+
+
+def test_today_is_a_day_like_others() -> None:
+    today = simulated("day=today").name.rpartition("=")[2]
+    assert simulated(f"day={today}").watermark_id == simulated("day=today").watermark_id
+
+
 def test_reading_resumes_after_any_position() -> None:
     source = simulated("rows=100")
     whole = rows_of(source)
@@ -111,6 +132,8 @@ def test_its_name_is_its_address() -> None:
         ("era=sdss1", "era is one or more of legacy, boss, eboss"),
         ("era=", "era is one or more of legacy, boss, eboss"),
         ("era=boss,boss", "an era stands twice"),
+        ("day=2020-12-31", "day must be 2021-01-01 or later"),
+        ("day=tomorrow", "day is today or a date like 2026-01-31"),
         ("colour=red", "unknown part colour"),
     ],
 )

@@ -47,7 +47,7 @@ def test_a_sound_row_is_kept(change: dict[str, Any]) -> None:
         ({"u": "bright"}, "u: not a number"),
         ({"u": "inf"}, "u: outside 5 to 35"),
         ({"u": -math.inf}, "u: outside 5 to 35"),
-        ({"u": "1e400"}, "u: not a number"),
+        ({"u": "1e400"}, "u: outside 5 to 35"),
         ({"z": 4.99}, "z: outside 5 to 35"),
         ({"g": -9998}, "g: outside 5 to 35"),
         ({"redshift": 8.01}, "redshift: outside -0.05 to 8"),

@@ -7,7 +7,8 @@ from skyclass.catalog.sources import open_source
 from skyclass.errors import StoreError
 from skyclass.settings import Settings
 from skyclass.store.ingest import ingest
-from skyclass.store.observations import ObservationsTable, delta_options
+from skyclass.store.keyed_table import delta_options
+from skyclass.store.observations import ObservationsTable
 from skyclass.store.s3 import ObjectStore
 
 

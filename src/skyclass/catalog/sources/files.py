@@ -1,11 +1,13 @@
 """CSV and Parquet files in the public dialects, read in batches."""
 
 import codecs
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -16,6 +18,11 @@ from skyclass.errors import CatalogError
 
 BLOCK_BYTES = 8 << 20
 """Bytes of a CSV file that are split into fields at a time."""
+
+_HEADER_BYTES = 1 << 16
+"""Enough for a header and a row."""
+
+_TEXT = {pa.string(): pd.ArrowDtype(pa.string())}
 
 _COMMENT = b"#"
 """SkyServer puts a line like `#Table1` above the header of its CSV answers."""
@@ -43,11 +50,11 @@ class FileSource:
         self.path = path
         self.name = name
 
-    @property
+    @cached_property
     def watermark_id(self) -> str:
-        """Name, size and time of change: a changed file is read from its start."""
-        stat = self.path.stat()
-        return f"{self.name}#{stat.st_size}-{stat.st_mtime_ns}"
+        """Name and content: a file that was touched or fetched anew is the same, a changed not."""
+        with self._readable(), self.path.open("rb") as file:
+            return f"{self.name}#{hashlib.file_digest(file, 'sha256').hexdigest()[:32]}"
 
     @cached_property
     def dialect(self) -> Dialect:
@@ -56,7 +63,7 @@ class FileSource:
             if self.path.suffix == ".parquet":
                 header = pq.read_schema(self.path).names
             else:
-                header = self._open_csv(None, []).schema.names
+                header = self._open_csv(None, [], _HEADER_BYTES).schema.names
         return recognise(header, self.name)
 
     def batches(self, after: int) -> Iterator[Batch]:
@@ -71,11 +78,15 @@ class FileSource:
             position += table.num_rows + len(torn)
             if position <= after:
                 continue
-            rows = table.to_pandas().rename(columns=wanted)
-            rows["class"] = rows["class"].map(_class_name, na_action="ignore")
+            rows = table.rename_columns([wanted[name] for name in table.column_names])
+            names = _class_names(rows["class"])
+            rows = rows.set_column(rows.column_names.index("class"), "class", names)
             if self.dialect.release is not None:
-                rows["release"] = self.dialect.release
-            yield Batch(rows, position, torn)
+                rows = rows.append_column(
+                    "release", pa.repeat(pa.scalar(self.dialect.release), rows.num_rows)
+                )
+            # Text stays Arrow's: an object a field would cost more than all that follows.
+            yield Batch(rows.to_pandas(types_mapper=_TEXT.get), position, torn)
         if position == 0:
             raise CatalogError(f"{self.name}: a header without rows: check where it came from")
 
@@ -98,7 +109,9 @@ class FileSource:
             if blocks or torn:
                 yield pa.Table.from_batches(blocks, reader.schema), tuple(torn)
 
-    def _open_csv(self, columns: list[str] | None, torn: list[str]) -> pacsv.CSVStreamingReader:
+    def _open_csv(
+        self, columns: list[str] | None, torn: list[str], block_bytes: int = BLOCK_BYTES
+    ) -> pacsv.CSVStreamingReader:
         def leave(row: pacsv.InvalidRow) -> str:
             torn.append(f"{row.actual_columns} fields where the header has {row.expected_columns}")
             return "skip"
@@ -110,7 +123,7 @@ class FileSource:
             self.path,
             read_options=pacsv.ReadOptions(
                 skip_rows=int(commented),
-                block_size=BLOCK_BYTES,
+                block_size=block_bytes,
                 # Threads read ahead as far as there are cores, so a torn line's batch, and with it
                 # the position, would depend on the machine. One thread is as fast on text.
                 use_threads=False,
@@ -135,6 +148,13 @@ class FileSource:
                 f"{self.name}: not readable as {self.path.suffix[1:]} ({reason}): "
                 "check where it came from"
             ) from error
+
+
+def _class_names(column: pa.ChunkedArray) -> pa.Array:
+    """Names of the classes, each looked up once."""
+    coded = column.combine_chunks().dictionary_encode()
+    names = [_class_name(value) for value in coded.dictionary.to_pylist()]
+    return pa.array(names, pa.string()).take(coded.indices)
 
 
 def _class_name(value: object) -> str:

@@ -8,6 +8,7 @@ there is neither structure on the sky nor a model of the measurement errors.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -35,6 +36,13 @@ _FIRST_PLATE = 20_000  # real plate numbers end below 16,384
 _PLATES_PER_ERA = 30_000
 _PLATES_PER_SEED = 100_000
 _MAX_SEED = 20_000
+_BLOCK_ROWS = 5_000
+"""Rows that are drawn together: so a key has the same values however many rows are asked for."""
+
+FIRST_DAY = date(2021, 1, 1)
+"""The survey's own nights end before it."""
+_MJD_EPOCH = 678_576
+"""Day 0 of the Modified Julian Date, as Python counts days."""
 
 
 def is_synthetic(release: str) -> bool:
@@ -50,11 +58,13 @@ class SimulatedSource:
         rows: How many observations there are, shared equally by the eras.
         eras: Which eras they come from, in order of time.
         seed: Another seed gives other observations with other keys.
+        day: All of them are of this night; else of the nights of their era.
     """
 
     rows: int
     eras: tuple[Era, ...]
     seed: int
+    day: date | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be drawn or keyed."""
@@ -65,35 +75,43 @@ class SimulatedSource:
             raise CatalogError(f"{self.name}: an era stands twice: name each once")
         if not 0 <= self.seed <= _MAX_SEED:
             raise CatalogError(f"{self.name}: seed must lie between 0 and {_MAX_SEED}")
+        if self.day and self.day < FIRST_DAY:
+            raise CatalogError(f"{self.name}: day must be {FIRST_DAY} or later")
 
     @classmethod
     def from_uri(cls, uri: str) -> "SimulatedSource":
         """Read `simulated:?rows=6000&era=legacy&seed=0`; `era` takes names joined by commas.
+
+        With `day=2026-01-31` or `day=today` (UTC) it is what one night brings, by default what the
+        newest era would have brought.
 
         Raises:
             CatalogError: A parameter is unknown or has no such value.
         """
         query = uri.removeprefix(SCHEME)
         given = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
-        unknown = sorted(set(given) - {"rows", "era", "seed"})
+        unknown = sorted(set(given) - {"rows", "era", "seed", "day"})
         if unknown or (query and not query.startswith("?")):
             raise CatalogError(
                 f"{uri}: unknown part {unknown[0] if unknown else query}: "
                 "write simulated:?rows=6000&era=legacy&seed=0"
             )
         try:
-            eras = tuple(Era(name) for name in given.get("era", ",".join(Era)).split(","))
-            return cls(int(given.get("rows", "10000")), eras, int(given.get("seed", "0")))
+            day = _day(given["day"]) if "day" in given else None
+            newest = Era.EBOSS if day else ",".join(Era)
+            eras = tuple(Era(name) for name in given.get("era", newest).split(","))
+            return cls(int(given.get("rows", "10000")), eras, int(given.get("seed", "0")), day)
         except ValueError as error:
             raise CatalogError(
                 f"{uri}: {error}: rows and seed are whole numbers, era is one or more of "
-                f"{', '.join(Era)}"
+                f"{', '.join(Era)}, day is today or a date like 2026-01-31"
             ) from None
 
     @property
     def name(self) -> str:
         """The URI that draws the same observations again."""
-        return f"{SCHEME}?rows={self.rows}&era={','.join(self.eras)}&seed={self.seed}"
+        day = f"&day={self.day}" if self.day else ""
+        return f"{SCHEME}?rows={self.rows}&era={','.join(self.eras)}&seed={self.seed}{day}"
 
     @property
     def watermark_id(self) -> str:
@@ -109,25 +127,35 @@ class SimulatedSource:
                 size = min(BATCH_ROWS, total - first)
                 start, position = position, position + size
                 if position > after:
-                    rows = draw(era, first, size, self.seed)
+                    rows = draw(era, first, size, self.seed, self.day)
                     yield Batch(rows.iloc[max(after - start, 0) :], position)
 
 
-def draw(era: Era, first: int, size: int, seed: int) -> pd.DataFrame:
+def draw(era: Era, first: int, size: int, seed: int, day: date | None = None) -> pd.DataFrame:
     """Draw observations of one era.
 
     Args:
         era: The era whose mixture is drawn from.
-        first: Number of the first observation, a multiple of `BATCH_ROWS`; keys follow from it.
-        size: How many observations, at most `BATCH_ROWS`.
+        first: Number of the first observation; its key and its values follow from it.
+        size: How many observations.
         seed: Selects the random stream.
+        day: The night of all of them; else each has one of the era's.
 
     Returns:
-        Columns `ROW_COLUMNS`, shape (size, 13).
+        Columns `ROW_COLUMNS`, shape (size, 14).
     """
+    blocks = range(first // _BLOCK_ROWS, (first + size - 1) // _BLOCK_ROWS + 1)
+    rows = pd.concat([_draw_block(era, block, seed, day) for block in blocks], ignore_index=True)
+    skipped = first - blocks[0] * _BLOCK_ROWS
+    return rows[skipped : skipped + size].reset_index(drop=True)
+
+
+def _draw_block(era: Era, block: int, seed: int, day: date | None) -> pd.DataFrame:
     mixture = _mixture()[era]
     era_index = list(Era).index(era)
-    rng = np.random.default_rng([seed, era_index, first])
+    mjd = day.toordinal() - _MJD_EPOCH if day else 0
+    rng = np.random.default_rng([seed, era_index, block, mjd])
+    size = _BLOCK_ROWS
     priors = np.array([mixture["priors"][name] for name in CLASSES])
     names = rng.choice(CLASSES, size=size, p=priors / priors.sum())  # published rounded
     colours = np.empty((size, 5))
@@ -144,10 +172,10 @@ def draw(era: Era, first: int, size: int, seed: int) -> pd.DataFrame:
     magnitudes = np.column_stack([g + u_g, g, r, i, i - i_z]).round(5)
     magnitudes[rng.random(size) < SENTINEL_SHARE, 0] = NOT_MEASURED
 
-    number = np.arange(first, first + size)
+    number = np.arange(block * size, (block + 1) * size)
     plate_number = era_index * _PLATES_PER_ERA + number // _FIBRES
     # A plate is observed in one night; the golden ratio spreads the plates over the era.
-    first_mjd, last_mjd = mixture["mjd"]
+    first_mjd, last_mjd = (mjd, mjd) if day else mixture["mjd"]
     night = plate_number * 0.618033988749895 % 1 * (last_mjd - first_mjd)
     return pd.DataFrame(
         {
@@ -162,6 +190,10 @@ def draw(era: Era, first: int, size: int, seed: int) -> pd.DataFrame:
             "release": RELEASE,
         }
     )
+
+
+def _day(text: str) -> date:
+    return datetime.now(UTC).date() if text == "today" else date.fromisoformat(text)
 
 
 def _draw_class(

@@ -7,6 +7,7 @@ from skyclass.settings import Settings
 from skyclass.store.ingest import Accounting, ingest
 from skyclass.store.observations import ObservationsTable
 from skyclass.store.s3 import ObjectStore
+from skyclass.store.skyserver import SkyServer
 from skyclass.store.transfer import fetch
 from skyclass.training.parameters import ALREADY_INGESTED
 
@@ -24,5 +25,5 @@ def ingest_step(
     table, store = ObservationsTable(settings), ObjectStore(settings)
     if source_uri == ALREADY_INGESTED:
         return Accounting(source_uri, version=table.version())
-    source = open_source(source_uri, lambda uri: fetch(uri, store))
+    source = open_source(source_uri, lambda uri: fetch(uri, store), SkyServer(store).ask)
     return ingest(source, table, store, progress)
