@@ -76,12 +76,12 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 
 FROM build AS jobs-build
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-default-groups --no-install-project --group jobs
-# As above, and plotly's side of Jupyter.
+    uv sync --frozen --no-dev --no-default-groups --no-install-project --group jobs --group apps
+# As above, plotly's side of Jupyter, and Gradio's rendering by Node.
 WORKDIR /opt/venv/lib/python3.11/site-packages
 RUN find matplotlib numpy pandas pyarrow scipy sklearn statsmodels -type d -name tests -prune \
          -exec rm -rf {} + \
- && rm -rf Crypto/SelfTest jupyterlab_plotly pyarrow/*flight* pyarrow/include
+ && rm -rf Crypto/SelfTest gradio/templates/node jupyterlab_plotly pyarrow/*flight* pyarrow/include
 WORKDIR /build
 COPY src src
 COPY components /app/components

@@ -336,6 +336,26 @@ def monitor(
 
 
 @app.command()
+def predict_page(
+    spectroscopic: Annotated[
+        str, typer.Option(help="Where the model that sees the redshift answers.")
+    ] = "http://127.0.0.1:8080",
+    photometric: Annotated[
+        str, typer.Option(help="Where the model that does not answers.")
+    ] = "http://127.0.0.1:8081",
+    host: Annotated[str, typer.Option(help="Which interface to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where to listen.")] = 8001,
+    root_path: Annotated[str, typer.Option(help="The path that a proxy puts it below.")] = "",
+) -> None:
+    """Classify objects in a browser, through the endpoints."""
+    from skyclass.apps.predict.server import serve as serve_predictions
+
+    addresses = {Mode.SPECTROSCOPIC: spectroscopic, Mode.PHOTOMETRIC: photometric}
+    err.print(f"The prediction page: http://{host}:{port}{root_path}/", highlight=False)
+    serve_predictions(addresses, host, port, root_path)
+
+
+@app.command()
 def demo(
     source: Annotated[str | None, typer.Option(help="Your own objects; else simulated.")] = None,
     mode: ModeOption = Mode.SPECTROSCOPIC,

@@ -4,20 +4,35 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.support.ui import WebDriverWait
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.reading import Reader
+from skyclass.apps.predict.server import make_app as make_predict_app
+from skyclass.features import Mode
+from skyclass.serving.client import Client
+from skyclass.store.embedded import Access
 from skyclass.store.releases import Registry
 from skyclass.store.s3 import ObjectStore
+from tests.contract.support import Site, publish
+from tests.contract.support import serving as serving_model
 
 WIDTH, HEIGHT = 1280, 900
+SECONDS = 20
+CLASSIFY = "//button[normalize-space()='Classify']"
+NOBODY = "http://127.0.0.1:9"
+
+
+def wait(browser: Chrome, condition: Callable[[], object]) -> None:
+    """Wait until the page is as it should be."""
+    WebDriverWait(browser, SECONDS).until(lambda _: condition())
 
 
 @contextmanager
@@ -66,3 +81,19 @@ def monitor(world: ObjectStore) -> Iterator[str]:
 
     with serving(make_app(Reader(world, Registry(world)), lambda: NOW)) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def predictions(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the prediction page; the photometric model is away."""
+    site = Site.make(s3, tmp_path_factory.mktemp("home"))
+    mode = Mode.SPECTROSCOPIC
+    release = publish(site, tmp_path_factory.mktemp("model"), mode, seed=0)
+    site.registry.promote(release, "for a test", "test")
+    with serving_model(site, mode, None, tmp_path_factory.mktemp("log") / "log") as predictor:
+        clients = {
+            mode: Client(predictor.url, mode),
+            Mode.PHOTOMETRIC: Client(NOBODY, Mode.PHOTOMETRIC),
+        }
+        with serving(make_predict_app(clients)) as page:
+            yield page

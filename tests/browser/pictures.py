@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from tests.browser.conftest import CLASSIFY, wait
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs/pictures"
 
@@ -17,3 +20,13 @@ def test_monitor(browser: Chrome, monitor: str, name: str, path: str, height: in
     browser.set_window_size(1280, height)
     browser.get(f"{monitor}/spectroscopic/{path}")
     assert browser.save_screenshot(str(PICTURES / f"monitor-{name}.png"))
+
+
+def test_predictions(browser: Chrome, predictions: str) -> None:
+    browser.set_window_size(1280, 720)
+    browser.get(predictions)
+    wait(browser, lambda: browser.find_elements(By.XPATH, CLASSIFY))
+    browser.find_element(By.XPATH, "//button[contains(., 'redshift 2.35')]").click()
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".answer h2"))
+    wait(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, ".generating, .pending"))
+    assert browser.save_screenshot(str(PICTURES / "predict-page.png"))

@@ -312,6 +312,22 @@ def test_the_monitor_page_is_open_to_visitors_and_prometheus_alone() -> None:
     assert port["targetPort"] == "http"
 
 
+def test_the_prediction_page_has_no_keys_and_no_token_and_asks_the_predictors_alone() -> None:
+    objects = ci("default")
+    spec = kinds(objects, "Deployment")["skyclass-predict-page"]["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    (container,) = spec["containers"]
+    assert [list(each) for each in container["envFrom"]] == [["configMapRef"]]
+    policies = kinds(objects, "NetworkPolicy")
+    leaving = [
+        name
+        for name, policy in policies.items()
+        if "Egress" in policy["spec"]["policyTypes"]
+        and "predict-page" in json.dumps(policy["spec"]["podSelector"])
+    ]
+    assert leaving == ["skyclass-askers"]
+
+
 def test_monitoring_is_made_where_prometheus_is() -> None:
     assert not kinds(ci("default"), "PodMonitor")
     objects = ci("default", *MONITORING)

@@ -1,0 +1,1 @@
+"""The prediction page: one object, or a table of them, through the endpoint."""

@@ -1,0 +1,66 @@
+"""Serves the prediction page."""
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+
+from skyclass.apps.predict.asking import Clients
+from skyclass.apps.predict.page import CSS, make_page
+from skyclass.features import Mode
+from skyclass.serving.client import Client
+
+LOOPBACK = "127.0.0.1"
+MAX_TABLE = "100mb"
+
+
+def make_app(clients: Clients) -> FastAPI:
+    """Make the application.
+
+    Args:
+        clients: One for each model.
+    """
+    app = FastAPI(title="skyclass predictions", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/healthz")
+    def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    return gr.mount_gradio_app(
+        app,
+        make_page(clients),
+        path="/",
+        css_paths=CSS,
+        theme=gr.themes.Default(
+            primary_hue="indigo",
+            font=["system-ui", "Segoe UI", "Roboto", "sans-serif"],
+            font_mono=["ui-monospace", "DejaVu Sans Mono", "monospace"],
+        ),
+        show_error=False,
+        max_file_size=MAX_TABLE,
+        ssr_mode=False,
+        footer_links=[],
+    )
+
+
+def serve(
+    addresses: dict[Mode, str], host: str = LOOPBACK, port: int = 8001, root_path: str = ""
+) -> None:
+    """Serve the prediction page until it is told to stop.
+
+    Args:
+        addresses: Where each model answers.
+        host: Which interface to listen on.
+        port: Where to listen.
+        root_path: The path that a proxy puts the page below, if one does.
+    """
+    clients = {mode: Client(address, mode) for mode, address in addresses.items()}
+    uvicorn.run(
+        make_app(clients),
+        host=host,
+        port=port,
+        root_path=root_path,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )

@@ -1,0 +1,104 @@
+"""The prediction page in Chromium, before real predictors, and before none."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from tests.browser.conftest import CLASSIFY, NOBODY, wait
+
+pytestmark = pytest.mark.xdist_group("world")  # one Chromium is enough
+
+
+@pytest.fixture
+def page(browser: Chrome, predictions: str) -> Chrome:
+    browser.get("about:blank")
+    browser.get_log("performance")
+    browser.get(predictions)
+    wait(browser, lambda: browser.find_elements(By.XPATH, CLASSIFY))
+    return browser
+
+
+def text(browser: Chrome) -> str:
+    return browser.find_element(By.TAG_NAME, "body").text
+
+
+def type_magnitudes(browser: Chrome, *values: str) -> None:
+    fields = browser.find_elements(By.CSS_SELECTOR, "textarea, input[type=text]")
+    for field, value in zip(fields, values, strict=False):
+        field.clear()
+        field.send_keys(value)
+
+
+def classify(browser: Chrome) -> None:
+    browser.find_element(By.XPATH, CLASSIFY).click()
+
+
+def test_an_object_is_typed_and_answered_with_picture_probabilities_and_release(
+    page: Chrome,
+) -> None:
+    type_magnitudes(page, "20.232", "19.572", "19.430", "19.309", "19.070", "2.350")
+    classify(page)
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".answer svg"))
+    said = text(page)
+    assert "QSO" in page.find_element(By.CSS_SELECTOR, ".answer h2").text
+    assert "by the spectroscopic model, release" in said
+    assert page.find_elements(By.CSS_SELECTOR, "svg[aria-label^='Drawing of a quasar']")
+    wait(page, lambda: {"GALAXY", "QSO", "STAR"} <= set(text(page).split()))
+
+
+def test_an_example_is_answered_at_a_click(page: Chrome) -> None:
+    page.find_element(By.XPATH, "//button[contains(., 'a red galaxy')]").click()
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".answer h2"))
+    assert page.find_element(By.CSS_SELECTOR, ".answer h2").text == "GALAXY"
+
+
+def test_a_refusal_is_shown_in_the_endpoints_words(page: Chrome) -> None:
+    type_magnitudes(page, "20.2", "19.5", "19.4", "19.3", "-9999", "2.3")
+    classify(page)
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".problem[role=alert]"))
+    assert "row 0: z was not measured (-9999)" in text(page)
+
+
+def test_an_endpoint_that_is_away_is_said_so_and_the_page_goes_on(page: Chrome) -> None:
+    type_magnitudes(page, "20.232", "19.572", "19.430", "19.309", "19.070")
+    classify(page)
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".problem[role=alert]"))
+    assert f"the predictor at {NOBODY} does not answer" in text(page)
+    type_magnitudes(page, "20.232", "19.572", "19.430", "19.309", "19.070", "2.350")
+    classify(page)
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".answer h2"))
+
+
+def test_a_table_goes_in_and_comes_out_classified(page: Chrome, tmp_path: Path) -> None:
+    table = tmp_path / "objects.csv"
+    table.write_text("u,g,r,i,z,redshift\n" + "20.232,19.572,19.430,19.309,19.070,2.350\n" * 30)
+    page.find_element(By.XPATH, "//button[@role='tab'][contains(., 'A table')]").click()
+
+    def given() -> bool:
+        """Gradio listens a moment after it shows the field, so the file is offered until taken."""
+        for field in page.find_elements(By.CSS_SELECTOR, "input[type=file]"):
+            field.send_keys(str(table))
+        return "objects.csv" in text(page)
+
+    wait(page, given)
+    page.find_element(By.XPATH, "//button[normalize-space()='Classify the table']").click()
+    wait(page, lambda: "30 objects classified: 30 QSO." in text(page))
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "a[download='objects-classified.csv']"))
+    link = page.find_element(By.CSS_SELECTOR, "a[download='objects-classified.csv']")
+    answers = pd.read_csv(str(link.get_attribute("href")))
+    assert list(answers["predicted"]) == ["QSO"] * 30
+
+
+def test_nothing_comes_from_another_host(page: Chrome, predictions: str) -> None:
+    events = [json.loads(each["message"])["message"] for each in page.get_log("performance")]
+    asked = [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    assert any(url.startswith(predictions) for url in asked)
+    assert [url for url in asked if not url.startswith((predictions, "data:", "blob:"))] == []
