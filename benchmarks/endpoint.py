@@ -31,8 +31,7 @@ from benchmarks.load import Question, put_load
 from benchmarks.servers import Server, running
 from skyclass.catalog.observation import MEASUREMENTS, NOT_MEASURED, Era
 from skyclass.catalog.sources.simulated import draw
-from skyclass.features import INPUTS, Mode, make_features
-from skyclass.serving.objects import model_name
+from skyclass.features import INPUTS, Mode, make_features, model_name
 from skyclass.settings import Settings
 from skyclass.store.embedded import Access, EmbeddedS3, free_ports
 from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL, Registry

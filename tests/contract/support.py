@@ -20,8 +20,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from skyclass.catalog.observation import MEASUREMENTS, NOT_MEASURED, Era
 from skyclass.catalog.sources.simulated import draw
-from skyclass.features import INPUTS, Mode, make_features
-from skyclass.serving.objects import model_name
+from skyclass.features import INPUTS, Mode, make_features, model_name
 from skyclass.settings import Settings
 from skyclass.store.embedded import Access
 from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release

@@ -132,6 +132,9 @@ containers:
         valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
       - name: SKYCLASS_INFERENCE_SERVICE_TEMPLATES
         value: {{ include "skyclass.fullname" .root }}-inference-services
+      {{- with .env }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
     {{- end }}
     resources:
       {{- toYaml .resources | nindent 6 }}
