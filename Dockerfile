@@ -6,6 +6,10 @@
 
 # Name a digest or a mirror of yours here, with Debian and Python 3.11.
 ARG PYTHON_IMAGE=python:3.11-slim
+# What the images say about themselves; `make images` fills in what it knows.
+ARG VERSION=0.1.0
+ARG SOURCE=""
+ARG LICENSES=""
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PATH=/opt/uv/bin:${PATH} \
@@ -46,6 +50,12 @@ WORKDIR /app
 USER 10001:10001
 HEALTHCHECK NONE
 ENTRYPOINT ["skyclass"]
+ARG VERSION
+ARG SOURCE
+ARG LICENSES
+LABEL org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.licenses="${LICENSES}"
 
 FROM build AS predictor-build
 # kserve asks for pillow, and for a compiler of gRPC definitions with its setuptools, but imports
@@ -93,13 +103,11 @@ COPY --from=predictor-build /app /app
 EXPOSE 8080
 CMD ["serve", "--host", "0.0.0.0", "--port", "8080"]
 LABEL org.opencontainers.image.title="skyclass-predictor" \
-      org.opencontainers.image.description="Serves a release of skyclass with KServe" \
-      org.opencontainers.image.version="0.1.0"
+      org.opencontainers.image.description="Serves a release of skyclass with KServe"
 
 FROM runtime AS jobs
 COPY --from=jobs-build /opt/venv /opt/venv
 COPY --from=jobs-build /app /app
 CMD ["--help"]
 LABEL org.opencontainers.image.title="skyclass-jobs" \
-      org.opencontainers.image.description="Pipeline steps and jobs of skyclass" \
-      org.opencontainers.image.version="0.1.0"
+      org.opencontainers.image.description="Pipeline steps and jobs of skyclass"

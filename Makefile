@@ -11,7 +11,7 @@ BUILD ?= docker build
 PYTHON_IMAGE ?= python:3.11-slim
 REGISTRY ?= localhost
 TAG := $(shell sed -n 's/^appVersion: //p' charts/skyclass/Chart.yaml)
-IMAGE := $(BUILD) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)
+IMAGE := $(BUILD) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg VERSION=$(TAG)
 # Yours where there is one, else this version, built once.
 HELM := $(or $(shell command -v helm 2>/dev/null),$(CURDIR)/.tools/helm)
 export HELM
@@ -76,5 +76,5 @@ manifests: $(READY) $(HELM) ## write manifests/base and manifests/overlays anew 
 	$(VENV)/bin/python -m charts.render
 
 clean: ## remove everything that the other targets made, the environment included
-	rm -rf $(VENV) .tools .skyclass .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .tools .skyclass dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,6 +5,7 @@ Python's packages come from cyclonedx-py, Debian's from dpkg's own records.
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import tomllib
@@ -33,9 +34,9 @@ def main(image: str, environment: str, application: str) -> None:
         "name": image,
         "version": version,
     }
-    debian = list(debian_parts(DPKG_STATUS.read_text(), OS_RELEASE.read_text()))
-    bom["components"].extend(debian)
-    bom["dependencies"].extend({"ref": part["bom-ref"]} for part in debian)
+    parts = [interpreter(), *debian_parts(DPKG_STATUS.read_text(), OS_RELEASE.read_text())]
+    bom["components"].extend(parts)
+    bom["dependencies"].extend({"ref": part["bom-ref"]} for part in parts)
     json.dump(bom, sys.stdout, indent=2)
 
 
@@ -52,6 +53,19 @@ def python_parts(environment: Path, application: Path) -> dict[str, Any]:
         check=True,
     )
     return json.loads(found.stdout)
+
+
+def interpreter() -> dict[str, Any]:
+    """Python itself, which in the official image is no package of Debian's."""
+    version = platform.python_version()
+    purl = f"pkg:generic/python@{version}"
+    return {
+        "type": "platform",
+        "bom-ref": purl,
+        "name": "python",
+        "version": version,
+        "purl": purl,
+    }
 
 
 def debian_parts(status: str, os_release: str) -> Iterator[dict[str, Any]]:

@@ -13,26 +13,13 @@ from typing import Any
 import kfp_server_api as api
 import urllib3
 
-from skyclass.errors import SkyclassError
+from pipelines.backend_errors import NotFoundError, one_line, refusal, silence, stranger
 
 DEADLINES = (5.0, 30.0)
 """Seconds to connect, and to answer."""
 
 _RETRIES = 2
 _PAGE = 100
-_LONGEST_MESSAGE = 300
-
-
-class BackendError(SkyclassError):
-    """A KFP backend did not do what was asked of it."""
-
-
-class NotFoundError(BackendError):
-    """The backend knows no such thing."""
-
-
-class UnavailableError(BackendError):
-    """The backend does not answer, or says that it cannot at the moment."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +125,7 @@ class Backend:
         self._known(found.run_id)
         tasks = (found.run_details and found.run_details.task_details) or ()
         failed = tuple(str(task.display_name) for task in tasks if task.state == "FAILED")
-        message = _one_line(found.error.message) if found.error and found.error.message else ""
+        message = one_line(found.error.message) if found.error and found.error.message else ""
         return Run(found.state or "PENDING", failed, message)
 
     def schedule(self, **fields: Any) -> str:
@@ -173,54 +160,14 @@ class Backend:
         try:
             return call(*arguments, **named, _request_timeout=self._deadlines)
         except api.ApiException as error:
-            raise self._explain(error) from error
+            raise refusal(self.host, error) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            reason = type(getattr(error, "reason", error)).__name__
-            raise UnavailableError(
-                f"no KFP answers at {self.host} ({reason}): check --host, or forward "
-                "a port to it (`kubectl -n kubeflow port-forward service/ml-pipeline-ui 8080:80`)"
-            ) from error
+            raise silence(self.host, error) from error
         except (AttributeError, TypeError, ValueError) as error:  # what is no JSON of KFP's
-            raise self._stranger() from error
+            raise stranger(self.host) from error
 
     def _known(self, answer: str | None) -> str:
         """What KFP always says; another server does not."""
         if not answer:
-            raise self._stranger()
+            raise stranger(self.host)
         return answer
-
-    def _stranger(self) -> BackendError:
-        return BackendError(
-            f"{self.host} answers, but not as KFP's API does: check --host, and whether it wants "
-            "a login (KF_PIPELINES_SA_TOKEN_PATH names a file with a token)"
-        )
-
-    def _explain(self, error: api.ApiException) -> BackendError:
-        message = _message(error)
-        said = f"{error.status}: {message}" if message else f"{error.status}"
-        if error.status in (401, 403):
-            return BackendError(
-                f"KFP at {self.host} refuses ({said}): let KF_PIPELINES_SA_TOKEN_PATH name a file "
-                "with a token that may do this"
-            )
-        if error.status >= 500:
-            return UnavailableError(f"KFP at {self.host} failed ({said}): see its log, try again")
-        if not message:
-            return self._stranger()
-        if error.status == 404:
-            return NotFoundError(f"KFP at {self.host} finds nothing ({message}): check the names")
-        return BackendError(f"KFP at {self.host} does not take this ({said}): correct it")
-
-
-def _message(error: api.ApiException) -> str:
-    """What KFP says; empty when another server speaks."""
-    try:
-        said = json.loads(error.body)
-        return _one_line(said.get("message") or said["error"])
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return ""
-
-
-def _one_line(text: str) -> str:
-    words = " ".join(str(text).split())
-    return words if len(words) <= _LONGEST_MESSAGE else f"{words[:_LONGEST_MESSAGE]}…"

@@ -2,29 +2,22 @@
 
 import os
 import tempfile
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import kfp_server_api as api
 
 from pipelines.arguments import typed
-from pipelines.backend import Backend, BackendError, Run, UnavailableError
+from pipelines.backend import Backend
+from pipelines.backend_errors import BackendError
 from pipelines.compile import Package, training_package
-from pipelines.training import PODS
-from skyclass.errors import TrainingError
 
 EXPERIMENT = "skyclass"
 """KFP keeps runs in experiments; all of ours are in this one."""
 
-SUCCEEDED = "SUCCEEDED"
-ENDED_BADLY = ("FAILED", "SKIPPED", "CANCELED")
-
 _CRON_FIELDS = 6
-PATIENCE = 300.0
-"""Seconds that a backend may be silent while a run is waited for: it may be restarted."""
 
 
 @dataclass(frozen=True)
@@ -116,52 +109,6 @@ def submit(
     return Submitted(run_id, link, package.version, "PENDING")
 
 
-def wait(
-    backend: Backend,
-    submitted: Submitted,
-    seconds: float,
-    on_state: Callable[[str], None] = lambda state: None,
-    pause: float = 5.0,
-    patience: float = PATIENCE,
-) -> Submitted:
-    """Wait until a run has ended well.
-
-    Args:
-        backend: The backend.
-        submitted: The run.
-        seconds: For how long at most.
-        on_state: Told each state that the run comes to.
-        pause: Seconds between two questions.
-        patience: Seconds that the backend may be silent, as it is while it is restarted.
-
-    Raises:
-        TrainingError: It ended otherwise, or not in time.
-        BackendError: The backend fell silent.
-    """
-    heard = time.monotonic()
-    deadline, state = heard + seconds, submitted.state
-    while True:
-        try:
-            run = backend.run(submitted.run_id)
-        except UnavailableError:
-            if time.monotonic() > heard + patience:
-                raise
-        else:
-            heard = time.monotonic()
-            if run.state != state:
-                state = run.state
-                on_state(state)
-            if state == SUCCEEDED:
-                return replace(submitted, state=state)
-            if state in ENDED_BADLY:
-                raise TrainingError(f"{_ending(run)}: see its log at {submitted.link}")
-        if time.monotonic() > deadline:
-            raise TrainingError(
-                f"the run is {state} after {seconds:.0f} s: look at it at {submitted.link}"
-            )
-        time.sleep(pause)
-
-
 def schedule(
     backend: Backend,
     parameters: Mapping[str, str],
@@ -228,10 +175,3 @@ def _uploaded(backend: Backend, package: Package) -> api.V2beta1PipelineVersionR
 def _pages_host(backend: Backend) -> str:
     """Where people look, when that is not where programs ask."""
     return os.environ.get("KF_PIPELINES_UI_ENDPOINT", backend.host).rstrip("/")
-
-
-def _ending(run: Run) -> str:
-    step = next((step for step in PODS if step in run.failed), None)
-    where = f" in step {step}" if step else ""
-    said = f" ({run.message})" if run.message else ""
-    return f"the run ended {run.state}{where}{said}"

@@ -44,16 +44,16 @@ def training(
     """Train a classifier of SDSS objects on what a source and the observations table hold.
 
     Args:
-        candidates: `all`, or names joined by commas: decision_tree, hist_gradient_boosting, mlp,
-            random_forest, svc.
-        mode: `spectroscopic` sees the redshift, `photometric` does not.
-        newest_rows: Train on at most so many rows, the newest nights first.
-        promotion: `if_better` makes the release champion when the gate lets it pass; `never` only
+        candidates: Which algorithms compete: `all`, or some of decision_tree,
+            hist_gradient_boosting, mlp, random_forest and svc, joined by commas.
+        mode: What the model sees: `spectroscopic` with the redshift, `photometric` without.
+        newest_rows: Train on at most so many rows of the table, the newest nights first.
+        promotion: `if_better` makes a release that passes the gate the champion; `never` only
             publishes it.
         reason: Why this run was started; kept with the promotion.
         seed: Makes the run repeatable.
-        source_uri: simulated:?rows=…&era=legacy,boss,eboss&seed=…, the http(s):// or s3:// address
-            of a CSV or Parquet file, or table: to train on what has been ingested already.
+        source_uri: What is ingested first: `simulated:?rows=…&era=legacy,boss,eboss&seed=…`, the
+            http(s):// or s3:// address of a CSV or Parquet file, or `table:` for nothing new.
     """
     # Not cached: what has side effects, or depends on what KFP's cache cannot see, as `evaluate`
     # does on the champion. `validate` is told which table it reads, or a new store would be given

@@ -133,7 +133,7 @@ def submit_training(
 ) -> None:
     """Run the training pipeline on a KFP backend, now or on a schedule."""
     _pipelines_importable()
-    from pipelines import submit
+    from pipelines import submit, waiting
 
     if cron and wait:
         raise typer.BadParameter("a schedule has no end to wait for", param_hint="--wait")
@@ -146,7 +146,7 @@ def submit_training(
     run = submit.submit(backend, given, service_account)
     if wait:
         err.print(f"run {run.link}", highlight=False, soft_wrap=True)
-        run = submit.wait(backend, run, deadline, lambda state: err.print(f"state {state}"))
+        run = waiting.wait(backend, run, deadline, lambda state: err.print(f"state {state}"))
     _show(asdict(run), as_json)
 
 

@@ -294,12 +294,31 @@ def test_monitoring_is_made_where_prometheus_is() -> None:
     assert len({json.dumps([a["alert"], a["labels"]]) for a in alerts}) == len(alerts)
 
 
-def test_the_dashboard_asks_for_metrics_that_the_alerts_know_too() -> None:
-    objects = ci("default", *MONITORING)
+def test_the_dashboard_is_one_that_grafana_can_draw() -> None:
+    objects = ci("default")
     board = json.loads(kinds(objects, "ConfigMap")["skyclass-dashboard"]["data"]["skyclass.json"])
+    panels = board["panels"]
+    variables = {each["name"] for each in board["templating"]["list"]}
 
-    assert board["title"] == "skyclass"
-    assert all(panel["targets"] and panel["description"] for panel in board["panels"])
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        assert panel["title"] and panel["description"] and panel["fieldConfig"]["defaults"]["unit"]
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert place["x"] + place["w"] <= 24
+        assert not cells & taken, f"{panel['title']} lies on another panel"
+        taken |= cells
+        for target in panel["targets"]:
+            used = {
+                *re.findall(r"\$(\w+)", target["expr"]),
+                panel["datasource"]["uid"].strip("${}"),
+            }
+            assert used <= variables, panel["title"]
 
 
 def test_what_is_off_is_not_there() -> None:

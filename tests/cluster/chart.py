@@ -27,17 +27,18 @@ OBJECTS = {
 class Installation:
     """A release of the chart in a namespace."""
 
-    def __init__(self, namespace: Namespace, name: str) -> None:
-        """Name the release; nothing is installed yet."""
-        self.namespace, self.name = namespace, name
+    def __init__(self, namespace: Namespace, name: str, **values: Any) -> None:
+        """Name the release and its values, dots as two underscores; nothing is installed yet."""
+        self.namespace, self.name, self.values = namespace, name, values
 
     def helm(self, *arguments: str, seconds: float = 900) -> str:
         """Run helm in the namespace."""
         return run("helm", "-n", self.namespace.name, *arguments, seconds=seconds)
 
     def install(self, **values: Any) -> str:
-        """Install or upgrade; values are given as dots_as_two_underscores=value."""
-        return self.helm("upgrade", "--install", self.name, str(CHART), *values_of(values))
+        """Install or upgrade, with other values if any are given."""
+        arguments = values_of(self.values | values)
+        return self.helm("upgrade", "--install", self.name, str(CHART), *arguments)
 
     def wait_until_served(self, modes: tuple[str, ...] = MODES, seconds: int = 900) -> None:
         """Wait until the first releases are served."""
@@ -91,7 +92,7 @@ class Installation:
             {
                 "apiVersion": "batch/v1",
                 "kind": "Job",
-                "metadata": {"name": name},
+                "metadata": {"name": name, "labels": {"run": "training"}},  # else the pods'
                 "spec": {"template": template, "backoffLimit": 0},
             }
         )

@@ -38,17 +38,29 @@ def installed(cluster: None) -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="session")
-def lively(cluster: None) -> Iterator[Installation]:
-    """One endpoint with two pods, up to three under load, and an ingest job; tests change it."""
+def kfp(cluster: None) -> Iterator[Namespace]:
+    """A namespace in the place of Kubeflow Pipelines'."""
+    with Namespace.fresh("kfp") as namespace:
+        namespace.kubectl("create", "serviceaccount", "pipeline-runner")
+        yield namespace
+
+
+@pytest.fixture(scope="session")
+def lively(kfp: Namespace) -> Iterator[Installation]:
+    """One endpoint with two pods, up to three under load, and all jobs; tests change it."""
     with Namespace.fresh("lively") as namespace:
-        installation = Installation(namespace, "skyclass")
-        installation.install(
+        installation = Installation(
+            namespace,
+            "skyclass",
             modes__spectroscopic__enabled=False,
             predictor__minReplicas=2,
             predictor__maxReplicas=3,
             ingest__enabled=True,
             ingest__uri=INGESTED,
+            kfp__enabled=True,
+            kfp__namespace=kfp.name,
         )
+        installation.install()
         installation.wait_until_served(("photometric",))
         yield installation
 

@@ -112,8 +112,10 @@ class Namespace:
         return job
 
     def logs(self, job: str) -> str:
-        """What a Job's pods said."""
-        return self.kubectl("logs", "-l", f"job-name={job}", "--all-containers", "--tail=200")
+        """What a Job's pods have said so far."""
+        pods = self.get("pods", "-l", f"job-name={job}")["items"]
+        begun = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Pending"]
+        return "".join(self.kubectl("logs", pod, "--tail=200") for pod in begun)
 
     @contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[str]:

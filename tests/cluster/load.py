@@ -4,6 +4,8 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 from tests.cluster.chart import OBJECTS
 from tests.cluster.kube import Shell
@@ -48,56 +50,47 @@ while not os.path.exists(sys.argv[1] + ".begun"): time.sleep(0.05)
 """
 
 
+@dataclass
 class Load:
-    """Callers in a pod.
+    """What became of the requests, known when all have ended.
 
     Attributes:
-        versions: Which release gave each answer, in order, once the load has ended.
+        versions: Which release gave each answer, in order.
         failures: What went wrong, for each request that was not answered with 200.
     """
 
-    _count = 0
-
-    def __init__(
-        self, shell: Shell, mode: str, callers: int = 2, rows: int = 1, pause: float = 0.01
-    ) -> None:
-        """Prepare so many callers, each asking for so many objects at once."""
-        service = f"skyclass-{mode}"
-        Load._count += 1
-        self._stop = f"/tmp/stop-{Load._count}"  # noqa: S108 - in the pod
-        self._shell = shell
-        self._arguments = (
-            f"http://{service}-predictor/v1/models/{service}:predict",
-            self._stop,
-            *(json.dumps(each) for each in (callers, rows, OBJECTS[mode][0], pause)),
-        )
-        self.versions: list[str] = []
-        self.failures = ["it did not end"]
-        self._thread = threading.Thread(target=self._run)
-
-    @contextmanager
-    def running(self) -> Iterator["Load"]:
-        """Ask while the block runs."""
-        self._thread.start()
-        try:
-            self._shell.python(_WAIT, self._stop)
-            yield self
-        finally:
-            self._shell.python("import sys; open(sys.argv[1], 'w')", self._stop)
-            self._thread.join()
-
-    def _run(self) -> None:
-        said = json.loads(self._shell.python(_ASK, *self._arguments, seconds=1200))
-        self.versions, self.failures = said["versions"], said["failures"]
+    versions: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=lambda: ["the load did not end"])
 
 
 @contextmanager
 def steady(
     shell: Shell, mode: str, callers: int = 2, rows: int = 1, pause: float = 0.01
 ) -> Iterator[Load]:
-    """Ask all the time, and require an answer to everything."""
-    load = Load(shell, mode, callers, rows, pause)
-    with load.running():
+    """Ask while the block runs, and require an answer to everything.
+
+    Args:
+        shell: The pod that asks.
+        mode: Which endpoint.
+        callers: How many ask at the same time.
+        rows: Objects in each request.
+        pause: Seconds between an answer and the next request of a caller.
+    """
+    load, service, stop = Load(), f"skyclass-{mode}", f"/tmp/{uuid4().hex}"  # noqa: S108 - there
+    address = f"http://{service}-predictor/v1/models/{service}:predict"
+    numbers = (json.dumps(each) for each in (callers, rows, OBJECTS[mode][0], pause))
+
+    def ask() -> None:
+        said = json.loads(shell.python(_ASK, address, stop, *numbers, seconds=1200))
+        load.versions, load.failures = said["versions"], said["failures"]
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        shell.python(_WAIT, stop)
         yield load
+    finally:
+        shell.python("import sys; open(sys.argv[1], 'w')", stop)
+        thread.join()
     assert load.failures == []
     assert load.versions

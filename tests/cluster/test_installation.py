@@ -1,12 +1,17 @@
 """A fresh installation in a namespace that enforces Pod Security `restricted`."""
 
 import json
+import os
+import re
+from pathlib import Path
 
 import pytest
+import urllib3
 import yaml
 
+from charts.render import MANIFESTS, OVERLAYS, render
 from tests.cluster.chart import CHART, MODES, OBJECTS, Installation, values_of
-from tests.cluster.kube import ROOT, Namespace, run
+from tests.cluster.kube import Namespace, run
 
 CLIENT = {"skyclass-client": "true"}
 ASK = """
@@ -47,12 +52,12 @@ def test_helm_test_passes(installed: Installation) -> None:
 
 @pytest.mark.parametrize("values", sorted(path.name for path in (CHART / "ci").glob("*.yaml")))
 def test_server_accepts_every_object_without_a_warning(
-    installed: Installation, values: str
+    installed: Installation, kfp: Namespace, values: str
 ) -> None:
     namespace = installed.namespace.name
     rendered = run(
         "helm", "template", "dry", str(CHART), "-n", namespace, "-f", str(CHART / "ci" / values),
-        "--kube-version", "1.34", "--set", "fullnameOverride=dry",
+        "--kube-version", "1.34", "--set", f"fullnameOverride=dry,kfp.namespace={kfp.name}",
     )  # fmt: skip
     objects = [each for each in yaml.safe_load_all(rendered) if each]
     templates = [
@@ -64,31 +69,34 @@ def test_server_accepts_every_object_without_a_warning(
     assert templates
     for template in templates:  # as promotion will apply it
         template["metadata"]["name"] = f"dry-{template['metadata']['name']}"
+        template["metadata"]["namespace"] = namespace
         template["spec"]["predictor"]["model"]["storageUri"] = "s3://models/releases/x/"
     for each in objects:
         if each["kind"] == "ServingRuntime":
             each["metadata"]["name"] = "dry"
 
-    said = installed.namespace.kubectl(
-        "apply", "--dry-run=server", "-f", "-", given=yaml.safe_dump_all([*objects, *templates])
-    )
+    given = yaml.safe_dump_all([*objects, *templates])
+    said = run("kubectl", "apply", "--dry-run=server", "-f", "-", given=given)
 
     assert "Warning" not in said
 
 
-@pytest.mark.parametrize("overlay", ["trial", "restricted"])
-def test_kustomize_overlays_are_accepted_without_a_warning(overlay: str) -> None:
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_kustomize_overlay_is_applied_without_a_warning(overlay: str, tmp_path: Path) -> None:
     with Namespace.fresh(overlay) as namespace:
-        rendered = run("kubectl", "kustomize", str(ROOT / "manifests/overlays" / overlay))
-        objects = [each for each in yaml.safe_load_all(rendered) if each["kind"] != "Namespace"]
-        for each in objects:
-            each["metadata"]["namespace"] = namespace.name
+        folder = MANIFESTS / "overlays" / overlay
+        elsewhere = {"resources": [os.path.relpath(folder, tmp_path)], "namespace": namespace.name}
+        (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(elsewhere))
 
-        said = namespace.kubectl(
-            "apply", "--dry-run=server", "-f", "-", given=yaml.safe_dump_all(objects)
-        )
+        said = run("kubectl", "apply", "-k", str(tmp_path))
+        jobs = namespace.names("jobs", "app.kubernetes.io/component=provision")
 
-    assert "Warning" not in said
+        assert "Warning" not in said
+        for binding in namespace.get("rolebindings")["items"]:
+            assert {each["namespace"] for each in binding["subjects"]} == {namespace.name}
+        assert bool(jobs) == (overlay == "trial")
+        for job in jobs:  # its own store comes up, with the keys that the overlay names
+            assert namespace.finish(job), namespace.logs(job)
 
 
 def test_no_token_is_mounted_but_where_the_api_is_asked(installed: Installation) -> None:
@@ -101,6 +109,39 @@ def test_no_token_is_mounted_but_where_the_api_is_asked(installed: Installation)
         ]
         has_token = "/var/run/secrets/kubernetes.io/serviceaccount" in mounted
         assert has_token == (component in ("bootstrap", "drift")), pod["metadata"]["name"]
+
+
+def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(
+    installed: Installation,
+) -> None:
+    objects = render("-a", "monitoring.coreos.com/v1")
+    (monitor,) = (each for each in objects if each["kind"] == "PodMonitor")
+    (rules,) = (each for each in objects if each["kind"] == "PrometheusRule")
+    (board,) = (
+        json.loads(each["data"]["skyclass.json"])
+        for each in objects
+        if each["metadata"]["name"] == "skyclass-dashboard"
+    )
+    labels = monitor["spec"]["selector"]["matchLabels"]
+    selector = ",".join(f"{name}={value}" for name, value in labels.items())
+    pods = installed.namespace.get("pods", "-l", selector)["items"]
+    asked = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]]
+    asked += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    wanted = {name for text in asked for name in re.findall(r"(\w+)\{", text)}
+
+    assert len(pods) == len(MODES)
+    for pod in pods:
+        ports = {port["name"]: port for port in pod["spec"]["containers"][0]["ports"]}
+        with installed.namespace.forwarded(
+            f"pod/{pod['metadata']['name']}", ports["http"]["containerPort"]
+        ) as address:
+            text = urllib3.request("GET", f"{address}/metrics").data.decode()
+        found = set(re.findall(r"^(\w+)\{?", text, re.M))
+        assert wanted - found == {  # these are kube-state-metrics'
+            "kube_cronjob_status_last_successful_time",
+            "kube_deployment_status_replicas_available",
+            "kube_job_status_failed",
+        }
 
 
 def test_values_with_a_typo_are_refused(installed: Installation) -> None:

@@ -43,8 +43,7 @@ def test_the_largest_requests_fit_the_memory_limit(lively: Installation, caller:
     assert len(load.versions) > 10
     for pod in lively.namespace.get("pods")["items"]:
         for status in pod["status"].get("containerStatuses", []):
-            assert "OOMKilled" not in json.dumps(status), pod["metadata"]["name"]
-            assert status["restartCount"] == 0, pod["metadata"]["name"]
+            assert status["restartCount"] == 0, f"{pod['metadata']['name']}: {status['lastState']}"
 
 
 def test_the_autoscaler_goes_out_and_back_without_a_failed_request(

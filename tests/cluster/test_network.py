@@ -9,11 +9,20 @@ CASES = [
     # labels                                  store  predictor
     ({}, False, False),
     ({"skyclass-client": "true"}, False, True),
-    ({"app.kubernetes.io/component": "drift"}, False, False),  # another project's
+    ({"app.kubernetes.io/component": "ingest"}, False, False),  # another project's
+    (
+        {
+            "app.kubernetes.io/name": "skyclass",
+            "app.kubernetes.io/instance": "skyclass",
+            "app.kubernetes.io/component": "ingest",
+        },
+        True,
+        False,
+    ),
 ]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=["stranger", "client", "look-alike"])
+@pytest.fixture(scope="module", params=CASES, ids=["stranger", "client", "look-alike", "ingest"])
 def case(installed: Installation, request: pytest.FixtureRequest) -> tuple[Shell, bool, bool]:
     """A pod, and whether it may reach store and predictor."""
     labels, store, predictor = request.param

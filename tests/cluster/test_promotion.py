@@ -97,9 +97,7 @@ class Place:
 
     def upgrade(self, replicas: int) -> None:
         """Change the templates with `helm upgrade`."""
-        self.installation.install(
-            **VALUES, predictor__minReplicas=replicas, predictor__maxReplicas=replicas
-        )
+        self.installation.install(predictor__minReplicas=replicas, predictor__maxReplicas=replicas)
 
     def damage(self, release: Release, name: str) -> None:
         bucket, key = self.site.settings.models_bucket, release.prefix + name
@@ -113,8 +111,8 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     home = tmp_path_factory.mktemp("home")
     with Namespace.fresh("promotion") as namespace, pytest.MonkeyPatch.context() as patched:
-        installation = Installation(namespace, "skyclass")
-        installation.install(**VALUES)
+        installation = Installation(namespace, "skyclass", **VALUES)
+        installation.install()
         (provision,) = namespace.names("jobs")
         assert namespace.finish(provision), namespace.logs(provision)
         account = home / "promoter.kubeconfig"

@@ -1,15 +1,22 @@
 """What an upgrade keeps, and what removal leaves; run last, as nothing works after it."""
 
+import json
+
 from tests.cluster.chart import Installation
+from tests.cluster.kube import Namespace
 
 MODE = "photometric"
+
+
+def test_nothing_has_run_out_of_memory_so_far(lively: Installation) -> None:
+    for pod in lively.namespace.get("pods")["items"]:
+        assert "OOMKilled" not in json.dumps(pod["status"]), pod["metadata"]["name"]
 
 
 def test_an_upgrade_keeps_the_release_that_is_served(lively: Installation) -> None:
     namespace, before = lively.namespace, lively.release(MODE)
     keys = lively.keys("predict")
     lively.install(
-        modes__spectroscopic__enabled=False,
         predictor__minReplicas=1,
         predictor__maxReplicas=1,
         drift__schedule="30 0 * * *",
@@ -25,7 +32,7 @@ def test_an_upgrade_keeps_the_release_that_is_served(lively: Installation) -> No
 
 
 def test_uninstalling_leaves_what_the_notes_say_and_touches_no_neighbour(
-    lively: Installation, installed: Installation
+    lively: Installation, installed: Installation, kfp: Namespace
 ) -> None:
     namespace, neighbour = lively.namespace, installed.release(MODE)
     namespace.kubectl("delete", "jobs", "--all")  # those of the tests
@@ -44,6 +51,7 @@ def test_uninstalling_leaves_what_the_notes_say_and_touches_no_neighbour(
     }
     assert left == {f"skyclass-{MODE}", f"data-{lively.name}-minio-0"}
     assert all(name in notes for name in left)
+    assert not kfp.names("secrets,configmaps", "app.kubernetes.io/part-of=skyclass")
     assert installed.release(MODE) == neighbour
     installed.namespace.kubectl(
         "wait", f"inferenceservice/skyclass-{MODE}", "--for=condition=Ready", "--timeout=10s"

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from kfp import components as kfp_components
+from kfp.compiler import Compiler
+from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
@@ -82,9 +84,28 @@ def test_the_version_is_named_after_its_content() -> None:
     ]
 
 
+def test_the_objects_have_the_fields_that_kfp_gives_them(tmp_path: Path) -> None:
+    Compiler().compile(
+        training.training,
+        str(tmp_path / "objects.yaml"),
+        kubernetes_manifest_format=True,
+        kubernetes_manifest_options=KubernetesManifestOptions(
+            pipeline_name=training.NAME, namespace="kubeflow", include_pipeline_manifest=True
+        ),
+    )
+    fields = [
+        [(found["apiVersion"], found["kind"], *sorted(found["metadata"]), *sorted(found["spec"]))
+         for found in yaml.safe_load_all(file.read_text())]
+        for file in (tmp_path / "objects.yaml", FOLDER / "training-objects.yaml")
+    ]  # fmt: skip
+    assert fields[0] == fields[1]
+
+
 def test_the_form_has_at_most_eight_fields_each_with_a_default(package: dict[str, Any]) -> None:
     parameters = package["root"]["inputDefinitions"]["parameters"]
     assert len(parameters) <= 8
+    signature = inspect.signature(training.training.pipeline_func)
+    assert list(signature.parameters) == sorted(parameters), "KFP's form has its own order"
     for name, parameter in parameters.items():
         assert parameter.get("defaultValue") not in (None, ""), name
         assert parameter["parameterType"] in ("STRING", "NUMBER_INTEGER"), name
@@ -146,3 +167,19 @@ def test_the_readme_explains_every_parameter() -> None:
     table = re.findall(r"^\| `(\w+)` \| `(.*?)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     parameters = inspect.signature(training.training.pipeline_func).parameters
     assert table == [(name, str(parameter.default)) for name, parameter in parameters.items()]
+
+
+def test_the_page_explains_every_parameter_in_the_words_of_the_package(
+    package: dict[str, Any],
+) -> None:
+    page = (ROOT / "docs/kfp.md").read_text()
+    table = dict(re.findall(r"^\| `(\w+)` \| (`.*?` \| .*) \|$", page, re.MULTILINE))
+    for name, parameter in package["root"]["inputDefinitions"]["parameters"].items():
+        default, words = parameter["defaultValue"], " ".join(parameter["description"].split())
+        shown = int(default) if isinstance(default, float) else default
+        assert table[name] == f"`{shown}` | {words}"
+
+
+def test_the_page_names_every_setting_of_the_compiler() -> None:
+    page = (ROOT / "docs/kfp.md").read_text()
+    assert set(re.findall(r"^\| `(SKYCLASS_\w+)` \|", page, re.MULTILINE)) == set(SETTINGS)

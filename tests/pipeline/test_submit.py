@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipelines import submit
-from pipelines.backend import Backend, BackendError
+from pipelines.backend import Backend
+from pipelines.backend_errors import BackendError
+from pipelines.waiting import wait
 from skyclass.cli import main
 from skyclass.errors import TrainingError
 from tests.pipeline.kfp_server import LOGIN_PAGE, FakeKfp, Fault, running
@@ -33,7 +35,7 @@ def kfp() -> Iterator[FakeKfp]:
 
 @pytest.fixture
 def backend(kfp: FakeKfp) -> Backend:
-    return Backend(kfp.address, deadlines=(1, 1))
+    return Backend(kfp.address)
 
 
 def test_a_run_is_started_with_typed_arguments_of_the_uploaded_version(
@@ -84,7 +86,7 @@ def test_waiting_tells_each_state_once_and_ends_with_the_run(
     kfp.states = ["", "PENDING", "RUNNING", "RUNNING", "SUCCEEDED"]
     told: list[str] = []
     run = submit.submit(backend, {})
-    done = submit.wait(backend, run, 10, told.append, pause=0)
+    done = wait(backend, run, 10, told.append, pause=0)
     assert told == ["RUNNING", "SUCCEEDED"]
     assert done.state == "SUCCEEDED"
 
@@ -113,7 +115,7 @@ def test_a_run_that_ends_badly_names_the_step(
     kfp.states, kfp.failed, kfp.message = ["RUNNING", state], failed, message
     run = submit.submit(backend, {})
     with pytest.raises(TrainingError, match="run ended") as ended:
-        submit.wait(backend, run, 10, pause=0)
+        wait(backend, run, 10, pause=0)
     assert str(ended.value) == f"{complaint} {run.link}"
 
 
@@ -121,22 +123,22 @@ def test_waiting_has_a_deadline(kfp: FakeKfp, backend: Backend) -> None:
     kfp.states = ["RUNNING"]
     run = submit.submit(backend, {})
     with pytest.raises(TrainingError, match="the run is RUNNING after 0 s: look at it at http"):
-        submit.wait(backend, run, 0.1, pause=0.01)
+        wait(backend, run, 0.1, pause=0.01)
 
 
 def test_a_backend_that_is_restarted_is_waited_for(kfp: FakeKfp, backend: Backend) -> None:
     run = submit.submit(backend, {})
     kfp.fault = Fault(503, b"upstream connect error", times=3)
-    assert submit.wait(backend, run, 10, pause=0).state == "SUCCEEDED"
+    assert wait(backend, run, 10, pause=0).state == "SUCCEEDED"
     assert kfp.fault.times == 0
 
 
-def test_a_backend_that_stays_silent_is_given_up(kfp: FakeKfp) -> None:
-    impatient = Backend(kfp.address, deadlines=(0.1, 0.1))
-    run = submit.submit(impatient, {})
+def test_a_backend_that_stays_silent_is_given_up(kfp: FakeKfp, backend: Backend) -> None:
+    run = submit.submit(backend, {})
     kfp.fault = Fault(0)
+    impatient = Backend(kfp.address, deadlines=(0.1, 0.1))
     with pytest.raises(BackendError, match=r"no KFP answers at .*Read"):
-        submit.wait(impatient, run, 10, pause=0, patience=0.5)
+        wait(impatient, run, 10, pause=0, patience=0.5)
 
 
 JSON_REFUSAL = json.dumps({"code": 7, "message": "Unauthenticated:\n no user"}).encode()
@@ -161,8 +163,9 @@ def test_a_backend_that_does_not_do_it_is_one_clear_line(
     kfp: FakeKfp, fault: Fault, complaint: str
 ) -> None:
     kfp.fault = fault
+    answering = 30.0 if fault.status else 0.1
     with pytest.raises(BackendError, match=complaint) as failed:
-        submit.submit(Backend(kfp.address, deadlines=(0.2, 0.2)), {})
+        submit.submit(Backend(kfp.address, deadlines=(5.0, answering)), {})
     assert "\n" not in str(failed.value)
     assert kfp.address in str(failed.value)
     assert kfp.runs == []

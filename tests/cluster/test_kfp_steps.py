@@ -1,0 +1,97 @@
+"""The committed package, step by step as KFP would run it, to a release that is served."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.compile import FOLDER
+from skyclass.features import Mode
+from skyclass.store.releases import Registry
+from skyclass.store.s3 import ObjectStore
+from tests.cluster.chart import Installation
+from tests.cluster.kfp_run import ACCOUNT, PackageRun
+from tests.cluster.kube import Namespace
+
+MODE = "photometric"
+PROVISION = "app.kubernetes.io/component=provision"
+WORTH_LOOKING_AT = 5_000_000
+"""Bytes of a page that KFP's user interface shows at once."""
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[Namespace]:
+    """Where runs are: a namespace that enforces Pod Security `restricted` too."""
+    with Namespace.fresh("runs") as namespace:
+        namespace.kubectl("create", "serviceaccount", ACCOUNT)
+        yield namespace
+
+
+@pytest.fixture(scope="module")
+def empty(runs: Namespace) -> Iterator[Installation]:
+    """The chart with KFP, and nothing served yet."""
+    with Namespace.fresh("empty") as namespace:
+        installation = Installation(
+            namespace,
+            "skyclass",
+            bootstrap__enabled=False,
+            drift__enabled=False,
+            modes__spectroscopic__enabled=False,
+            kfp__enabled=True,
+            kfp__namespace=runs.name,
+        )
+        installation.install()
+        (job,) = namespace.names("jobs", PROVISION)
+        assert namespace.finish(job), namespace.logs(job)
+        yield installation
+
+
+def test_a_run_of_the_package_ends_in_a_release_that_is_served(
+    empty: Installation, runs: Namespace
+) -> None:
+    key, secret = empty.keys("root")
+    endpoint = f"http://{empty.name}-minio.{empty.namespace.name}.svc:9000"
+    (provision,) = empty.namespace.get("jobs", "-l", PROVISION)["items"]
+    pipeline, platform = yaml.safe_load_all((FOLDER / "training.yaml").read_text())
+    run = PackageRun(
+        runs,
+        (pipeline, platform),
+        image=provision["spec"]["template"]["spec"]["containers"][0]["image"],
+        arguments={
+            "mode": MODE,
+            "candidates": "random_forest",
+            "source_uri": "simulated:?rows=3000",
+        },
+        launcher={
+            "LAUNCHER_ENDPOINT": endpoint,
+            "LAUNCHER_KEY": key,
+            "LAUNCHER_SECRET": secret,
+        },
+    )
+    run.finish()
+
+    assert list(run.steps) == ["ingest", "validate", "train", "evaluate", "publish"]
+    assert run.steps["ingest"].metadata["accounting"]["rows_in"] == 3000
+    published = run.steps["publish"].parameters
+    assert published["promoted"] is True, published["verdict"]
+    assert empty.release(MODE) == published["release_id"]
+    with empty.store() as settings:
+        release = Registry(ObjectStore(settings)).find(published["release_id"])
+    assert (release.manifest.mode, release.manifest.run_id) == (Mode(MODE), run.run_id)
+    assert 0 < run.steps["evaluate"].sizes["report"] < WORTH_LOOKING_AT
+    for step in run.steps.values():
+        for metadata in step.metadata.values():
+            assert not list(not_finite(metadata))
+
+
+def not_finite(value: Any) -> Iterator[float]:
+    """Numbers in metrics that KFP could not keep."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from not_finite(each)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield value
