@@ -67,18 +67,23 @@ class Served:
 
 @pytest.fixture(
     scope="module",
-    params=[(Mode.SPECTROSCOPIC, True), (Mode.PHOTOMETRIC, False)],
-    ids=["spectroscopic-onnx", "photometric-joblib"],
+    params=[
+        (Mode.SPECTROSCOPIC, True, None),
+        (Mode.PHOTOMETRIC, False, None),
+        (Mode.PHOTOMETRIC, True, 20),
+    ],
+    ids=["spectroscopic-onnx", "photometric-joblib", "photometric-both"],
 )
 def served(
     request: pytest.FixtureRequest, site: Site, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    mode, onnx = request.param
+    mode, onnx, faster_below = request.param
     folder = tmp_path_factory.mktemp("release")
-    release = publish(site, folder, mode, seed=0, onnx=onnx)
+    release = publish(site, folder, mode, seed=0, onnx=onnx, faster_below=faster_below)
     address = f"s3://{site.settings.models_bucket}/{release.prefix}"
     model = load(fetch_release(release, site.registry, site.settings.home), mode)
     assert model.engine_name == ("onnx" if onnx else "joblib")
+    assert (model.bulk_engine is not None) == (faster_below is not None)
     with serving(site, mode, address, folder / "log") as server:
         yield Served(server, model, mode)
 
