@@ -77,7 +77,7 @@ def load_model(folder: Path) -> LoadedModel:
     parity = release.manifest.parity
     if not parity.passed:
         return LoadedModel(release, "joblib", _load_joblib(release, folder))
-    onnx = LoadedModel(release, "onnx", onnx_engine((folder / ONNX_MODEL).read_bytes()))
+    onnx = LoadedModel(release, "onnx", onnx_engine(folder / ONNX_MODEL))
     if parity.faster_below is None:
         return onnx
     try:
@@ -103,12 +103,20 @@ def _load_joblib(release: Release, folder: Path) -> Engine:
     return joblib_engine(joblib.load(folder / JOBLIB_MODEL))
 
 
-def onnx_engine(model: bytes) -> Engine:
-    """Run an ONNX model on one thread: the server's processes share the cores among themselves."""
+def onnx_engine(model: Path | bytes) -> Engine:
+    """Run an ONNX model on one thread: the server's processes share the cores among themselves.
+
+    Args:
+        model: Its file, or what is in it; the file takes less memory.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(model) if isinstance(model, Path) else model,
+        options,
+        providers=["CPUExecutionProvider"],
+    )
 
     def run(features: npt.NDArray[np.float32], /) -> Probabilities:
         return session.run([PROBABILITIES_OUTPUT], {FEATURES_INPUT: features})[0]
