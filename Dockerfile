@@ -100,8 +100,8 @@ COPY --from=jobs-build /app/sbom.cdx.json /skyclass-jobs.cdx.json
 FROM runtime AS predictor
 COPY --from=predictor-build /opt/venv /opt/venv
 COPY --from=predictor-build /app /app
-EXPOSE 8080
-CMD ["serve", "--host", "0.0.0.0", "--port", "8080"]
+EXPOSE 8080 8081
+CMD ["serve", "--host", "0.0.0.0", "--port", "8080", "--grpc-port", "8081"]
 LABEL org.opencontainers.image.title="skyclass-predictor" \
       org.opencontainers.image.description="Serves a release of skyclass with KServe"
 

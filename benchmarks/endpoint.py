@@ -31,8 +31,7 @@ from benchmarks.load import Question, put_load
 from benchmarks.servers import Server, running
 from skyclass.catalog.observation import MEASUREMENTS, NOT_MEASURED, Era
 from skyclass.catalog.sources.simulated import draw
-from skyclass.features import INPUTS, Mode, make_features
-from skyclass.serving.objects import model_name
+from skyclass.features import INPUTS, Mode, make_features, model_name
 from skyclass.settings import Settings
 from skyclass.store.embedded import Access, EmbeddedS3, free_ports
 from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL, Registry
@@ -47,7 +46,7 @@ STOCK, NOOP, OURS, NO_LOG = "stock", "no-op", "ours", "no log"
 CASES = [(rows, clients) for rows in (1, 100, 1000) for clients in (1, 8)]
 
 Matrix = npt.NDArray[np.float64]
-console = Console()
+console = Console(width=120)
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,8 @@ def _speed_table(found: dict[tuple[int, int], Rounds]) -> Table:
     for heading in ("rate / stock", "rate / no-op", "rate / no log", "CPU / stock"):
         table.add_column(heading, justify="right")
     for (rows, clients), rounds in found.items():
-        for name, own in rounds.items():
+        for name in (STOCK, NOOP, OURS, NO_LOG):
+            own = rounds[name]
             table.add_row(
                 f"{rows:,}",
                 str(clients),

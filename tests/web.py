@@ -61,7 +61,7 @@ def serve(*answers: Answer | Callable[[str], Answer]) -> Iterator[Web]:
             self.end_headers()
             self.wfile.write(said.body)
 
-        do_GET = do_PUT = do_HEAD = answer
+        do_GET = do_POST = do_PUT = do_HEAD = answer
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Say nothing."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from skyclass.errors import MonitoringError, SkyclassError
@@ -256,12 +257,15 @@ def predict(
     ] = None,
 ) -> None:
     """Classify the objects of a file through the endpoint."""
-    from skyclass.serving.client import Client
-    from skyclass.serving.files import read_objects, write_answers
+    from skyclass.client import Client
+    from skyclass.tables import SUFFIXES, read_objects, write_answers
 
+    if output and output.suffix not in SUFFIXES:
+        raise typer.BadParameter(f"{output}: end it with {' or '.join(SUFFIXES)}", param_hint="-o")
     rows = read_objects(file)
-    with err.status(f"classifying {len(rows):,} objects"):
-        answers = Client(url, mode).classify(rows)
+    with Progress(console=err, transient=True) as bar:
+        task = bar.add_task("classifying", total=len(rows))
+        answers = Client(url, mode).classify(rows, lambda done: bar.update(task, completed=done))
     write_answers(rows.join(answers), output or sys.stdout)
     if output:
         err.print(f"{len(rows):,} objects classified: see {output}")

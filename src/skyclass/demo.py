@@ -21,12 +21,12 @@ from skyclass.catalog.observation import FIRST_MJD, Era
 from skyclass.catalog.sources import open_source
 from skyclass.catalog.sources.simulated import is_synthetic
 from skyclass.catalog.validation import check
+from skyclass.client import Client
 from skyclass.errors import CatalogError, ServingError
 from skyclass.features import INPUTS, Mode
 from skyclass.monitoring.drift import REPORT as DRIFT_REPORT
 from skyclass.monitoring.drift import run_drift
 from skyclass.monitoring.verdict import Verdict
-from skyclass.serving.client import Client
 from skyclass.settings import Settings
 from skyclass.store.embedded import free_ports
 from skyclass.store.predictions import read_log

@@ -21,6 +21,11 @@ class Mode(StrEnum):
     PHOTOMETRIC = "photometric"
 
 
+def model_name(mode: Mode) -> str:
+    """What the model of a mode and its InferenceService are called."""
+    return f"skyclass-{mode}"
+
+
 INPUTS: dict[Mode, tuple[str, ...]] = {
     Mode.SPECTROSCOPIC: (*MAGNITUDES, "redshift"),
     Mode.PHOTOMETRIC: MAGNITUDES,

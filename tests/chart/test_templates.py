@@ -386,3 +386,21 @@ def test_no_image_of_minio_is_pulled_from_its_publisher(path: Path) -> None:
     assert not re.search(
         r"(docker\.io|quay\.io)/minio/", yaml.safe_dump_all(render("-f", str(path)))
     )
+
+
+def test_signed_releases_are_signed_and_verified() -> None:
+    objects = ci("signed")
+    container = kinds(objects, "ServingRuntime")["skyclass"]["spec"]["containers"][0]
+    verifies = {each["name"]: each["value"] for each in container["env"]}
+    assert verifies == {"SKYCLASS_SERVING_PUBLIC_KEY": "/etc/skyclass/public.pem"}
+    assert "PUBLIC KEY" in kinds(objects, "ConfigMap")["skyclass-public-key"]["data"]["public.pem"]
+    (job,) = (each for name, each in kinds(objects, "Job").items() if "bootstrap" in name)
+    signs = {
+        each["name"]: each.get("value")
+        for each in job["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    assert signs["SKYCLASS_SIGNING_KEY"] == "/etc/skyclass/private.pem"
+
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        ci("signed", "--set", "signing.existingSecret=")
+    assert "would not be served" in error.value.stderr

@@ -12,6 +12,7 @@ import yaml
 from charts.render import MANIFESTS, OVERLAYS, render
 from tests.cluster.chart import CHART, MODES, OBJECTS, Installation, values_of
 from tests.cluster.kube import Namespace, run
+from tests.contract.grpc_calls import connected, infer
 
 CLIENT = {"skyclass-client": "true"}
 ASK = """
@@ -44,6 +45,20 @@ def test_v1_and_v2_answer_through_the_service(installed: Installation, mode: str
     assert v1["model_version"] == v2["model_version"] == installed.release(mode)
     classes = next(output["data"] for output in v2["outputs"] if output["name"] == "class")
     assert [prediction["class"] for prediction in v1["predictions"]] == classes
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_grpc_answers_through_the_service(installed: Installation, mode: str) -> None:
+    rows = OBJECTS[mode]
+    tensor = {"name": "objects", "datatype": "FP64", "shape": [len(rows), len(rows[0])]}
+    tensor["contents"] = {"fp64_contents": [value for row in rows for value in row]}
+    with (
+        installed.namespace.forwarded(f"service/skyclass-{mode}-predictor", 8081) as address,
+        connected(address.removeprefix("http://")) as stub,
+    ):
+        answer = infer(stub, f"skyclass-{mode}", inputs=[tensor])
+    assert answer.model_version == installed.release(mode)
+    assert answer.outputs[0].shape == [len(rows)]
 
 
 def test_helm_test_passes(installed: Installation) -> None:

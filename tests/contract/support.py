@@ -20,8 +20,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from skyclass.catalog.observation import MEASUREMENTS, NOT_MEASURED, Era
 from skyclass.catalog.sources.simulated import draw
-from skyclass.features import INPUTS, Mode, make_features
-from skyclass.serving.objects import model_name
+from skyclass.features import INPUTS, Mode, make_features, model_name
 from skyclass.settings import Settings
 from skyclass.store.embedded import Access
 from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
@@ -175,7 +174,13 @@ def simulated(size: int, seed: int = 0) -> pd.DataFrame:
 
 
 def publish(
-    site: Site, folder: Path, mode: Mode, seed: int, onnx: bool = True, **changes: Any
+    site: Site,
+    folder: Path,
+    mode: Mode,
+    seed: int,
+    onnx: bool = True,
+    faster_below: int | None = None,
+    **changes: Any,
 ) -> Release:
     """Train a tiny model and publish it.
 
@@ -185,6 +190,7 @@ def publish(
         mode: The model's mode.
         seed: Another one is another model.
         onnx: Whether the ONNX model may be served.
+        faster_below: From how many rows on the joblib model is said to be faster.
         changes: Of the manifest.
     """
     rows = simulated(1500, seed)
@@ -196,7 +202,7 @@ def publish(
         mode,
         **{
             "libraries": library_versions(),
-            "parity": parity.model_copy(update={"passed": onnx}),
+            "parity": parity.model_copy(update={"passed": onnx, "faster_below": faster_below}),
             **changes,
         },
     )

@@ -4,8 +4,8 @@ import json
 import threading
 from pathlib import Path
 
+from skyclass.client import Client
 from skyclass.features import INPUTS, Mode
-from skyclass.serving.client import Client
 from skyclass.store.releases import JOBLIB_MODEL
 from tests.contract.support import Site, eventually, publish, serving, simulated
 

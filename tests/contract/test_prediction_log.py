@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from skyclass.catalog.observation import KEY
+from skyclass.client import Client
 from skyclass.features import INPUTS, Mode
-from skyclass.serving.client import Client
 from skyclass.store.embedded import EmbeddedS3
 from skyclass.store.predictions import LOG_SCHEMA, PROBABILITIES, read_log
 from skyclass.store.releases import Release

@@ -31,6 +31,7 @@ _CANNOT_RUN = (
     onnx_errors.InvalidArgument,
     onnx_errors.InvalidGraph,
     onnx_errors.InvalidProtobuf,
+    onnx_errors.NoSuchFile,
     onnx_errors.NotImplemented,
     onnx_errors.RuntimeException,
 )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from skyclass.catalog.observation import MAGNITUDE_RANGE, NOT_MEASURED, REDSHIFT_RANGE
 from skyclass.errors import SkyclassError
-from skyclass.features import INPUTS, MAGNITUDES, Mode
+from skyclass.features import INPUTS, MAGNITUDES, Mode, model_name
 
 Numbers = npt.NDArray[np.float64]
 
@@ -60,11 +60,6 @@ class Objects:
     inputs: Numbers
     flags: dict[int, list[str]] = field(default_factory=dict)
     keys: npt.NDArray[np.int32] | None = None
-
-
-def model_name(mode: Mode) -> str:
-    """What the model and its InferenceService are called."""
-    return f"skyclass-{mode}"
 
 
 def no_such_model(mode: Mode) -> Refusal:

@@ -4,8 +4,8 @@ from importlib import metadata
 from typing import Any
 
 from skyclass.catalog.observation import CLASSES, KEY
-from skyclass.features import INPUTS, Mode
-from skyclass.serving.objects import LARGEST, LARGEST_KEY, model_name
+from skyclass.features import INPUTS, Mode, model_name
+from skyclass.serving.objects import LARGEST, LARGEST_KEY
 from skyclass.serving.settings import ServingSettings
 from skyclass.serving.tensors import DTYPES, OUTPUTS
 

@@ -12,9 +12,9 @@ from typing import Any, ParamSpec, TypeVar
 import kserve
 
 from skyclass.catalog.observation import CLASSES
-from skyclass.features import INPUTS, Mode
+from skyclass.features import INPUTS, Mode, model_name
 from skyclass.serving.answers import Answer
-from skyclass.serving.objects import Objects, Refusal, model_name
+from skyclass.serving.objects import Objects, Refusal
 from skyclass.serving.prediction_log import Answered, PredictionLog
 from skyclass.serving.requests import read_v1
 from skyclass.serving.settings import ServingSettings

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skyclass.catalog.observation import KEY
-from skyclass.features import INPUTS, Mode
+from skyclass.features import INPUTS, Mode, model_name
 from skyclass.serving.objects import (
     LARGEST_KEY,
     Numbers,
@@ -21,7 +21,6 @@ from skyclass.serving.objects import (
     find_flags,
     from_cells,
     missing,
-    model_name,
     not_a_number,
     wrong_count,
 )

@@ -35,8 +35,8 @@ class ServingSettings(BaseSettings):
     """Whether answers are kept in the prediction log; without it nothing watches for drift."""
     log_flush_seconds: PositiveFloat = 10.0
     """How long an answered row waits at most before it is written to the prediction log."""
-    log_flush_rows: PositiveInt = 5_000
-    """So many waiting rows are written at once."""
+    log_flush_rows: PositiveInt = 20_000
+    """So many waiting rows are written at once: with fewer, each costs more."""
     log_queue_rows: PositiveInt = 50_000
     """So many rows wait at most (about 35 MB); what comes on top is dropped and counted."""
 

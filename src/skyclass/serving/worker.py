@@ -1,5 +1,6 @@
 """One process that answers: a server, the thread that brings its models, and the prediction log."""
 
+import ctypes
 import gc
 import logging
 import threading
@@ -41,10 +42,7 @@ def work(task: Task, wait_for_others: Callable[[], object]) -> None:
         except BaseException as error:  # whatever it is, there is nothing to serve
             server.give_up(error)
             return
-        # What is alive now stays alive. Without this, an answer with many rows sets off a garbage
-        # collection that looks through all of it, for 120 ms in which nobody is answered.
-        gc.collect()
-        gc.freeze()
+        _settle()
         predictor.change_to(model)
         wait_for_others()  # whoever is told that the server is ready may meet any of them
         predictor.ready = True
@@ -68,6 +66,18 @@ def _load(task: Task, registry: Registry) -> LoadedModel:
         return load_champion(registry, task.mode, task.settings.home, options.public_key)
     folder = fetch_address(task.release, task.settings)
     return load(folder, task.mode, options.expected_release, options.public_key)
+
+
+def _settle() -> None:
+    """Tidy up after loading, while nobody waits for an answer yet."""
+    # What is alive now stays alive. Without this, an answer with many rows sets off a garbage
+    # collection that looks through all of it, for 120 ms in which nobody is answered.
+    gc.collect()
+    gc.freeze()
+    # Half of what ONNX Runtime needs to load a forest is free now, but still the process's.
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU C library alone
+    if give_back is not None:
+        give_back(0)
 
 
 def _announce(task: Task, predictor: Predictor) -> None:

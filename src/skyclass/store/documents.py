@@ -89,6 +89,8 @@ class OnnxParity(Document):
         rows: Rows on which both were asked.
         label_mismatches: Rows on which the classes differ.
         max_difference: Largest difference of a probability.
+        faster_below: Tables of so many rows or more the joblib model answers faster, as measured
+            when it was exported; none is when there is no such number.
     """
 
     passed: bool
@@ -96,6 +98,7 @@ class OnnxParity(Document):
     rows: int = 0
     label_mismatches: int = 0
     max_difference: float = 0.0
+    faster_below: int | None = None
 
 
 class GateVerdict(Document):

@@ -13,8 +13,7 @@ import pytest
 import yaml
 
 from skyclass.errors import ClusterError, ReleaseError
-from skyclass.features import Mode
-from skyclass.serving.objects import model_name
+from skyclass.features import Mode, model_name
 from skyclass.settings import Settings
 from skyclass.store.champions import champions
 from skyclass.store.inference_service import (

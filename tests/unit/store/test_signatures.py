@@ -1,5 +1,7 @@
 """A signature holds for exactly the files that were signed, and for one key."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +33,15 @@ def folder(tmp_path: Path, keys: KeyPair) -> Path:
 
 def test_what_was_signed_is_verified(folder: Path, keys: KeyPair) -> None:
     verify(folder, keys.public)
+
+
+def test_the_standards_own_command_verifies_it_too(folder: Path, keys: KeyPair) -> None:
+    signature = folder / SIGNATURE
+    options = ["--signature", signature, "--ignore-paths", signature, "--public_key", keys.public]
+    command = [sys.executable, "-m", "model_signing", "verify", "key", folder, *options]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    (folder / MANIFEST).write_bytes(b"[]")
+    assert subprocess.run(command, capture_output=True).returncode == 1
 
 
 @pytest.mark.parametrize(

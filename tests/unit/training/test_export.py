@@ -1,15 +1,19 @@
 """The two forms of a model answer alike."""
 
+import time
 from pathlib import Path
 
 import joblib
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from skyclass.store.models import joblib_engine, onnx_engine
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
-from skyclass.training.export import MAX_DIFFERENCE, export, library_versions
+from skyclass.training.export import MAX_DIFFERENCE, export, faster_below, library_versions
+
+Features = npt.NDArray[np.float32]
 
 
 @pytest.mark.parametrize("name", CANDIDATES)
@@ -24,6 +28,25 @@ def test_onnx_answers_as_joblib_does(name: str, dataset: Dataset, tmp_path: Path
     fast = onnx_engine((tmp_path / "model.onnx").read_bytes())(probe)
     np.testing.assert_allclose(fast, slow, atol=MAX_DIFFERENCE)
     np.testing.assert_allclose(fast.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("per_row", "expected"),
+    [(2e-8, None), (1e-6, 3_000), (1e-4, 300)],
+    ids=["never", "many", "few"],
+)
+def test_the_rows_from_which_on_joblib_is_faster_are_found(
+    per_row: float, expected: int | None
+) -> None:
+    def constant(features: Features) -> Features:
+        time.sleep(0.002)
+        return features
+
+    def growing(features: Features) -> Features:
+        time.sleep(per_row * len(features))
+        return features
+
+    assert faster_below(constant, growing, np.zeros((7, 6), np.float32)) == expected
 
 
 def test_a_forest_is_saved_to_run_on_one_thread(dataset: Dataset, tmp_path: Path) -> None:

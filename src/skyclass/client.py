@@ -1,9 +1,12 @@
-"""Asks a predictor over HTTP, for tables of any length."""
+"""Asks a predictor over HTTP, for tables of any length.
+
+answers = Client("http://127.0.0.1:8080", Mode.SPECTROSCOPIC).classify(objects)
+"""
 
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,8 +16,7 @@ from urllib3.util import Retry, Timeout
 
 from skyclass.catalog.observation import CLASSES, KEY
 from skyclass.errors import ServingError
-from skyclass.features import INPUTS, Mode
-from skyclass.serving.objects import model_name
+from skyclass.features import INPUTS, Mode, model_name
 from skyclass.store.predictions import PROBABILITIES
 
 BATCH_ROWS = 1000
@@ -24,11 +26,16 @@ _ANSWER_COLUMNS = ("predicted", *PROBABILITIES, "model_version", "flags")
 _POLL_SECONDS = 0.1
 
 
+class _TooLargeError(ServingError):
+    """The predictor wants less at once."""
+
+
 class Client:
     """One model of a predictor.
 
     Connection errors and 503 are retried: a prediction changes nothing, and a repeated request
-    keeps its id, so that the prediction log is not misled. Other answers are final.
+    keeps its id, so that the prediction log is not misled. What is too large for the predictor is
+    sent in halves. Other answers are final.
     """
 
     def __init__(self, url: str, mode: Mode) -> None:
@@ -52,12 +59,15 @@ class Client:
             ),
         )
 
-    def classify(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def classify(
+        self, rows: pd.DataFrame, progress: Callable[[int], object] = lambda done: None
+    ) -> pd.DataFrame:
         """Classify objects.
 
         Args:
             rows: Columns INPUTS[mode]; where plate, mjd and fiber_id are there as well, they go
                 into the prediction log, so that labels that arrive later find their prediction.
+            progress: Called again and again with how many rows are done.
 
         Returns:
             For each row, with the same index: `predicted`, `p_GALAXY`, `p_QSO`, `p_STAR`,
@@ -80,6 +90,7 @@ class Client:
                     f"rows {start} to {start + len(batch) - 1} of the table, counted from "
                     f"{start}: {error}"
                 ) from error
+            progress(len(answers))
         return pd.DataFrame(answers, index=rows.index, columns=list(_ANSWER_COLUMNS))
 
     def model_version(self) -> str:
@@ -114,7 +125,15 @@ class Client:
             time.sleep(_POLL_SECONDS)
 
     def _classify_batch(self, records: list[dict[str, Any]]) -> Iterator[list[Any]]:
-        answer = self._ask("POST", f"/v1/models/{self._name}:predict", {"instances": records})
+        try:
+            answer = self._ask("POST", f"/v1/models/{self._name}:predict", {"instances": records})
+        except _TooLargeError:
+            if len(records) == 1:
+                raise
+            half = len(records) // 2
+            yield from self._classify_batch(records[:half])
+            yield from self._classify_batch(records[half:])
+            return
         for prediction in answer["predictions"]:
             yield [
                 prediction["class"],
@@ -148,7 +167,8 @@ class Client:
                 f"{self._url} answered {response.status} and no JSON object: is it a predictor?"
             )
         if response.status != 200:
-            raise ServingError(str(answer.get("error", f"status {response.status}")))
+            kind = _TooLargeError if response.status == 413 else ServingError
+            raise kind(str(answer.get("error", f"status {response.status}")))
         return answer
 
 

@@ -3,11 +3,12 @@
 import json
 import socket
 
+import pandas as pd
 import pytest
 
+from skyclass.client import Client
 from skyclass.errors import ServingError
-from skyclass.features import Mode
-from skyclass.serving.client import Client
+from skyclass.features import MAGNITUDES, Mode
 from tests.web import Answer, serve
 
 METADATA = "GET /v2/models/skyclass-photometric"
@@ -52,3 +53,24 @@ def test_a_server_that_is_not_there_is_told() -> None:
         Client(url, Mode.PHOTOMETRIC).wait_ready(0.2)
     with pytest.raises(ServingError, match="skyclass serve --mode photometric"):
         Client(url, Mode.PHOTOMETRIC).model_version()
+
+
+def test_what_is_too_large_is_sent_in_halves() -> None:
+    def answer(rows: int) -> Answer:
+        prediction = {"class": "STAR", "probabilities": {"GALAXY": 0, "QSO": 0, "STAR": 1}}
+        found = {"predictions": [prediction] * rows, "model_version": "release"}
+        return Answer(json.dumps(found).encode())
+
+    table = pd.DataFrame([dict.fromkeys(MAGNITUDES, 20.0)] * 5)
+    too_large, seen = Answer(b'{"error": "send it in parts"}', 413), []
+    with serve(too_large, answer(2), too_large, answer(1), answer(2)) as web:
+        answers = Client(web.url, Mode.PHOTOMETRIC).classify(table, seen.append)
+        sent = [len(json.loads(body)["instances"]) for body in web.bodies]
+    assert sent == [5, 2, 3, 1, 2]
+    assert answers["predicted"].tolist() == ["STAR"] * 5
+    assert seen == [5]
+    with (
+        serve(too_large) as web,
+        pytest.raises(ServingError, match="send it in parts"),
+    ):
+        Client(web.url, Mode.PHOTOMETRIC).classify(table)

@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from skyclass.errors import ServingError
 
+SUFFIXES = (".csv", ".parquet")
+
 
 def read_objects(file: Path) -> pd.DataFrame:
     """Read a CSV or Parquet file with one row per object.
@@ -15,7 +17,7 @@ def read_objects(file: Path) -> pd.DataFrame:
     Raises:
         ServingError: There is no such file, or it is not what its suffix says.
     """
-    if file.suffix not in (".csv", ".parquet"):
+    if file.suffix not in SUFFIXES:
         raise ServingError(f"{file}: neither .csv nor .parquet: convert it to one of them")
     try:
         return pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
