@@ -1,11 +1,13 @@
 """The validate step, called as KFP's executor calls it."""
 
+import re
 from pathlib import Path
 
 import pytest
 from kfp import dsl
 
 from components.validate.component import validate
+from skyclass.catalog.expectations import ValidationError
 from skyclass.catalog.sources import open_source
 from skyclass.errors import TrainingError
 from skyclass.features import Mode
@@ -20,12 +22,27 @@ def version(table: ObservationsTable, store: ObjectStore) -> int:
     return ingest(open_source("simulated:?rows=900", Path), table, store).version
 
 
-def test_it_leaves_a_dataset_with_its_lineage(version: int, tmp_path: Path) -> None:
-    dataset = dsl.Dataset(uri=str(tmp_path / "dataset"))
-    training_set = dsl.Metrics(uri=str(tmp_path / "training_set"))
-    validate.python_func("a table", version, "photometric", 500, dataset, training_set)
-    assert training_set.metadata["rows"] == training_set.metadata["synthetic_rows"] == 500
-    assert len(Dataset.load(Path(dataset.path), Mode.PHOTOMETRIC).rows) == 500
+def outputs(folder: Path) -> dict[str, dsl.Artifact]:
+    return {
+        "dataset": dsl.Dataset(uri=str(folder / "dataset")),
+        "training_set": dsl.Metrics(uri=str(folder / "training_set")),
+        "data_report": dsl.HTML(uri=str(folder / "data_report")),
+        "exploration": dsl.HTML(uri=str(folder / "exploration")),
+    }
+
+
+def test_it_leaves_a_dataset_with_its_lineage_and_two_pages(version: int, tmp_path: Path) -> None:
+    left = outputs(tmp_path)
+    validate.python_func("a table", version, "photometric", 500, **left)
+    found = left["training_set"].metadata
+    assert found["rows"] == found["synthetic_rows"] == 500
+    assert len(Dataset.load(Path(left["dataset"].path), Mode.PHOTOMETRIC).rows) == 500
+    exploration, data_report = (
+        Path(left[name].path).read_text() for name in ("exploration", "data_report")
+    )
+    assert "Synthetic data." in exploration
+    assert "rows to learn from</title>" in data_report
+    assert not re.findall(r'(?:src|<link[^>]+href)="https?:', exploration + data_report)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +52,19 @@ def test_it_leaves_a_dataset_with_its_lineage(version: int, tmp_path: Path) -> N
 def test_what_cannot_be_trained_on_stops_the_run(
     version: int, tmp_path: Path, mode: str, newest_rows: int, reason: str
 ) -> None:
-    outputs = dsl.Dataset(uri=str(tmp_path / "d")), dsl.Metrics(uri=str(tmp_path / "m"))
     with pytest.raises(TrainingError, match=reason):
-        validate.python_func("a table", version, mode, newest_rows, *outputs)
+        validate.python_func("a table", version, mode, newest_rows, **outputs(tmp_path))
+
+
+def test_what_is_not_as_expected_leaves_the_pages_and_no_dataset(
+    table: ObservationsTable, store: ObjectStore, tmp_path: Path
+) -> None:
+    rows = next(open_source("simulated:?rows=900&era=boss", Path).batches(0)).rows
+    rows["u"] = rows["u"].where(rows.index % 4 > 0)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    version = ingest(open_source(str(tmp_path / "rows.parquet"), Path), table, store).version
+    left = outputs(tmp_path)
+    with pytest.raises(ValidationError, match=r"^validation failed: u: not measured in 2\d\.\d%"):
+        validate.python_func("a table", version, "photometric", 900, **left)
+    assert Path(left["data_report"].path).exists()
+    assert not Path(left["dataset"].path).exists()

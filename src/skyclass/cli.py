@@ -112,6 +112,26 @@ def ingest(uri: str, as_json: AsJson = False) -> None:
     _show(asdict(done), as_json)
 
 
+@app.command()
+def eda(
+    uri: str,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Else below the home folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explore a source: what its rows look like by class and by era, as a page."""
+    from skyclass.training.exploration import explore
+    from skyclass.training.steps.explore import sample_step
+
+    with err.status(f"reading {uri}"):
+        found = sample_step(load_settings(), uri)
+        page = output or HomeSettings().home / "exploration.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(explore(found))
+    _show({"rows": found.rows_in, "unfit": found.rejected, "report": str(page)}, as_json)
+
+
 @run_app.command()
 def training(param: Parameters = None, as_json: AsJson = False) -> None:
     """Run the training pipeline in KFP's local runner."""

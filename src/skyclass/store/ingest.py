@@ -13,6 +13,7 @@ from typing import TypeVar
 import pandas as pd
 import pyarrow as pa
 
+from skyclass.catalog.expectations import describe, split_reason
 from skyclass.catalog.observation import KEY, SCHEMA, era_of
 from skyclass.catalog.sources import Batch, Source
 from skyclass.catalog.validation import Checked, check
@@ -43,6 +44,7 @@ class Accounting:
         not_measured: Values that carried the survey's sentinel and became null.
         resumed_after: Position of the source where an earlier ingest had left off.
         reasons: How often each reason of rejection occurred.
+        examples: Some of the rows rejected for each, in words.
     """
 
     source: str
@@ -55,6 +57,7 @@ class Accounting:
     not_measured: int = 0
     resumed_after: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:
@@ -146,6 +149,11 @@ def _ingest_batch(
         rejected=len(rejected),
         not_measured=checked.not_measured,
         reasons={str(why): int(n) for why, n in rejected["reason"].value_counts().items()},
+        examples={
+            str(why): describe(rows, split_reason(str(why))[0])
+            for why, rows in checked.rejected.groupby("reason")
+        }
+        | dict.fromkeys(batch.torn, ()),
     )
 
 
@@ -162,6 +170,7 @@ def _add(total: Accounting, part: Accounting) -> Accounting:
         not_measured=total.not_measured + part.not_measured,
         resumed_after=total.resumed_after,
         reasons=dict(reasons.most_common()),
+        examples={**part.examples, **total.examples},
     )
 
 

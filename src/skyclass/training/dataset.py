@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from skyclass.catalog.observation import CLASSES, KEY, MEASUREMENTS
+from skyclass.catalog.observation import CLASSES, KEY, MEASUREMENTS, ROW_COLUMNS
 from skyclass.catalog.sources.simulated import is_synthetic
 from skyclass.errors import TrainingError
 from skyclass.features import INPUTS, Mode, make_features
@@ -87,9 +87,6 @@ class Dataset:
 def select(table: ObservationsTable, version: int, mode: Mode, newest_rows: int) -> Dataset:
     """Read the rows to train on from the observations table.
 
-    A row takes part when it has a label and every input of the mode. The newest rows are taken:
-    the survey moves on, and what is served next resembles what was observed last.
-
     Args:
         table: The observations table.
         version: Its version.
@@ -99,8 +96,29 @@ def select(table: ObservationsTable, version: int, mode: Mode, newest_rows: int)
     Raises:
         TrainingError: There are too few rows, or too few of a class.
     """
-    columns = [*KEY, *MEASUREMENTS, "class", "release"]
-    rows = table.read(version, columns).dropna(subset=[*INPUTS[mode], "class"])
+    return choose(table.read(version, list(ROW_COLUMNS)), table.uri, version, mode, newest_rows)
+
+
+def choose(
+    candidates: pd.DataFrame, table: str, version: int, mode: Mode, newest_rows: int
+) -> Dataset:
+    """Choose the rows to train on among those of the observations table.
+
+    A row takes part when it has a label and every input of the mode. The newest rows are taken:
+    the survey moves on, and what is served next resembles what was observed last.
+
+    Args:
+        candidates: Columns `ROW_COLUMNS`, in the order of time.
+        table: URI of the observations table.
+        version: Its version.
+        mode: The mode to train.
+        newest_rows: How many rows to take at most.
+
+    Raises:
+        TrainingError: There are too few rows, or too few of a class.
+    """
+    rows = candidates[[*KEY, *MEASUREMENTS, "class", "release"]]
+    rows = rows.dropna(subset=[*INPUTS[mode], "class"])
     rows = rows.tail(newest_rows).reset_index(drop=True)
     counts = rows["class"].value_counts().reindex(CLASSES, fill_value=0)
     scarce = counts.idxmin()
@@ -110,7 +128,7 @@ def select(table: ObservationsTable, version: int, mode: Mode, newest_rows: int)
             f"the newest {newest_rows} (at least {MIN_ROWS_PER_CLASS} are needed): ingest more"
         )
     summary = TrainingSet(
-        table=table.uri,
+        table=table,
         version=version,
         rows=len(rows),
         first_mjd=int(rows["mjd"].min()),

@@ -17,7 +17,7 @@ ACCENT = "#3451b2"
 MUTED = "#8b8d98"
 MIN_ROWS_SHOWN = 20
 """A share of fewer rows than this is noise, and is not drawn."""
-_STYLE: Any = {
+STYLE: Any = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
@@ -31,7 +31,7 @@ _STYLE: Any = {
 def svg(figure: Figure) -> str:
     """The figure as an SVG element."""
     buffer = io.StringIO()
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
@@ -46,7 +46,7 @@ def png(figure: Figure) -> bytes:
 
 def confusion_figure(evaluation: Evaluation) -> Figure:
     """Confusion matrix: counts, shaded by the share of the true class."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(4.2, 3.6))
         axes = figure.subplots()
         counts = np.array(evaluation.confusion)
@@ -75,7 +75,7 @@ def reliability_figure(
     labels: npt.NDArray[np.object_], probabilities: npt.NDArray[np.float64]
 ) -> Figure:
     """How often the model is right at each level of confidence."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _axes("confidence (highest probability)", "share of right answers")
         bins = np.array(reliability(labels, probabilities))
         confidence, accuracy, weight = bins[bins[:, 2] * len(labels) >= MIN_ROWS_SHOWN].T
@@ -97,7 +97,7 @@ def brightness_figure(
     names = ["< 17", "17-18", "18-19", "19-20", "20-21", "21-22", "> 22"]
     right = predicted_classes(probabilities) == labels
     bins = np.digitize(r_magnitude, edges[1:-1])
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _axes("r magnitude (mag); below each share its rows", "accuracy")
         present = [number for number in range(len(names)) if (bins == number).any()]
         accuracy = [right[bins == number].mean() for number in present]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from skyclass.catalog.expectations import expect_few_rejected, load_expectations
 from skyclass.catalog.sources import open_source
 from skyclass.settings import Settings
 from skyclass.store.ingest import Accounting, ingest
@@ -21,9 +22,14 @@ def ingest_step(
         settings: Where the table is.
         source_uri: The source, or `table:` for a run on what is there already.
         progress: Told how many rows have been read, after each batch.
+
+    Raises:
+        ValidationError: Too many rows of the source were unfit; the others were taken.
     """
     table, store = ObservationsTable(settings), ObjectStore(settings)
     if source_uri == ALREADY_INGESTED:
         return Accounting(source_uri, version=table.version())
     source = open_source(source_uri, lambda uri: fetch(uri, store), SkyServer(store).ask)
-    return ingest(source, table, store, progress)
+    done = ingest(source, table, store, progress)
+    expect_few_rejected(done.rows_in, done.reasons, done.examples, load_expectations().rejected)
+    return done

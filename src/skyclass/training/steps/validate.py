@@ -1,18 +1,34 @@
-"""Step 2: select the rows to train on, and refuse what cannot be trained on."""
+"""Step 2: judge the newest rows of the table, and select those to train on."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from skyclass.features import Mode
+import pandas as pd
+
+from skyclass.catalog.expectations import expect_rows, load_expectations
+from skyclass.catalog.observation import ROW_COLUMNS
+from skyclass.features import INPUTS, Mode
 from skyclass.settings import Settings
 from skyclass.store.documents import TrainingSet
 from skyclass.store.observations import ObservationsTable
-from skyclass.training.dataset import select
+from skyclass.store.predictions import read_reference
+from skyclass.store.releases import REFERENCE, Registry
+from skyclass.store.s3 import ObjectStore
+from skyclass.training.dataset import choose
 
 
 def validate_step(
-    settings: Settings, version: int, mode: Mode, newest_rows: int, folder: Path
+    settings: Settings,
+    version: int,
+    mode: Mode,
+    newest_rows: int,
+    folder: Path,
+    show: Callable[[pd.DataFrame], None] = lambda rows: None,
 ) -> TrainingSet:
-    """Select the rows to train on, and keep them as a dataset.
+    """Judge the rows of the newest nights, and keep those to train on as a dataset.
+
+    All rows of these nights are judged, also those that will not take part because they lack a
+    label or a measurement.
 
     Args:
         settings: Where the table is.
@@ -20,7 +36,26 @@ def validate_step(
         mode: The mode to train.
         newest_rows: How many rows to take at most, the newest first.
         folder: Where the dataset is written.
+        show: Given the rows before they are judged.
+
+    Raises:
+        ValidationError: The rows are not what is expected of them.
+        TrainingError: There are too few of them.
     """
-    dataset = select(ObservationsTable(settings), version, mode, newest_rows)
+    table = ObservationsTable(settings)
+    candidates = table.read(version, list(ROW_COLUMNS))
+    dataset = choose(candidates, table.uri, version, mode, newest_rows)
+    rows = candidates[candidates["mjd"] >= dataset.summary.first_mjd].reset_index(drop=True)
+    show(rows)
+    expect_rows(rows, INPUTS[mode], _last_nights(settings, mode), load_expectations())
     dataset.save(folder)
     return dataset.summary
+
+
+def _last_nights(settings: Settings, mode: Mode) -> "pd.Series[int] | None":
+    """The nights of the last release's hold-out, which is a fair sample of what it learnt from."""
+    registry = Registry(ObjectStore(settings))
+    releases = registry.releases(mode)
+    if not releases:
+        return None
+    return read_reference(registry.read_file(releases[-1], REFERENCE))["mjd"].dropna()
