@@ -16,8 +16,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.reading import Reader
 from skyclass.apps.predict.server import make_app as make_predict_app
+from skyclass.client import Client
 from skyclass.features import Mode
-from skyclass.serving.client import Client
 from skyclass.store.embedded import Access
 from skyclass.store.releases import Registry
 from skyclass.store.s3 import ObjectStore

@@ -11,9 +11,9 @@ from skyclass.apps.predict.asking import Clients, ask, ask_about_table, mode_of
 from skyclass.apps.predict.page import EXAMPLE_LABELS, EXAMPLES, describe, problem, read_numbers
 from skyclass.apps.predict.pictures import picture
 from skyclass.catalog.observation import CLASSES
+from skyclass.client import Client
 from skyclass.errors import ServingError
 from skyclass.features import INPUTS, Mode
-from skyclass.serving.client import Client
 from skyclass.store.embedded import Access
 from tests.contract.support import Site, publish, serving
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from skyclass.catalog.observation import CLASSES
+from skyclass.client import BATCH_ROWS, Client
 from skyclass.errors import ServingError
 from skyclass.features import INPUTS, MAGNITUDES, Mode
-from skyclass.serving.client import BATCH_ROWS, Client
-from skyclass.serving.files import read_objects, write_answers
 from skyclass.store.predictions import PROBABILITIES
+from skyclass.tables import read_objects, write_answers
 
 MODE = "mode"
 """Column of a table's answers: which model answered."""
