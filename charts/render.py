@@ -7,6 +7,7 @@ base; the rest of each lies in its chart.yaml. So nothing is written twice, and 
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,16 @@ def render(*arguments: str) -> list[dict[str, Any]]:
     Args:
         arguments: More arguments of `helm template`.
     """
+    objects = yaml.load_all(_template(*arguments), yaml.CSafeLoader)
+    return [each for each in objects if each]
+
+
+@cache
+def _template(*arguments: str) -> str:
     chart = str(ROOT / "charts/skyclass")
     helm = os.environ.get("HELM", "helm")
     command = [helm, "template", "skyclass", chart, "--kube-version", KUBERNETES, *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
 
 
 def rendered_files() -> dict[Path, str]:
