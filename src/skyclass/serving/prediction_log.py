@@ -5,9 +5,9 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,9 +34,8 @@ _WAITING = Gauge(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One answered request, as it is kept.
+class Answered(NamedTuple):
+    """One answered request, as it is kept; a tuple, as one is made for every request.
 
     Attributes:
         time: When it was answered (UTC).
