@@ -17,8 +17,6 @@ from skyclass.serving.client import Client
 from skyclass.store.embedded import Access
 from tests.contract.support import Site, publish, serving
 
-pytestmark = pytest.mark.xdist_group("predictors")  # one process starts them
-
 GALAXY = [19.622, 18.480, 17.381, 16.909, 16.560]
 
 
