@@ -25,7 +25,7 @@ from tests.contract.support import Site, publish
 from tests.contract.support import serving as serving_model
 
 WIDTH, HEIGHT = 1280, 900
-SECONDS = 20
+SECONDS = 90
 CLASSIFY = "//button[normalize-space()='Classify']"
 NOBODY = "http://127.0.0.1:9"
 

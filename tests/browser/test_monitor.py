@@ -10,8 +10,6 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-pytestmark = pytest.mark.xdist_group("world")  # one process makes it
-
 REPORT = "/spectroscopic/reports/20260502T000000Z"
 PATHS = (
     "/",

@@ -123,7 +123,9 @@ def test_no_token_is_mounted_but_where_the_api_is_asked(installed: Installation)
             for mount in container.get("volumeMounts", [])
         ]
         has_token = "/var/run/secrets/kubernetes.io/serviceaccount" in mounted
-        assert has_token == (component in ("bootstrap", "drift")), pod["metadata"]["name"]
+        assert has_token == (component in ("bootstrap", "drift", "monitor")), pod["metadata"][
+            "name"
+        ]
 
 
 def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(

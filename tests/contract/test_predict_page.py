@@ -17,8 +17,6 @@ from skyclass.features import INPUTS, Mode
 from skyclass.store.embedded import Access
 from tests.contract.support import Site, publish, serving
 
-pytestmark = pytest.mark.xdist_group("predictors")  # one process starts them
-
 GALAXY = [19.622, 18.480, 17.381, 16.909, 16.560]
 
 
@@ -60,7 +58,7 @@ def test_the_endpoints_own_words_are_shown(
 ) -> None:
     with pytest.raises(ServingError) as refused:
         ask(clients, magnitudes, 0.2)
-    assert words in str(refused.value)
+    assert str(refused.value).startswith(words)
     assert words in problem(refused.value)
 
 

@@ -150,7 +150,7 @@ containers:
     startupProbe:
       httpGet: {path: /healthz, port: http}
       periodSeconds: 2
-      failureThreshold: 60
+      failureThreshold: 120 # on a node with much to do, importing takes minutes
     readinessProbe:
       httpGet: {path: /healthz, port: http}
       periodSeconds: 5

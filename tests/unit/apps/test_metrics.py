@@ -13,8 +13,6 @@ from skyclass.store.s3 import ObjectStore
 from tests.unit.monitoring.support import END
 from tests.world import ROWS
 
-pytestmark = pytest.mark.xdist_group("world")  # one process makes it
-
 Samples = dict[tuple[str, ...], float]
 
 

@@ -19,8 +19,6 @@ from tests.releases import draft, write_files
 from tests.unit.monitoring.support import END
 from tests.world import NOW, ROWS, WINDOWS
 
-pytestmark = pytest.mark.xdist_group("world")  # one process makes it
-
 PATHS = ("", "accuracy", "predictions", "releases", "decisions")
 EVERY_PAGE = ("/", *(f"/{mode}/{path}" for mode in Mode for path in PATHS))
 

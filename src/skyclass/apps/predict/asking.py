@@ -59,7 +59,10 @@ def ask(clients: Clients, magnitudes: Sequence[float | None], redshift: float | 
     row = pd.DataFrame(
         [[*magnitudes, redshift]], columns=[*MAGNITUDES, "redshift"], dtype="float64"
     )
-    (found,) = clients[mode].classify(row[list(INPUTS[mode])]).to_dict("records")
+    try:
+        (found,) = clients[mode].classify(row[list(INPUTS[mode])]).to_dict("records")
+    except ServingError as error:  # its cause is what the endpoint said, before rows were counted
+        raise ServingError(str(error.__cause__ or error)) from error
     return Answer(
         mode=mode,
         predicted=str(found["predicted"]),
