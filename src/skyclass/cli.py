@@ -451,15 +451,15 @@ def _wait_for_signal() -> None:
 
 
 def _show(result: dict[str, Any], as_json: bool) -> None:
-    """Print a result: as JSON, or as one line a field."""
+    """Print a result: as JSON, or as one line a field, however narrow the terminal is."""
     if as_json:
         _print_json(result)
         return
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    width = max(len(name) for name in result)
     for name, value in result.items():
         text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
-        table.add_row(name.replace("_", " "), str(text))
-    out.print(table)
+        line = f"{name.replace('_', ' '):<{width}}  {text}"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_json(result: Any) -> None:

@@ -45,7 +45,9 @@ def main(text: str, command: list[str]) -> None:
     metadata = Path(given["outputs"]["outputFile"])
     metadata.parent.mkdir(parents=True, exist_ok=True)
 
-    subprocess.run([part.replace("{{$}}", text) for part in command], check=True)
+    done = subprocess.run([part.replace("{{$}}", text) for part in command], check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
 
     sizes = {}
     for artifact in artifacts(given["outputs"]):

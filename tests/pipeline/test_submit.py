@@ -247,6 +247,15 @@ def test_the_command_prints_the_run_as_json(
     assert f"{kfp.address}/#/runs/details/run-0" in told
 
 
+def test_the_link_is_whole_on_any_terminal(
+    kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", f"https://kfp.example/{'long' * 30}")
+    assert skyclass(monkeypatch, "--host", kfp.address) == 0
+    link = f"https://kfp.example/{'long' * 30}/#/runs/details/run-0"
+    assert f"link     {link}\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "complaint"),
     [

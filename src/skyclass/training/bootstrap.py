@@ -100,13 +100,16 @@ def _tell(step: str) -> None:
 
 
 def _wait_for(leading: Champions, mode: Mode, deadline: float) -> None:
+    said = ""
     while True:
         try:
             leading.promotions(mode)
         except StoreError as error:
             if time.monotonic() > deadline:
                 raise
-            logger.info("waiting: %s", error)
+            if str(error) != said:
+                said = str(error)
+                logger.info("waiting until the store is ready: %s", said)
             time.sleep(_PAUSE_SECONDS)
         else:
             return
