@@ -17,7 +17,7 @@ def predictor_pods(namespace: Namespace) -> set[str]:
 
 def roll_out(namespace: Namespace) -> None:
     """Wait until the predictor's Deployment is what it should be."""
-    namespace.kubectl("rollout", "status", f"deployment/{SERVICE}-predictor", "--timeout=240s")
+    namespace.kubectl("rollout", "status", f"deployment/{SERVICE}-predictor", "--timeout=600s")
 
 
 def test_a_rollout_and_a_lost_pod_fail_no_request(lively: Installation, caller: Shell) -> None:
@@ -30,7 +30,7 @@ def test_a_rollout_and_a_lost_pod_fail_no_request(lively: Installation, caller: 
         roll_out(namespace)
         # KServe takes back what `kubectl rollout restart` changes, and passes annotations on.
         namespace.kubectl("annotate", f"inferenceservice/{SERVICE}", f"test/rollout={time.time()}")
-        eventually(lambda: not pods & predictor_pods(namespace), 240)
+        eventually(lambda: not pods & predictor_pods(namespace), 600)
         roll_out(namespace)
 
     assert len(load.versions) > 100
@@ -58,7 +58,7 @@ def test_the_autoscaler_goes_out_and_back_without_a_failed_request(
 
     eventually(lambda: replicas() == 2, seconds=400)  # the load before may have scaled it
     with steady(caller, MODE, callers=4, rows=500) as load:
-        eventually(lambda: replicas() == 3, seconds=180)
+        eventually(lambda: replicas() == 3, seconds=400)
         roll_out(namespace)
     assert len(load.versions) > 50
     with steady(caller, MODE, pause=0.2):
