@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 from kfp import compiler
 
-from pipelines import training
+from pipelines import scoring, training
 from pipelines.pods import RETRIES
-from pipelines.validation import check_package
+from pipelines.validation import all_tasks, check_package
 
 FOLDER = Path(__file__).resolve().parents[1] / "manifests" / "kfp"
 NAMESPACE = os.environ.get("SKYCLASS_KFP_NAMESPACE", "kubeflow")
@@ -73,7 +73,17 @@ class Package:
 
 
 def training_package() -> Package:
-    """Compile the training pipeline.
+    """Compile the training pipeline."""
+    return _package(training.training, training.NAME, training.CHOICES)
+
+
+def scoring_package() -> Package:
+    """Compile the scoring pipeline."""
+    return _package(scoring.scoring, scoring.NAME, scoring.CHOICES)
+
+
+def _package(function: Any, name: str, choices: dict[str, list[str]]) -> Package:
+    """Compile a pipeline.
 
     The closed choices of its parameters are added as `literals`, which the run form of KFP 2.17
     shows as a drop-down; the SDK has no way to say so itself. The retries are added here because
@@ -84,25 +94,27 @@ def training_package() -> Package:
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "package.yaml"
-        compiler.Compiler().compile(training.training, str(path))
+        compiler.Compiler().compile(function, str(path))
         pipeline, platform = yaml.safe_load_all(path.read_text())
     parameters = pipeline["root"]["inputDefinitions"]["parameters"]
-    for name, choices in training.CHOICES.items():
-        parameters[name]["literals"] = choices
-    for task in pipeline["root"]["dag"]["tasks"].values():
-        task["retryPolicy"] = dict(RETRIES)
-    package = Package(training.NAME, pipeline, platform)
+    for parameter, literals in choices.items():
+        parameters[parameter]["literals"] = literals
+    for tasks in all_tasks(pipeline):
+        for task in tasks.values():
+            if "parameterIterator" not in task:  # a loop is tried again in its steps
+                task["retryPolicy"] = dict(RETRIES)
+    package = Package(name, pipeline, platform)
     check_package(package.version, pipeline, platform)
     return package
 
 
 def render() -> dict[str, str]:
     """Every file of the folder, by name."""
-    package = training_package()
-    return {
-        "training.yaml": package.text(),
-        "training-objects.yaml": yaml.safe_dump_all(package.objects(), sort_keys=False),
-    }
+    files = {}
+    for name, package in (("training", training_package()), ("scoring", scoring_package())):
+        files[f"{name}.yaml"] = package.text()
+        files[f"{name}-objects.yaml"] = yaml.safe_dump_all(package.objects(), sort_keys=False)
+    return files
 
 
 def main(folder: Path = FOLDER) -> None:

@@ -50,12 +50,12 @@ def _problems(version: str, pipeline: Document, platform: Document) -> Iterator[
     except json_format.ParseError as error:
         yield f"KFP cannot read it ({str(error).splitlines()[0]})"
         return
-    tasks = pipeline["root"]["dag"]["tasks"]
-    for name in (version, pipeline["pipelineInfo"]["name"], *tasks):
+    names = [name for tasks in all_tasks(pipeline) for name in tasks]
+    for name in (version, pipeline["pipelineInfo"]["name"], *names):
         if not _NAME.fullmatch(name):
             yield f"{name!r} is no name for Kubernetes"
     executors = pipeline["deploymentSpec"]["executors"]
-    yield from _references(tasks, pipeline["components"], executors)
+    yield from _references(list(all_tasks(pipeline)), pipeline["components"], executors)
     yield from _unknown("the platform's executor", pods, executors)
     for name, executor in executors.items():
         image = executor["container"]["image"]
@@ -67,12 +67,20 @@ def _problems(version: str, pipeline: Document, platform: Document) -> Iterator[
         yield from _parameter(name, parameter)
 
 
-def _references(tasks: Document, components: Document, executors: Document) -> Iterator[str]:
+def all_tasks(pipeline: Document) -> Iterator[Document]:
+    """The tasks of the pipeline and of each of its loops."""
+    for part in (pipeline["root"], *pipeline["components"].values()):
+        if "dag" in part:
+            yield part["dag"]["tasks"]
+
+
+def _references(graphs: list[Document], components: Document, executors: Document) -> Iterator[str]:
     """Tasks name components, components name executors, and nothing is left over."""
-    used = {task["componentRef"]["name"] for task in tasks.values()}
-    labels = {component["executorLabel"] for component in components.values()}
-    for name, task in tasks.items():
-        yield from _unknown(f"task {name} waits for", task.get("dependentTasks", ()), tasks)
+    used = {task["componentRef"]["name"] for tasks in graphs for task in tasks.values()}
+    labels = {each["executorLabel"] for each in components.values() if "dag" not in each}
+    for tasks in graphs:
+        for name, task in tasks.items():
+            yield from _unknown(f"task {name} waits for", task.get("dependentTasks", ()), tasks)
     yield from _unknown("a task's component", used, components)
     yield from _unknown("a component's executor", labels, executors)
     for name in {*components} - used | {*executors} - labels:

@@ -7,9 +7,8 @@ import pytest
 from kfp import dsl
 
 from components.validate.component import validate
-from skyclass.catalog.expectations import ValidationError
 from skyclass.catalog.sources import open_source
-from skyclass.errors import TrainingError
+from skyclass.errors import TrainingError, ValidationError
 from skyclass.features import Mode
 from skyclass.store.ingest import ingest
 from skyclass.store.observations import ObservationsTable

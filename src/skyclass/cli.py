@@ -292,6 +292,29 @@ def predict(
 
 
 @app.command()
+def score(
+    uri: str,
+    mode: ModeOption = Mode.SPECTROSCOPIC,
+    release: Annotated[str, typer.Option(help="A release; else the champion.")] = "champion",
+    shard: Annotated[str, typer.Option(help="A part of the input, like 0/4.")] = "0/1",
+    as_json: AsJson = False,
+) -> None:
+    """Score what a release has not yet scored of `table:`, a Delta table or Parquet files."""
+    from skyclass.scoring.steps import score_step
+
+    with err.status(f"scoring {uri}") as status:
+        done = score_step(
+            load_settings(),
+            uri,
+            mode,
+            release,
+            shard,
+            lambda rows: status.update(f"scoring {uri}: {rows:,} rows"),
+        )
+    _show(asdict(done), as_json)
+
+
+@app.command()
 def drift(
     mode: ModeOption = Mode.SPECTROSCOPIC,
     start: Annotated[datetime | None, typer.Option(formats=TIMES, help="UTC, included.")] = None,

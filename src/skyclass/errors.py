@@ -13,6 +13,10 @@ class CatalogError(SkyclassError):
     """A source of observations cannot be read, or its rows cannot be understood."""
 
 
+class ValidationError(CatalogError):
+    """Rows are not what is expected of them."""
+
+
 class StoreError(SkyclassError):
     """The object store did not do what was asked of it."""
 

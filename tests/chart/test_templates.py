@@ -222,7 +222,7 @@ def test_an_external_store_says_what_is_missing(missing: str) -> None:
 
 def test_each_pod_has_the_keys_of_its_role_alone() -> None:
     wanted = {"drift": "drift", "ingest": "ingest", "bootstrap": "pipeline", "provision": "root"}
-    wanted["monitor"] = "apps"
+    wanted |= {"monitor": "apps", "score": "score"}
     for where, spec in pod_specs(ci("ingest")):
         (container, *_) = spec["containers"]
         if container["name"] in wanted:

@@ -9,7 +9,9 @@ from typing import Any
 # Children are forked from a process that has imported the library and done nothing else: they
 # start at once, and share neither thread nor connection nor lock with the tests.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["skyclass.store.ingest", "skyclass.store.releases"])
+processes.set_forkserver_preload(
+    ["skyclass.store.ingest", "skyclass.store.releases", "skyclass.scoring.score"]
+)
 
 KILLED = -signal.SIGKILL
 

@@ -17,14 +17,16 @@ from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
+from components.plan.component import plan
 from components.publish.component import publish
+from components.score.component import score
 from components.train.component import train
 from components.validate.component import validate
 from pipelines import training
 from pipelines.compile import FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPONENTS = [ingest, validate, train, evaluate, publish]
+COMPONENTS = [ingest, validate, train, evaluate, publish, plan, score]
 
 
 SETTINGS = {

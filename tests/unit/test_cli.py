@@ -16,6 +16,7 @@ from skyclass.store.s3 import ObjectStore
 from skyclass.training.evaluation import evaluate
 from tests.releases import draft
 from tests.rows import frame
+from tests.scoring import publish_tree
 
 
 @dataclass(frozen=True)
@@ -217,3 +218,37 @@ def test_a_damaged_release_is_not_served(
     Registry(store).download(published[0], folder)
     (folder / REPORT).write_text("report X")
     assert f"{REPORT}: " in terminal.complaint("serve", "--release", str(folder))
+
+
+def test_eda_leaves_a_page_and_ingests_nothing(
+    terminal: Terminal, store: ObjectStore, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    ended = terminal.run("eda", "simulated:?rows=300", "-o", str(page), "--json")
+    assert ended.status == 0
+    assert json.loads(ended.out) == {"rows": 300, "unfit": 0, "report": str(page)}
+    assert page.read_text().startswith("<!doctype html>")
+    assert "does not exist" in terminal.complaint("eda", "table:")
+
+
+def test_score_accounts_for_every_row(
+    terminal: Terminal, store: ObjectStore, tmp_path: Path
+) -> None:
+    assert terminal.run("ingest", "simulated:?rows=60", "--json").status == 0
+    assert "no photometric champion yet" in terminal.complaint(
+        "score", "table:", "--mode", "photometric"
+    )
+    release = publish_tree(store, tmp_path / "release", Mode.PHOTOMETRIC)
+    arguments = ("score", "table:", "--mode", "photometric", "--release", release.id[:8], "--json")
+    assert json.loads(terminal.run(*arguments).out)["inserted"] == 60
+    assert json.loads(terminal.run(*arguments).out)["rows_in"] == 0
+
+
+def test_a_source_of_mostly_unfit_rows_is_refused_with_examples(
+    terminal: Terminal, store: ObjectStore, tmp_path: Path
+) -> None:
+    unfit = [{"u": "bright"} if fibre % 5 == 0 else {} for fibre in range(200)]
+    frame(*unfit).to_csv(tmp_path / "a.csv", index=False)
+    line = terminal.complaint("ingest", str(tmp_path / "a.csv"))
+    assert "40 of 200 rows were rejected, most of them for u: not a number in 20.0%" in line
+    assert "plate=267 mjd=51608 fiber_id=1 u=bright; " in line

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from skyclass.catalog.observation import CLASSES, KEY, MEASUREMENTS, era_of
+from skyclass.catalog.observation import CLASSES, KEY, MEASUREMENTS, Era, era_of
 from skyclass.catalog.validation import check
-from skyclass.errors import CatalogError
+from skyclass.errors import ValidationError
 
 EXAMPLES = 3
 """How many rows are shown for a rule that is broken."""
@@ -20,10 +20,6 @@ _FEWEST_ROWS = 100
 """Fewer rows than this, and a share says nothing."""
 
 Mask = npt.NDArray[np.bool_]
-
-
-class ValidationError(CatalogError):
-    """Rows are not what is expected of them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Expectations:
     unlabelled: float
     not_measured: dict[str, float]
     classes: dict[str, tuple[float, float]]
-    era_shift: float
+    eras_back: float
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ def load_expectations() -> Expectations:
         **limits["rows"],
         not_measured=limits["not_measured"],
         classes={name: (low, high) for name, (low, high) in limits["classes"].items()},
-        era_shift=limits["eras"]["shift"],
+        eras_back=limits["eras"]["back"],
     )
 
 
@@ -189,18 +185,20 @@ def _copied(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:
 
 
 def _eras(rows: pd.DataFrame, last: pd.Series, limits: Expectations) -> Iterator[Violation]:
-    now = pd.Series(era_of(rows["mjd"]))
-    shares, before = (each.value_counts(normalize=True) for each in (now, pd.Series(era_of(last))))
-    change = shares.sub(before, fill_value=0)
-    shift = float(change.abs().sum() / 2)
-    if len(rows) >= _FEWEST_ROWS and shift > limits.era_shift:
-        grown = str(change.idxmax())
+    """The survey moves on, and training has to follow; but it never goes back."""
+    now, before = (
+        pd.Series(era_of(nights)).value_counts(normalize=True).reindex(list(Era), fill_value=0)
+        for nights in (rows["mjd"], last)
+    )
+    back = now.cumsum() - before.cumsum()
+    era = str(back.idxmax())
+    if len(rows) >= _FEWEST_ROWS and back[era] > limits.eras_back:
         yield Violation(
             "mjd",
-            f"era {grown}, {before.get(grown, 0):.1%} of the last release's rows,",
-            float(shares[grown]),
-            f"total variation {shift:.2f}, at most {limits.era_shift:.2f}",
-            describe(rows[(now == grown).to_numpy()], "mjd"),
+            f"era {era} or before, which were {before.cumsum()[era]:.1%} in the last release,",
+            float(now.cumsum()[era]),
+            f"at most {limits.eras_back:.1%} more",
+            describe(rows, "mjd"),  # the oldest come first
         )
 
 

@@ -17,6 +17,7 @@ class Role(StrEnum):
     TRAIN = "train"
     PUBLISH = "publish"
     PREDICT = "predict"
+    SCORE = "score"
     DRIFT = "drift"
     APPS = "apps"
     PIPELINE = "pipeline"
@@ -72,6 +73,13 @@ GRANTS: dict[Role, tuple[Grant, ...]] = {
         Grant("models", "", (Verb.LIST,)),  # KServe's download begins with HeadBucket
         Grant("models", "releases/", (Verb.GET,)),
         Grant("logs", "date=", (Verb.PUT,)),
+    ),
+    Role.SCORE: (
+        Grant("data", "observations/", _READ),
+        Grant("data", "predictions/", _WRITE),
+        Grant("data", "sources/", _READ),
+        Grant("models", "releases/", _READ),
+        Grant("models", "promotions/", _READ),
     ),
     Role.DRIFT: (
         Grant("data", "observations/", _READ),

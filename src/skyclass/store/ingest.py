@@ -4,11 +4,9 @@ import hashlib
 import io
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -20,10 +18,9 @@ from skyclass.catalog.validation import Checked, check
 from skyclass.errors import CatalogError, StoreError
 from skyclass.store.observations import ObservationsTable
 from skyclass.store.s3 import ObjectStore
+from skyclass.store.streams import ahead
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 REJECTED_PREFIX = "rejected"
 _PARQUET = "application/vnd.apache.parquet"
@@ -90,7 +87,7 @@ def ingest(
     total = Accounting(source.name, version=0, resumed_after=resumed_after)
     position = resumed_after
     batches = ((batch, check(batch.rows)) for batch in source.batches(resumed_after))
-    for batch, checked in _ahead(batches):
+    for batch, checked in ahead(batches):
         total = _add(total, _ingest_batch(batch, checked, position, source, table, store))
         position = batch.position
         progress(total.rows_in)
@@ -104,15 +101,6 @@ def ingest(
             f"({next(iter(total.reasons))}): check the file's columns and units"
         )
     return total
-
-
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """Prepare the next item while one is worked on."""
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, items, None)
-        while (item := following.result()) is not None:
-            following = pool.submit(next, items, None)
-            yield item
 
 
 def _ingest_batch(

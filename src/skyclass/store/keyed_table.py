@@ -79,12 +79,20 @@ class KeyedTable:
         self._options = delta_options(settings)
         self._known = KnownKeys(layout.key)
 
-    def merge(self, rows: pa.Table, watermark_id: str, since: int, watermark: int) -> Merged:
+    def merge(
+        self,
+        rows: pa.Table,
+        watermark_id: str,
+        since: int,
+        watermark: int,
+        *,
+        always: bool = False,
+    ) -> Merged:
         """Insert rows with new keys and correct those with other values, in one transaction.
 
         The source's watermark is committed with the rows, so a kill loses and doubles nothing.
         A null never overwrites a value: a row that comes again without its label keeps the label.
-        Rows that are there already make no new version.
+        Rows that are there already make no new version, unless the watermark is to be kept always.
 
         A change is committed as the very next version after the one that was looked at, or begun
         anew: between two writers nothing is lost, doubled or undone.
@@ -94,6 +102,7 @@ class KeyedTable:
             watermark_id: Names the source (a Delta application id).
             since: How far the source had been read before these rows.
             watermark: How far the source has been read with these rows.
+            always: Whether the watermark is committed even where nothing else changes.
 
         Raises:
             StoreError: The object store failed, or another writer has got further with the same
@@ -111,12 +120,15 @@ class KeyedTable:
                         "nothing was lost, wait for it to end"
                     )
                 looked_at = table.version()
-                if not rows.num_rows:
-                    return Merged(inserted=0, updated=0, version=looked_at)
                 try:
-                    if self._known.are_new(rows, table):
+                    done = Merged(inserted=0, updated=0, version=looked_at)
+                    if rows.num_rows and self._known.are_new(rows, table):
                         return self._append(table, rows, commit)
-                    return self._upsert(table, rows, commit)
+                    if rows.num_rows:
+                        done = self._upsert(table, rows, commit)
+                    if always and done.version == looked_at:
+                        done = self._append(table, rows.slice(0, 0), commit)
+                    return done
                 except CommitFailedError:
                     if self._open(None).version() == looked_at:
                         raise

@@ -8,13 +8,13 @@ import pytest
 
 from skyclass.catalog.expectations import (
     Expectations,
-    ValidationError,
     expect_few_rejected,
     expect_rows,
     load_expectations,
 )
 from skyclass.catalog.observation import CLASSES, Era
 from skyclass.catalog.sources.simulated import draw
+from skyclass.errors import ValidationError
 from skyclass.features import INPUTS, Mode
 
 EXAMPLE = r"plate=\d+ mjd=\d+ fiber_id=\d+"
@@ -108,12 +108,13 @@ def test_a_mode_is_judged_by_what_it_sees(rows: pd.DataFrame) -> None:
     assert "redshift: not measured" in judge(unknown)
 
 
-def test_another_survey_than_the_last_time_is_told(rows: pd.DataFrame) -> None:
+def test_a_survey_that_goes_back_is_told_and_one_that_moves_on_is_followed() -> None:
     legacy, eboss = (draw(era, 0, 1_000, 0) for era in (Era.LEGACY, Era.EBOSS))
     message = judge(legacy, last=eboss["mjd"])
-    assert "mjd: era legacy, 0.0% of the last release's rows, in 100.0% of the rows" in message
-    assert "total variation 1.00, at most 0.95" in message
-    assert judge(pd.concat([legacy, eboss], ignore_index=True), last=legacy["mjd"]) == ""
+    assert "mjd: era legacy or before, which were 0.0% in the last release, in 100.0%" in message
+    assert re.search(rf"\(at most 50\.0% more\), for example ({EXAMPLE}(; )?){{3}}:", message)
+    assert judge(eboss, last=legacy["mjd"]) == ""
+    assert judge(pd.concat([legacy, eboss], ignore_index=True), last=eboss["mjd"]) == ""
 
 
 def test_the_limits_are_those_of_the_file(rows: pd.DataFrame) -> None:

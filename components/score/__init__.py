@@ -1,0 +1,1 @@
+"""The KFP step `score`."""

@@ -1,0 +1,55 @@
+"""The steps of scoring, called as KFP's executor calls them."""
+
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from components.plan.component import plan
+from components.score.component import score
+from skyclass.catalog.sources import open_source
+from skyclass.errors import CatalogError, ReleaseError, TrainingError
+from skyclass.features import Mode
+from skyclass.store.champions import champions
+from skyclass.store.ingest import ingest
+from skyclass.store.observations import ObservationsTable
+from skyclass.store.releases import Release
+from skyclass.store.s3 import ObjectStore
+from tests.scoring import publish_tree
+
+
+@pytest.fixture
+def release(store: ObjectStore, table: ObservationsTable, tmp_path: Path) -> Release:
+    """A champion, and a table of 300 rows in three files to score."""
+    ingest(open_source("simulated:?rows=300", Path), table, store)
+    found = publish_tree(store, tmp_path / "release", Mode.PHOTOMETRIC)
+    champions(store.settings).promote(found, "a test", "test")
+    return found
+
+
+def test_what_is_planned_is_scored_and_accounted_for(release: Release, tmp_path: Path) -> None:
+    parts = plan.python_func("table:", "photometric", "champion", 2)
+    assert [part["shard"] for part in parts] == ["0/2", "1/2"]
+    assert {part["release"] for part in parts} == {release.id}
+    accounting = dsl.Metrics(uri=str(tmp_path / "accounting"))
+    answered = [score.python_func(part, "photometric", accounting) for part in parts]
+    assert sum(answered) == 300
+    assert accounting.metadata["inserted"] == answered[-1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "said"),
+    [
+        ({"mode": "both"}, TrainingError, "unknown mode 'both'"),
+        ({"mode": "spectroscopic"}, ReleaseError, "there is no spectroscopic champion yet"),
+        ({"shards": 0}, CatalogError, "choose 1 to 64"),
+        ({"source_uri": "nowhere"}, CatalogError, "no Delta table and no Parquet"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_scored_stops_the_run(
+    wrong: dict[str, object], error: type[Exception], said: str, release: Release
+) -> None:
+    right = {"source_uri": "table:", "mode": "photometric", "release": "champion", "shards": 1}
+    with pytest.raises(error, match=said):
+        plan.python_func(**{**right, **wrong})

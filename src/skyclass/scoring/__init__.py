@@ -1,0 +1,1 @@
+"""Batch scoring: a release's answers for whole tables, each object once."""

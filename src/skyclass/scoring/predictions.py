@@ -1,0 +1,59 @@
+"""The predictions table: what each release says of each object, once."""
+
+import pyarrow as pa
+
+from skyclass.catalog.observation import KEY, MEASUREMENTS
+from skyclass.settings import Settings
+from skyclass.store.keyed_table import KeyedTable, Layout
+from skyclass.store.predictions import PROBABILITIES
+
+SOURCE_ID = "source_id"
+"""Identifies an object of photometry alone, which has no plate, night and fibre; else 0."""
+
+SCHEMA = pa.schema(
+    [
+        (SOURCE_ID, pa.int64()),
+        *((name, pa.int32()) for name in KEY),  # 0 for an object of photometry alone
+        ("model_version", pa.string()),
+        ("mode", pa.string()),
+        *((name, pa.float64()) for name in MEASUREMENTS),
+        ("predicted", pa.string()),
+        *((name, pa.float64()) for name in PROBABILITIES),
+        ("class", pa.string()),  # the label, where it is known
+        ("source", pa.string()),
+        ("scored_at", pa.timestamp("us", tz="UTC")),  # when the object was first answered
+    ]
+)
+
+LAYOUT = Layout(
+    prefix="predictions",
+    schema=SCHEMA,
+    partition="model_version",
+    key=(SOURCE_ID, *KEY),
+    values=(*MEASUREMENTS, "predicted", *PROBABILITIES, "class"),
+    origin=("source",),
+    what="predictions",
+    begin="score something first (`skyclass score URI`)",
+)
+
+
+class PredictionsTable(KeyedTable):
+    """All predictions in batches, keyed by object and release, partitioned by release."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Name the table; nothing is contacted yet."""
+        super().__init__(settings, LAYOUT)
+
+    def read(self, model_version: str, columns: list[str]) -> pa.Table:
+        """Read what a release said.
+
+        Args:
+            model_version: The release.
+            columns: The columns wanted.
+        """
+        with self._reported():
+            dataset = self._open(None).to_pyarrow_dataset(
+                partitions=[("model_version", "=", model_version)]
+            )
+            found = dataset.to_table(columns=columns)
+        return found.cast(pa.schema([SCHEMA.field(name) for name in columns]))

@@ -1,0 +1,206 @@
+"""Scores an input with a release: streamed, resumable, each object once."""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from skyclass.catalog.observation import CLASSES, KEY, NOT_MEASURED
+from skyclass.errors import CatalogError, ReleaseError, StoreError
+from skyclass.features import INPUTS, Mode
+from skyclass.scoring.inputs import Input, Piece
+from skyclass.scoring.predictions import LAYOUT, SCHEMA, SOURCE_ID, PredictionsTable
+from skyclass.settings import Settings
+from skyclass.store.champions import champions
+from skyclass.store.models import LoadedModel, load_model
+from skyclass.store.predictions import PROBABILITIES
+from skyclass.store.releases import Registry, Release
+from skyclass.store.s3 import ObjectStore
+from skyclass.store.streams import ahead
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What became of every row that a run read.
+
+    Attributes:
+        source: The input.
+        release: The release that answered.
+        mode: Its mode.
+        version: The predictions table's version afterwards.
+        rows_in: Rows read; what an earlier run has scored is not read again.
+        inserted: Objects that this release had not answered before.
+        updated: Objects whose measurements or label have changed since.
+        duplicates: Objects that it had answered before, or that came twice.
+        incomplete: Rows that lack an input, or the object's name.
+    """
+
+    source: str
+    release: str
+    mode: Mode
+    version: int = 0
+    rows_in: int = 0
+    inserted: int = 0
+    updated: int = 0
+    duplicates: int = 0
+    incomplete: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every row read is accounted for."""
+        accounted = self.inserted + self.updated + self.duplicates + self.incomplete
+        return self.rows_in == accounted
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several equal parts of an input: part `number`, from 0, of `of`."""
+
+    number: int = 0
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read `0/4`, the first of four.
+
+        Raises:
+            CatalogError: It is none.
+        """
+        number, _, of = text.partition("/")
+        if not (number.isdigit() and of.isdigit() and int(number) < int(of)):
+            raise CatalogError(f"{text!r} is no shard: write 0/4 for the first of four")
+        return cls(int(number), int(of))
+
+
+def find_release(settings: Settings, mode: Mode, name: str) -> Release:
+    """The release of a name, or the champion when the name is `champion`.
+
+    Raises:
+        ReleaseError: There is none, or it is of the other mode.
+    """
+    if name == "champion":
+        found = champions(settings).champion(mode)
+        if found is None:
+            raise ReleaseError(f"there is no {mode} champion yet: train one, or name a release")
+        return found
+    found = Registry(ObjectStore(settings)).find(name)
+    if found.mode != mode:
+        raise ReleaseError(f"release {name} is of mode {found.mode}, not {mode}: say --mode")
+    return found
+
+
+def score(
+    settings: Settings,
+    given: Input,
+    release: Release,
+    shard: Shard = Shard(),
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Scored:
+    """Score what a release has not yet scored of an input.
+
+    Each chunk of rows is committed together with how far its piece has been read, so a kill loses
+    and doubles nothing. Memory does not depend on the size of the input.
+
+    Args:
+        settings: Where the registry and the predictions table are.
+        given: What is scored.
+        release: What answers.
+        shard: The part of the input that is meant.
+        progress: Told how many rows have been read, after each chunk.
+
+    Raises:
+        CatalogError: The input lacks a column.
+        ReleaseError: The release is not what its manifest says.
+        StoreError: The object store failed, or the accounting does not balance.
+    """
+    table = PredictionsTable(settings)
+    total = Scored(given.uri, release.id, release.mode, version=0)
+    with tempfile.TemporaryDirectory() as folder:
+        Registry(ObjectStore(settings)).download(release, Path(folder))
+        model = load_model(Path(folder))
+    for piece in given.pieces[shard.number :: shard.of]:
+        watermark_id = f"{piece.id}#{release.id}"
+        position = table.watermark(watermark_id)
+        for rows_in, rows, unique in ahead(_answers(given, piece, model, position)):
+            merged = table.merge(unique, watermark_id, position, position + rows_in, always=True)
+            position += rows_in
+            total = replace(
+                total,
+                version=merged.version,
+                rows_in=total.rows_in + rows_in,
+                inserted=total.inserted + merged.inserted,
+                updated=total.updated + merged.updated,
+                duplicates=total.duplicates + rows - merged.inserted - merged.updated,
+                incomplete=total.incomplete + rows_in - rows,
+            )
+            progress(total.rows_in)
+    if not total.balanced:
+        raise StoreError(f"the accounting of {given.uri} does not balance ({total}): report it")
+    return total
+
+
+def _answers(
+    given: Input, piece: Piece, model: LoadedModel, after: int
+) -> Iterator[tuple[int, int, pa.Table]]:
+    """For each chunk: its rows, how many of them are complete, and the answers for these."""
+    mode = model.release.mode
+    for chunk in given.chunks(piece, mode, after):
+        complete = chunk.filter(_complete(chunk, mode))
+        inputs = np.column_stack([complete[name].to_numpy() for name in INPUTS[mode]])
+        probabilities = (
+            np.asarray(model.probabilities(inputs), dtype=np.float64)
+            if len(inputs)
+            else np.empty((0, len(CLASSES)))
+        )
+        answers = {
+            **{name: complete[name] for name in complete.column_names},
+            **dict(zip(PROBABILITIES, probabilities.T, strict=True)),
+            "predicted": pa.array(CLASSES).take(pa.array(probabilities.argmax(axis=1))),
+            "model_version": model.release.id,
+            "mode": str(mode),
+            "source": given.uri,
+            "scored_at": datetime.now(UTC),
+        }
+        yield chunk.num_rows, complete.num_rows, _last_of_each(_table(answers, complete.num_rows))
+
+
+def _complete(chunk: pa.Table, mode: Mode) -> pa.ChunkedArray:
+    """Which rows have a key and all inputs; the survey's sentinel is no value."""
+    named = [name for name in LAYOUT.key if name in chunk.column_names]
+    checks = [pc.greater(chunk[name], 0) for name in named]
+    checks += [
+        pc.and_(pc.is_finite(chunk[name]), pc.not_equal(chunk[name], NOT_MEASURED))
+        for name in INPUTS[mode]
+    ]
+    found = checks[0]
+    for each in checks[1:]:
+        found = pc.and_(found, each)
+    return pc.fill_null(found, False)
+
+
+def _table(answers: dict[str, object], rows: int) -> pa.Table:
+    """Columns of the predictions table; what is not given is 0 in the key, else null."""
+    columns = []
+    for field in SCHEMA:
+        value = answers.get(field.name, 0 if field.name in (SOURCE_ID, *KEY) else None)
+        if isinstance(value, pa.ChunkedArray | pa.Array):
+            columns.append(value.cast(field.type))
+        elif isinstance(value, np.ndarray):
+            columns.append(pa.array(value, field.type))
+        else:
+            columns.append(pa.repeat(pa.scalar(value, field.type), rows))
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _last_of_each(rows: pa.Table) -> pa.Table:
+    """One row for each object: the last, should it come twice."""
+    twice = rows.select(list(LAYOUT.key)).to_pandas().duplicated(keep="last")
+    return rows.filter(pa.array(~twice)) if twice.any() else rows

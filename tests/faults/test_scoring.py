@@ -1,0 +1,117 @@
+"""A scoring that is killed, or meets another one, answers for each object once."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from skyclass.catalog.observation import Era
+from skyclass.catalog.sources.simulated import draw
+from skyclass.errors import StoreError
+from skyclass.features import Mode
+from skyclass.scoring import inputs
+from skyclass.scoring.inputs import open_input
+from skyclass.scoring.predictions import PredictionsTable
+from skyclass.scoring.score import Scored, Shard, find_release, score
+from skyclass.settings import Settings
+from skyclass.store.releases import Release
+from skyclass.store.s3 import ObjectStore
+from tests.faults.children import KILLED, Fuse, exit_code, processes
+from tests.scoring import predictions, publish_tree
+
+ROWS, CHUNK, PIECE = 400, 50, 200
+
+
+def run(folder: Path, settings: Settings, release: str, shard: str = "0/1") -> Scored:
+    """Score the folder in small chunks."""
+    inputs.CHUNK_ROWS, inputs.PIECE_ROWS = CHUNK, PIECE
+    found = find_release(settings, Mode.PHOTOMETRIC, release)
+    return score(settings, open_input(settings, str(folder)), found, Shard.parse(shard))
+
+
+def run_until(moment: int, folder: Path, settings: Settings, release: str) -> None:
+    """What a child does: score the folder and die on the way."""
+    PredictionsTable.merge = Fuse(moment).around(PredictionsTable.merge)
+    run(folder, settings, release)
+
+
+def run_together(
+    folder: Path, settings: Settings, release: str, shard: str, start: Any, outcomes: Any
+) -> None:
+    """What each of several children does: score at the same time as the others."""
+    start.wait()
+    try:
+        outcomes.put(run(folder, settings, release, shard))
+    except StoreError as error:
+        outcomes.put(str(error))
+
+
+@pytest.fixture(autouse=True)
+def sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts the sizes back after each test."""
+    monkeypatch.setattr(inputs, "CHUNK_ROWS", CHUNK)
+    monkeypatch.setattr(inputs, "PIECE_ROWS", PIECE)
+
+
+@pytest.fixture
+def release(store: ObjectStore, tmp_path: Path) -> Release:
+    return publish_tree(store, tmp_path / "release", Mode.PHOTOMETRIC)
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    """Two files; the second says the first one's last objects once more."""
+    folder = tmp_path / "night"
+    folder.mkdir()
+    rows = draw(Era.BOSS, 0, ROWS, 0)
+    halves = rows[: ROWS // 2], pd.concat([rows[ROWS // 2 - 10 : ROWS // 2], rows[ROWS // 2 :]])
+    for number, part in enumerate(halves):
+        table = pa.Table.from_pandas(part, preserve_index=False)
+        pq.write_table(table, folder / f"{number}.parquet", row_group_size=40)
+    return folder
+
+
+def assert_whole(settings: Settings, release: Release) -> None:
+    found = predictions(settings, release)
+    assert len(found) == ROWS
+    assert not found.duplicated(["plate", "mjd", "fiber_id"]).any()
+
+
+@pytest.mark.parametrize("moment", [0, 1, 8, 9])
+def test_a_kill_before_or_after_a_commit_is_made_good_by_the_next_run(
+    moment: int, night: Path, store: ObjectStore, release: Release
+) -> None:
+    assert exit_code(run_until, moment, night, store.settings, release.id) == KILLED
+    resumed = run(night, store.settings, release.id)
+    assert resumed.balanced
+    assert resumed.rows_in == ROWS + 10 - min((moment + 1) // 2 * CHUNK, ROWS + 10)
+    assert_whole(store.settings, release)
+    assert run(night, store.settings, release.id).rows_in == 0
+
+
+@pytest.mark.parametrize(
+    "shards", [("0/2", "1/2"), ("0/1", "0/1")], ids=["two shards", "the same part twice"]
+)
+def test_runs_at_once_answer_for_each_object_once(
+    shards: tuple[str, str], night: Path, store: ObjectStore, release: Release
+) -> None:
+    start, outcomes = processes.Barrier(2), processes.SimpleQueue()
+    children = [
+        processes.Process(
+            target=run_together, args=(night, store.settings, release.id, shard, start, outcomes)
+        )
+        for shard in shards
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+        assert child.exitcode == 0
+    results = [outcomes.get() for _ in children]
+    assert any(isinstance(result, Scored) for result in results), results
+    assert all("has overtaken" in result for result in results if isinstance(result, str)), results
+    run(night, store.settings, release.id)  # what a retry would do
+    assert_whole(store.settings, release)

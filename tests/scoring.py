@@ -1,0 +1,31 @@
+"""What tests of batch scoring share: releases of tiny models, and what the table holds."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from skyclass.features import Mode
+from skyclass.scoring.predictions import SCHEMA, PredictionsTable
+from skyclass.settings import Settings
+from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
+from skyclass.store.s3 import ObjectStore
+from skyclass.training.export import library_versions
+from skyclass.training.fit import fit
+from tests.releases import draft
+from tests.support import simulated_dataset
+
+
+def publish_tree(store: ObjectStore, folder: Path, mode: Mode, seed: int = 0) -> Release:
+    """Fit a decision tree and publish it."""
+    fitted = fit(simulated_dataset(mode, rows=900), ["decision_tree"], seed, folder)
+    manifest = draft(mode, parity=fitted.parity, libraries=library_versions(), run_id=f"{seed}")
+    names = (JOBLIB_MODEL, ONNX_MODEL)
+    return Registry(store).publish(manifest, {name: folder / name for name in names})
+
+
+def predictions(settings: Settings, release: Release) -> pd.DataFrame:
+    """What a release said, in the order of the key, but for when it was said."""
+    columns = [name for name in SCHEMA.names if name != "scored_at"]
+    rows = PredictionsTable(settings).read(release.id, columns)
+    key = [(name, "ascending") for name in ("source_id", "plate", "mjd", "fiber_id")]
+    return rows.sort_by(key).to_pandas()

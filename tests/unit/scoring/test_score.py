@@ -1,0 +1,247 @@
+"""Whatever is scored, however often: each object once, with the answers of the release."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import write_deltalake
+
+from skyclass.catalog.observation import CLASSES, KEY, Era
+from skyclass.catalog.sources import open_source
+from skyclass.catalog.sources.simulated import draw
+from skyclass.errors import CatalogError, ReleaseError
+from skyclass.features import INPUTS, Mode
+from skyclass.scoring import inputs
+from skyclass.scoring.inputs import open_input
+from skyclass.scoring.predictions import PredictionsTable
+from skyclass.scoring.score import Scored, Shard, find_release, score
+from skyclass.store.ingest import ingest
+from skyclass.store.models import load_model
+from skyclass.store.observations import ObservationsTable
+from skyclass.store.predictions import PROBABILITIES
+from skyclass.store.releases import Registry, Release
+from skyclass.store.s3 import ObjectStore
+from tests.scoring import predictions, publish_tree
+
+
+def run(store: ObjectStore, uri: str, release: Release, shard: str = "0/1") -> Scored:
+    settings = store.settings
+    scored = score(settings, open_input(settings, uri), release, Shard.parse(shard))
+    assert scored.balanced
+    return scored
+
+
+def parquet(folder: Path, rows: pd.DataFrame, name: str = "a.parquet", groups: int = 100) -> str:
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.Table.from_pandas(rows), folder / name, row_group_size=groups)
+    return str(folder / name)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "CHUNK_ROWS", 70)
+    monkeypatch.setattr(inputs, "PIECE_ROWS", 150)
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    return draw(Era.BOSS, 0, 500, 0)
+
+
+def test_the_answers_are_those_of_the_model(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    scored = run(store, parquet(tmp_path, rows), release)
+    assert (scored.rows_in, scored.inserted) == (500, 500)
+    found = predictions(store.settings, release)
+    rows = rows.sort_values(["plate", "mjd", "fiber_id"], ignore_index=True)
+    Registry(store).download(release, tmp_path / "model")
+    model = load_model(tmp_path / "model")
+    expected = model.probabilities(rows[list(INPUTS[release.mode])].to_numpy())
+    assert np.array_equal(found[list(PROBABILITIES)].to_numpy(), expected)
+    assert list(found["predicted"]) == [CLASSES[best] for best in expected.argmax(axis=1)]
+    assert found[[*KEY, "class", "u", "redshift"]].equals(
+        rows[[*KEY, "class", "u", "redshift"]].astype(dict.fromkeys(KEY, "int32"))
+    )
+    assert set(found["mode"]) == {"spectroscopic"}
+
+
+def test_only_what_is_new_since_the_last_run_is_read(
+    store: ObjectStore, table: ObservationsTable, release: Release
+) -> None:
+    ingest(open_source("simulated:?rows=300", Path), table, store)
+    assert run(store, "table:", release).inserted == 300
+    assert run(store, "table:", release).rows_in == 0
+    ingest(open_source("simulated:?rows=40&seed=1&era=boss", Path), table, store)
+    again = run(store, "table:", release)
+    assert (again.rows_in, again.inserted) == (40, 40)
+    assert run(store, "table:", release).rows_in == 0
+
+
+def test_a_version_of_a_table_stays_what_it_was(
+    store: ObjectStore, table: ObservationsTable, release: Release
+) -> None:
+    version = ingest(open_source("simulated:?rows=50&era=boss", Path), table, store).version
+    ingest(open_source("simulated:?rows=50&era=boss&seed=1", Path), table, store)
+    assert open_input(store.settings, "table:").uri == f"table:?version={version + 1}"
+    assert run(store, f"table:?version={version}", release).inserted == 50
+
+
+def test_a_corrected_object_is_answered_anew_and_a_late_label_is_kept(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    first = rows.head(10).assign(**{"class": None})
+    run(store, parquet(tmp_path, first), release)
+    second = rows.head(10).assign(redshift=[5.0, *rows["redshift"][1:10]])
+    scored = run(store, parquet(tmp_path, second, "b.parquet"), release)
+    assert (scored.inserted, scored.updated) == (0, 10)
+    found = predictions(store.settings, release)
+    assert found["redshift"][0] == 5.0
+    assert found["class"].notna().all()
+
+
+def test_each_release_answers_for_itself(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    uri = parquet(tmp_path, rows)
+    other = publish_tree(store, tmp_path / "other", Mode.PHOTOMETRIC)
+    assert run(store, uri, release).inserted == run(store, uri, other).inserted == 500
+    assert set(predictions(store.settings, other)["redshift"].isna()) == {True}
+    assert len(predictions(store.settings, release)) == 500
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3])
+def test_shards_make_the_whole(
+    shards: int,
+    store: ObjectStore,
+    release: Release,
+    rows: pd.DataFrame,
+    tmp_path: Path,
+    small_pieces: None,
+) -> None:
+    uri = parquet(tmp_path, rows)
+    parts = [run(store, uri, release, f"{number}/{shards}") for number in range(shards)]
+    assert sum(part.inserted for part in parts) == 500
+    assert len(predictions(store.settings, release)) == 500
+    assert run(store, uri, release).rows_in == 0  # also with another number of shards
+
+
+def test_an_object_that_comes_twice_is_kept_once(
+    store: ObjectStore,
+    release: Release,
+    rows: pd.DataFrame,
+    tmp_path: Path,
+    small_pieces: None,
+) -> None:
+    """In a chunk, in a piece, and in another piece."""
+    twice = pd.concat([rows.head(5), rows.head(5), rows, rows.tail(7)])
+    scored = run(store, parquet(tmp_path, twice), release)
+    assert (scored.rows_in, scored.inserted, scored.duplicates) == (517, 500, 17)
+    assert len(predictions(store.settings, release)) == 500
+
+
+def test_what_cannot_be_answered_is_counted(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows.loc[0, "u"], rows.loc[1, "g"], rows.loc[2, "redshift"] = np.nan, -9999, np.inf
+    scored = run(store, parquet(tmp_path, rows), release)
+    assert (scored.inserted, scored.incomplete) == (497, 3)
+    nothing = rows.head(1)
+    assert run(store, parquet(tmp_path, nothing, "b.parquet"), release).incomplete == 1
+
+
+def test_objects_of_photometry_alone_are_known_by_their_id(
+    store: ObjectStore, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    release = publish_tree(store, tmp_path / "other", Mode.PHOTOMETRIC)
+    seen = rows[["u", "g", "r", "i", "z"]].assign(objID=1237648720693755918 + rows.index)
+    scored = run(store, parquet(tmp_path, seen), release)
+    assert scored.inserted == 500
+    found = predictions(store.settings, release)
+    assert list(found["source_id"]) == list(seen["objID"])
+    assert set(found["plate"]) == {0}
+
+
+def test_any_delta_table_and_any_folder_of_parquet_can_be_scored(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    write_deltalake(str(tmp_path / "delta"), pa.Table.from_pandas(rows.head(100)))
+    assert run(store, str(tmp_path / "delta"), release).inserted == 100
+    for name, part in (("a.parquet", rows[100:200]), ("b.parquet", rows[200:300])):
+        parquet(tmp_path / "many", part, name)
+    assert run(store, str(tmp_path / "many"), release).inserted == 200
+    data = (tmp_path / "many/a.parquet").read_bytes()
+    store.put(store.settings.data_bucket, "sources/a.parquet", data, "application/octet-stream")
+    again = run(store, f"s3://{store.settings.data_bucket}/sources/a.parquet", release)
+    assert (again.rows_in, again.duplicates) == (100, 100)
+
+
+def test_a_file_that_has_changed_is_another_one(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    run(store, parquet(tmp_path, rows.head(100)), release)
+    assert run(store, parquet(tmp_path, rows.head(120)), release).inserted == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"u": "columns"}, "column u is missing, spectroscopic mode needs it"),
+        ({"redshift": "columns"}, "column redshift is missing, spectroscopic mode needs it"),
+        ({"mjd": "columns"}, "neither plate, mjd, fiber_id nor source_id say which object"),
+    ],
+    ids=str,
+)
+def test_a_column_that_is_missing_is_named(
+    change: dict[str, str],
+    said: str,
+    store: ObjectStore,
+    release: Release,
+    rows: pd.DataFrame,
+    tmp_path: Path,
+) -> None:
+    uri = parquet(tmp_path, rows.drop(columns=list(change)))
+    with pytest.raises(CatalogError, match=said) as error:
+        run(store, uri, release)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("nowhere", "nowhere: no Delta table and no Parquet"),
+        ("table:?version=x", "version is a whole number"),
+        ("table:", "there is no such table"),
+        ("s3://no-such-bucket/a.parquet", "no Delta table and no Parquet"),
+    ],
+)
+def test_what_is_not_there_is_one_clear_line(uri: str, said: str, store: ObjectStore) -> None:
+    with pytest.raises(CatalogError, match=said) as error:
+        open_input(store.settings, uri)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["1", "2/2", "-1/2", "a/b", "1/0"])
+def test_a_shard_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(CatalogError, match="is no shard: write 0/4 for the first of four"):
+        Shard.parse(text)
+
+
+def test_the_release_is_the_champion_or_a_named_one_of_the_mode(
+    store: ObjectStore, release: Release
+) -> None:
+    settings = store.settings
+    assert find_release(settings, Mode.SPECTROSCOPIC, "champion").id == release.id
+    assert find_release(settings, Mode.SPECTROSCOPIC, release.id[:8]).id == release.id
+    with pytest.raises(ReleaseError, match="there is no photometric champion yet"):
+        find_release(settings, Mode.PHOTOMETRIC, "champion")
+    with pytest.raises(ReleaseError, match="is of mode spectroscopic, not photometric"):
+        find_release(settings, Mode.PHOTOMETRIC, release.id[:8])
+
+
+def test_before_anything_was_scored_there_is_no_table(store: ObjectStore) -> None:
+    with pytest.raises(Exception, match=r"does not exist.*`skyclass score URI`"):
+        PredictionsTable(store.settings).version()

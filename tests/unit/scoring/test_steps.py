@@ -1,0 +1,67 @@
+"""The plan of a scoring, its parts, and the days that it leaves behind."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from skyclass.catalog.sources import open_source
+from skyclass.errors import CatalogError
+from skyclass.features import Mode
+from skyclass.scoring.history import daily_history
+from skyclass.scoring.steps import plan_step, score_step
+from skyclass.store.ingest import ingest
+from skyclass.store.observations import ObservationsTable
+from skyclass.store.releases import Release
+from skyclass.store.s3 import ObjectStore
+
+
+@pytest.fixture
+def version(table: ObservationsTable, store: ObjectStore) -> int:
+    """A table of three files: one of each era."""
+    return ingest(open_source("simulated:?rows=300", Path), table, store).version
+
+
+@pytest.mark.parametrize(("shards", "parts"), [(1, 1), (2, 2), (8, 3)])
+def test_a_plan_fixes_version_release_and_parts(
+    shards: int, parts: int, version: int, store: ObjectStore, release: Release
+) -> None:
+    plan = plan_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion", shards)
+    assert (plan.source, plan.release) == (f"table:?version={version}", release.id)
+    assert plan.shards == tuple(f"{number}/{parts}" for number in range(parts))
+
+
+@pytest.mark.parametrize("shards", [0, 65])
+def test_a_foolish_number_of_shards_is_refused(shards: int, store: ObjectStore) -> None:
+    with pytest.raises(CatalogError, match="choose 1 to 64"):
+        plan_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion", shards)
+
+
+def test_what_came_after_the_plan_waits_for_the_next(
+    version: int, table: ObservationsTable, store: ObjectStore, release: Release
+) -> None:
+    plan = plan_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion", 2)
+    ingest(open_source("simulated:?rows=40&seed=1", Path), table, store)
+    done = [
+        score_step(store.settings, plan.source, Mode.SPECTROSCOPIC, plan.release, shard)
+        for shard in plan.shards
+    ]
+    assert sum(part.inserted for part in done) == 300
+    assert score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion").inserted == 40
+
+
+def test_each_day_is_counted_with_the_labels_that_have_come(
+    table: ObservationsTable, store: ObjectStore, release: Release, tmp_path: Path
+) -> None:
+    rows = next(open_source("simulated:?rows=60&era=boss", Path).batches(0)).rows
+    rows.assign(**{"class": None}).to_parquet(tmp_path / "before.parquet")
+    rows.head(20).to_parquet(tmp_path / "after.parquet")
+    labelled = []
+    for name in ("before", "after"):
+        ingest(open_source(str(tmp_path / f"{name}.parquet"), Path), table, store)
+        score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion")
+        history = daily_history(store.settings, release.id)
+        assert set(history["day"]) == {f"{datetime.now(UTC):%Y-%m-%d}"}
+        assert history["rows"].sum() == 60
+        labelled.append(history.loc[history["class"].notna(), "rows"].sum())
+    assert labelled == [0, 20]
