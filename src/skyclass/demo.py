@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import pandas as pd
 
@@ -34,6 +33,7 @@ from skyclass.store.releases import REPORT, Registry
 from skyclass.store.s3 import ObjectStore
 from skyclass.store.transfer import fetch
 from skyclass.teller import Teller
+from skyclass.training.bootstrap import Run, RunTraining
 
 DEFAULT_SOURCE = "simulated:?rows=18000&era=legacy,boss,eboss&seed=0"
 
@@ -50,18 +50,6 @@ _READY_SECONDS = 60
 _LOG_SECONDS = 30
 _FOLLOW_SECONDS = 30
 _POLL_SECONDS = 0.1
-
-
-class Trained(Protocol):
-    """What the demo needs to know of a training run."""
-
-    release_id: str
-    promoted: bool
-    verdict: str
-
-
-Train = Callable[[Mapping[str, str], Path, Callable[[str], None]], Trained]
-"""Runs the training pipeline: its parameters, a folder for its runs, and who hears of its steps."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +113,9 @@ class Cast:
     after: pd.DataFrame
 
 
-def tell(settings: Settings, source_uri: str, mode: Mode, train: Train, teller: Teller) -> Story:
+def tell(
+    settings: Settings, source_uri: str, mode: Mode, train: RunTraining, teller: Teller
+) -> Story:
     """Run the whole story.
 
     Args:
@@ -148,7 +138,7 @@ def tell(settings: Settings, source_uri: str, mode: Mode, train: Train, teller: 
     cast.learnt.to_csv(learnt, index=False)
     teller.done(f"{len(cast.known):,} early objects with labels; late ones follow")
 
-    def run(what: str, parameters: Mapping[str, str]) -> Trained:
+    def run(what: str, parameters: Mapping[str, str]) -> Run:
         teller.begin(what)
         given = {"mode": str(mode), "reason": what, **parameters}
         done = train(given, settings.home / "runs", teller.step)

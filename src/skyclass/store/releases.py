@@ -172,8 +172,8 @@ class Registry:
 
     def champion(self, mode: Mode) -> Release | None:
         """The release that the newest promotion names."""
-        keys = list(self._store.keys(self._bucket, f"{PROMOTIONS_PREFIX}/{mode}/"))
-        return self.read(mode, self._promotion(keys[-1]).to_release) if keys else None
+        newest = self._newest_promotion(mode)
+        return self.read(mode, newest.to_release) if newest else None
 
     def promotions(self, mode: Mode) -> list[Promotion]:
         """All promotions of a mode, the oldest first."""
@@ -192,8 +192,8 @@ class Registry:
 
     def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
         """Make a release the champion of its mode, and leave the event that says so."""
-        newest = self.promotions(release.mode)[-1:]
-        champion = newest[0].to_release if newest else None
+        newest = self._newest_promotion(release.mode)
+        champion = newest.to_release if newest else None
         return self.record(release.mode, champion, release.id, reason, run_id)
 
     def record(
@@ -208,10 +208,10 @@ class Registry:
             reason: Why.
             run_id: The run, or whoever asked for it.
         """
-        newest = self.promotions(mode)[-1:]
+        newest = self._newest_promotion(mode)
         now = datetime.now(UTC)
         if newest:  # the last promotion wins, even where another machine's clock was ahead
-            now = max(now, newest[0].time + timedelta(microseconds=1))
+            now = max(now, newest.time + timedelta(microseconds=1))
         event = Promotion(
             mode=mode,
             from_release=champion,
@@ -234,6 +234,10 @@ class Registry:
         """
         key = f"{RELEASES_PREFIX}/{mode}/{name}/{MANIFEST}"
         return parse_release(self._store.get(self._bucket, key), name)
+
+    def _newest_promotion(self, mode: Mode) -> Promotion | None:
+        keys = list(self._store.keys(self._bucket, f"{PROMOTIONS_PREFIX}/{mode}/"))
+        return self._promotion(keys[-1]) if keys else None
 
     def _promotion(self, key: str) -> Promotion:
         return _parse(Promotion, self._store.get(self._bucket, key), key)

@@ -39,6 +39,10 @@ class Run(Protocol):
         """Why, or why not."""
 
 
+RunTraining = Callable[[Mapping[str, str], Path, Callable[[str], None]], Run]
+"""Runs the training pipeline: its parameters, a folder for its runs, and who hears of its steps."""
+
+
 @dataclass(frozen=True)
 class FirstRelease:
     """A mode's champion after the bootstrap, and whether the bootstrap made it."""
@@ -52,7 +56,7 @@ def bootstrap(
     leading: Champions,
     modes: Sequence[Mode],
     parameters: Mapping[str, str],
-    run_training: Callable[[Mapping[str, str], Path, Callable[[str], None]], Run],
+    run_training: RunTraining,
     runs: Path,
     patience_seconds: float,
 ) -> list[FirstRelease]:
