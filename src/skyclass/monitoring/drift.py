@@ -31,7 +31,7 @@ from skyclass.monitoring.windows import (
 from skyclass.store.champions import Champions
 from skyclass.store.documents import Document
 from skyclass.store.releases import Release
-from skyclass.store.s3 import ObjectStore
+from skyclass.store.s3 import ObjectMissingError, ObjectStore
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ def run_drift(
 ) -> DriftResult:
     """Judge one window of the champion's answers.
 
-    The verdict is written last, so a kill before it leaves none, and judging the window again
-    writes the same bytes under the same key.
+    The verdict is written last, so a kill before it leaves none. Judging the window again to the
+    same verdict changes nothing.
 
     Args:
         store: The object store.
@@ -100,14 +100,17 @@ def run_drift(
         reference = current.head(0)
         judgement = Judgement(Verdict.ERROR, str(error))
     verdict = _conclude(champion, window, found.accounting, judgement, reference, current)
+    result = DriftResult(verdict, report_prefix(mode, window.end))
+    if _lies_there(store, result):
+        logger.info("judged before: %s: %s", verdict.verdict, verdict.reason)
+        return result
     rendered = report.render(verdict, reference, current)
-    prefix = report_prefix(mode, window.end)
-    bucket = store.settings.reports_bucket
+    bucket, prefix = store.settings.reports_bucket, result.prefix
     store.put(bucket, prefix + REPORT, rendered.html, "text/html; charset=utf-8")
     store.put(bucket, prefix + SNAPSHOT, rendered.snapshot, "application/gzip")
     store.put(bucket, prefix + VERDICT, verdict.to_bytes(), "application/json")
     logger.info("%s: %s", verdict.verdict, verdict.reason)
-    return DriftResult(verdict, prefix)
+    return result
 
 
 def reports(
@@ -161,6 +164,15 @@ def read_documents(
 def report_prefix(mode: Mode, window_end: datetime) -> str:
     """Where the report and the verdict of a window lie in the reports bucket."""
     return f"{DRIFT_PREFIX}/{mode}/{window_end.astimezone(UTC):%Y%m%dT%H%M%SZ}/"
+
+
+def _lies_there(store: ObjectStore, result: DriftResult) -> bool:
+    """Whether this very verdict was written before, and with it the report."""
+    try:
+        found = store.get(store.settings.reports_bucket, result.prefix + VERDICT)
+    except ObjectMissingError:
+        return False
+    return found == result.verdict.to_bytes()
 
 
 def _conclude(

@@ -19,25 +19,39 @@ from tests.unit.monitoring.support import END, START, log, log_rows, publish, si
 MODE = Mode.SPECTROSCOPIC
 
 
-def verdict_bytes(store: ObjectStore, prefix: str) -> bytes:
-    return store.get(store.settings.reports_bucket, prefix + VERDICT)
+def left(store: ObjectStore, prefix: str) -> dict[str, bytes]:
+    """What lies beside a verdict, with the verdict."""
+    bucket = store.settings.reports_bucket
+    return {key.removeprefix(prefix): store.get(bucket, key) for key in store.keys(bucket, prefix)}
 
 
-def test_the_same_window_gives_the_same_verdict_bytes(store: ObjectStore, tmp_path: Path) -> None:
+def test_judging_a_window_again_changes_nothing(store: ObjectStore, tmp_path: Path) -> None:
     registry = Registry(store)
     release = publish(registry, tmp_path, simulated(Era.LEGACY, 2_000, seed=1))
     log(store, log_rows(simulated(Era.LEGACY, 1_000, seed=2), release.id))
     first = run_drift(store, registry, MODE, START, END)
     assert first.prefix == "drift/spectroscopic/20260502T000000Z/"
-    written = verdict_bytes(store, first.prefix)
-    second = run_drift(store, registry, MODE, START, END)
-    assert second == first
-    assert verdict_bytes(store, second.prefix) == written
-    names = [
-        key.removeprefix(first.prefix)
-        for key in store.keys(store.settings.reports_bucket, first.prefix)
-    ]
-    assert names == ["report.html", "snapshot.json.gz", "verdict.json"]
+    written = left(store, first.prefix)
+    assert written.keys() == {"report.html", "snapshot.json.gz", "verdict.json"}
+
+    assert run_drift(store, registry, MODE, START, END) == first
+    assert left(store, first.prefix) == written
+
+
+def test_answers_that_came_late_change_verdict_and_report(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    registry = Registry(store)
+    release = publish(registry, tmp_path, simulated(Era.LEGACY, 2_000, seed=1))
+    log(store, log_rows(simulated(Era.LEGACY, 400, seed=2), release.id))
+    few = run_drift(store, registry, MODE, START, END)
+    before = left(store, few.prefix)
+
+    late = log_rows(simulated(Era.LEGACY, 600, seed=3), release.id)
+    log(store, late.assign(request_id="late"))
+    assert run_drift(store, registry, MODE, START, END).verdict.window_rows == 1_000
+    after = left(store, few.prefix)
+    assert all(after[name] != before[name] for name in ("report.html", "verdict.json"))
 
 
 def test_the_verdict_is_strict_json_and_says_all_that_it_rests_on(
@@ -47,7 +61,7 @@ def test_the_verdict_is_strict_json_and_says_all_that_it_rests_on(
     release = publish(registry, tmp_path, simulated(Era.LEGACY, 2_000, seed=1))
     log(store, log_rows(simulated(Era.BOSS, 1_000, seed=2), release.id))
     result = run_drift(store, registry, MODE, START, END)
-    written = verdict_bytes(store, result.prefix)
+    written = left(store, result.prefix)[VERDICT]
     assert DriftVerdict.model_validate_json(written) == result.verdict
 
     def refuse(constant: str) -> None:
