@@ -26,7 +26,9 @@ def test_drift_then_training_then_the_endpoint_serves_the_new_release(
     lively: Installation, caller: Shell
 ) -> None:
     namespace, before = lively.namespace, lively.release(MODE)
-    begun = datetime.now(UTC).replace(microsecond=0)
+    # The next whole second: what the tests before this one asked lies before it.
+    begun = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    eventually(lambda: datetime.now(UTC) >= begun, seconds=2, pause=0.1)
     objects = 600 * [  # fainter than any that it was trained on
         [value + by for value, by in zip(row, (3.0, 3.5, 3.0, 2.5, 2.0), strict=True)]
         for row in OBJECTS[MODE]
