@@ -52,9 +52,7 @@ def test_drift_then_training_then_the_endpoint_serves_the_new_release(
             store, bucket = ObjectStore(settings), settings.reports_bucket
             prefix = f"drift/{MODE}/{end:%Y%m%dT%H%M%S}Z/"
             judged.append({key: store.get(bucket, key) for key in store.keys(bucket, prefix)})
-    assert judged[0].keys() == judged[1].keys(), "judging a window again added to it"
-    # Evidently names the parts of its page anew each time; the verdict is the machine's contract.
-    assert judged[0][f"{prefix}verdict.json"] == judged[1][f"{prefix}verdict.json"]
+    assert judged[0] == judged[1], "judging a window again changed it"
     verdict = json.loads(judged[0][f"{prefix}verdict.json"])
     assert verdict["verdict"] == "drift", verdict["reason"]
     assert verdict["release"] == before
