@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.backend import Backend, NotFoundError, UnreachableError
+from pipelines.backend import Backend
+from pipelines.backend_errors import NotFoundError, UnavailableError
 from pipelines.local import run_training
-from pipelines.submit import ENDED, SUCCEEDED, submit
+from pipelines.submit import submit
+from pipelines.waiting import ENDED_BADLY, SUCCEEDED
 from skyclass.errors import TrainingError
 from skyclass.monitoring.retraining import Run, RunState
 
@@ -59,12 +61,12 @@ class KfpTrainer:
         """Ask KFP how a run stands; when KFP is silent, as it did."""
         try:
             found = self._backend.run(run.id or "")
-        except UnreachableError:
+        except UnavailableError:
             return run
         except NotFoundError:
             gone = {"state": RunState.FAILED, "message": "KFP knows no such run any more"}
             return run.model_copy(update=gone)
-        if found.state not in ENDED:
+        if found.state not in (SUCCEEDED, *ENDED_BADLY):
             return run
         ended = RunState.SUCCEEDED if found.state == SUCCEEDED else RunState.FAILED
         message = found.message or f"KFP says {found.state}"

@@ -17,7 +17,12 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """What Kubernetes takes as a name everywhere (DNS-1123 label)."""
 _PINNED = re.compile(r"[^@\s]+(@sha256:[0-9a-f]{64}|:(?!latest$)[\w.-]+)")
 _NUMBER = (int, float)  # KFP's intermediate representation knows no whole numbers
-_TYPES = {"STRING": str, "NUMBER_INTEGER": _NUMBER, "NUMBER_DOUBLE": _NUMBER, "BOOLEAN": bool}
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "STRING": str,
+    "NUMBER_INTEGER": _NUMBER,
+    "NUMBER_DOUBLE": _NUMBER,
+    "BOOLEAN": bool,
+}
 
 Document = Mapping[str, Any]
 

@@ -8,6 +8,7 @@ from skyclass.catalog.observation import CLASSES
 from skyclass.features import FEATURES, INPUTS, Mode
 from skyclass.store import releases
 from skyclass.store.documents import GateVerdict, Manifest, OnnxParity, TrainingSet
+from skyclass.training.export import library_versions
 
 FILES = (releases.JOBLIB_MODEL, releases.ONNX_MODEL, releases.REFERENCE, releases.REPORT)
 
@@ -20,7 +21,7 @@ def draft(mode: Mode = Mode.PHOTOMETRIC, **changes: Any) -> Manifest:
         inputs=INPUTS[mode],
         features=FEATURES[mode],
         classes=CLASSES,
-        libraries={"scikit-learn": "1.9.1"},
+        libraries=library_versions(),
         training_set=TrainingSet(
             table="s3://skyclass-data/observations",
             version=1,

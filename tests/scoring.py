@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from skyclass.features import Mode
 from skyclass.scoring.predictions import SCHEMA, PredictionsTable
@@ -26,6 +27,8 @@ def publish_tree(store: ObjectStore, folder: Path, mode: Mode, seed: int = 0) ->
 def predictions(settings: Settings, release: Release) -> pd.DataFrame:
     """What a release said, in the order of the key, but for when it was said."""
     columns = [name for name in SCHEMA.names if name != "scored_at"]
-    rows = PredictionsTable(settings).read(release.id, columns)
+    schema = pa.schema([SCHEMA.field(name) for name in columns])
+    batches = PredictionsTable(settings).batches(release.id, columns)
+    rows = pa.Table.from_batches(batches, schema)
     key = [(name, "ascending") for name in ("source_id", "plate", "mjd", "fiber_id")]
     return rows.sort_by(key).to_pandas()

@@ -23,6 +23,8 @@ from skyclass.monitoring.policy import POLICY, class_shares, drift_frame, judge
 from skyclass.monitoring.retraining import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.verdict import ClassShares, DriftVerdict
 from skyclass.monitoring.windows import Accounting
+from skyclass.scoring.inputs import OBSERVATIONS, open_input
+from skyclass.scoring.score import score
 from skyclass.store.documents import GateVerdict, TrainingSet
 from skyclass.store.observations import ObservationsTable
 from skyclass.store.predictions import PROBABILITIES, REFERENCE_SCHEMA
@@ -65,6 +67,7 @@ def build(store: ObjectStore, table: ObservationsTable, folder: Path) -> Registr
     run_drift(store, registry, MODE, END - DAY, END)
     observe(table, store, pd.concat(seen[:-UNLABELLED]), folder)
     measure_windows(store, registry, MODE)
+    score(store.settings, open_input(store.settings, OBSERVATIONS), second or first)
     return registry
 
 

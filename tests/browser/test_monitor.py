@@ -16,6 +16,7 @@ PATHS = (
     "/spectroscopic/",
     "/spectroscopic/accuracy",
     "/spectroscopic/predictions",
+    "/spectroscopic/scored",
     "/spectroscopic/releases",
     "/spectroscopic/decisions",
     "/photometric/",

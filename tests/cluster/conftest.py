@@ -57,6 +57,7 @@ def lively(kfp: Namespace) -> Iterator[Installation]:
             predictor__maxReplicas=3,
             ingest__enabled=True,
             ingest__uri=INGESTED,
+            score__enabled=True,
             kfp__enabled=True,
             kfp__namespace=kfp.name,
         )

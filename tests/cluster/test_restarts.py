@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from skyclass.catalog.observation import KEY
+from skyclass.features import INPUTS, Mode
+from skyclass.scoring.history import daily_history
+from skyclass.scoring.predictions import PredictionsTable
 from skyclass.store.observations import ObservationsTable
 from skyclass.store.releases import Registry
 from skyclass.store.s3 import ObjectStore
 from tests.cluster.chart import INGESTED, INGESTED_ROWS, Installation
 from tests.cluster.kube import eventually
 
-MODE = "photometric"
+MODE = Mode.PHOTOMETRIC
 
 
 @contextmanager
@@ -85,7 +88,7 @@ def test_drift(lively: Installation) -> None:
     survives(lively, start, lively.namespace.is_running)
     found = reports()
     assert {key.removeprefix(window) for key in found} == {
-        "report.html", "snapshot.json.gz", "verdict.json",
+        "accuracy.json", "report.html", "snapshot.json.gz", "verdict.json",
     }  # fmt: skip
     assert json.loads(found[f"{window}verdict.json"])["verdict"] != "error"
 
@@ -115,3 +118,28 @@ def test_ingest(lively: Installation) -> None:
     assert lively.namespace.finish(again), lively.namespace.logs(again)
     with lively.store() as settings:
         assert ObservationsTable(settings).version() == version
+
+
+def test_score(lively: Installation) -> None:
+    cron_job, release = f"{lively.name}-score-{MODE}", lively.release(MODE)
+
+    def start() -> str:
+        return lively.namespace.run_from(cron_job)
+
+    def begins() -> bool:
+        with lively.store() as settings:
+            return PredictionsTable(settings).newest_version() is not None
+
+    survives(lively, start, lambda job: begins())
+
+    with lively.store() as settings:
+        version = PredictionsTable(settings).version()
+        observations = ObservationsTable(settings)
+        rows = observations.read(observations.version(), [*INPUTS[Mode.PHOTOMETRIC]]).dropna()
+        days = daily_history(settings, release)
+    assert sum(day.rows for day in days) == len(rows) >= INGESTED_ROWS
+
+    again = start()
+    assert lively.namespace.finish(again), lively.namespace.logs(again)
+    with lively.store() as settings:
+        assert PredictionsTable(settings).version() == version

@@ -1,5 +1,7 @@
 """The predictions table: what each release says of each object, once."""
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
 from skyclass.catalog.observation import KEY, MEASUREMENTS
@@ -9,6 +11,9 @@ from skyclass.store.predictions import PROBABILITIES
 
 SOURCE_ID = "source_id"
 """Identifies an object of photometry alone, which has no plate, night and fibre; else 0."""
+
+_AHEAD = 2
+"""So many batches are read before they are asked for: enough to be busy, and no more memory."""
 
 SCHEMA = pa.schema(
     [
@@ -44,16 +49,19 @@ class PredictionsTable(KeyedTable):
         """Name the table; nothing is contacted yet."""
         super().__init__(settings, LAYOUT)
 
-    def read(self, model_version: str, columns: list[str]) -> pa.Table:
-        """Read what a release said.
+    def batches(self, model_version: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Read what a release said, a batch of rows at a time.
 
         Args:
             model_version: The release.
             columns: The columns wanted.
         """
+        schema = pa.schema([SCHEMA.field(name) for name in columns])
         with self._reported():
             dataset = self._open(None).to_pyarrow_dataset(
-                partitions=[("model_version", "=", model_version)]
+                file_pruning_predicate=[("model_version", "=", model_version)]
             )
-            found = dataset.to_table(columns=columns)
-        return found.cast(pa.schema([SCHEMA.field(name) for name in columns]))
+            for batch in dataset.to_batches(
+                columns=columns, batch_readahead=_AHEAD, fragment_readahead=1
+            ):
+                yield batch.cast(schema)

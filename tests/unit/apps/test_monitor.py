@@ -19,7 +19,7 @@ from tests.releases import draft, write_files
 from tests.unit.monitoring.support import END
 from tests.world import NOW, ROWS, WINDOWS
 
-PATHS = ("", "accuracy", "predictions", "releases", "decisions")
+PATHS = ("", "accuracy", "predictions", "scored", "releases", "decisions")
 EVERY_PAGE = ("/", *(f"/{mode}/{path}" for mode in Mode for path in PATHS))
 
 

@@ -109,7 +109,7 @@ def test_the_estimate_is_blind_to_what_its_assumption_excludes(
     model: RandomForestClassifier, legacy: pd.DataFrame
 ) -> None:
     reference = answers(model, legacy.iloc[MODEL_ROWS:7_000])
-    shifted = answers(model, legacy.iloc[7_000:].assign(u=lambda rows: rows["u"] - 0.6))
+    shifted = answers(model, legacy.iloc[7_000:].assign(r=lambda rows: rows["r"] + 0.6))
     found = estimate(reference, shifted)
     assert found is not None
     assert found.accuracy > accuracy(shifted) + 0.05

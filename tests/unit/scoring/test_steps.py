@@ -60,8 +60,16 @@ def test_each_day_is_counted_with_the_labels_that_have_come(
     for name in ("before", "after"):
         ingest(open_source(str(tmp_path / f"{name}.parquet"), Path), table, store)
         score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion")
-        history = daily_history(store.settings, release.id)
-        assert set(history["day"]) == {f"{datetime.now(UTC):%Y-%m-%d}"}
-        assert history["rows"].sum() == 60
-        labelled.append(history.loc[history["class"].notna(), "rows"].sum())
-    assert labelled == [0, 20]
+        (day,) = daily_history(store.settings, release.id)
+        assert day.day == datetime.now(UTC).date()
+        assert (day.rows, sum(day.predicted.values())) == (60, 60)
+        labelled.append((day.labelled, day.right > day.labelled / 2))
+    assert labelled == [(0, False), (20, True)]
+
+
+def test_a_release_that_has_scored_nothing_has_no_days(
+    version: int, store: ObjectStore, release: Release
+) -> None:
+    assert daily_history(store.settings, release.id) == []
+    score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion")
+    assert daily_history(store.settings, "f" * 64) == []

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from skyclass.apps.monitor import pages
 from skyclass.apps.monitor.metrics import exposition
 from skyclass.apps.monitor.reading import MOST_WINDOWS, WINDOWS, Reader
-from skyclass.apps.monitor.rendering import PAGES, templates
+from skyclass.apps.monitor.rendering import templates
 from skyclass.apps.monitor.words import notices
 from skyclass.errors import SkyclassError
 from skyclass.features import INPUTS, Mode
@@ -81,7 +81,7 @@ def make_app(reader: Reader, clock: Callable[[], datetime] = lambda: datetime.no
             template,
             status=200 if reading else 503,
             mode=mode,
-            page=next(path for path, name in PAGES.items() if name.lower() == template),
+            page="" if template == "drift" else template,
             found=reading,
             trouble=found.trouble,
             notices=notices(reading, clock()) if reading else [],
@@ -156,6 +156,13 @@ def make_app(reader: Reader, clock: Callable[[], datetime] = lambda: datetime.no
             is_later=cursor is not None,
             next=str(page.next) if page.next else None,
         )
+
+    @app.get("/{mode}/scored")
+    def scored(request: Request, mode: Mode) -> HTMLResponse:
+        reading = reader.read(mode, WINDOWS, clock).reading
+        champion = reading.champion if reading else None
+        days = reader.scored(champion.id) if champion else []
+        return render_mode(request, "scored", mode, days=pages.scored(days))
 
     @app.get("/{mode}/releases")
     def releases(request: Request, mode: Mode) -> HTMLResponse:

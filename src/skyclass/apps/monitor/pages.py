@@ -8,12 +8,13 @@ from skyclass.apps.monitor import charts
 from skyclass.apps.monitor.charts import Line, Point
 from skyclass.apps.monitor.reading import MOST_WINDOWS, Reading
 from skyclass.apps.monitor.words import ESTIMATE_CAVEAT, labels_missing
-from skyclass.catalog.observation import KEY
+from skyclass.catalog.observation import CLASSES, KEY
 from skyclass.features import INPUTS, Mode
 from skyclass.monitoring.accuracy import pool
 from skyclass.monitoring.policy import PREDICTED
 from skyclass.monitoring.retraining import rivalry
 from skyclass.monitoring.verdict import Comparison, DriftVerdict
+from skyclass.scoring.history import ScoredDay
 from skyclass.store.predictions import PROBABILITIES
 
 Shown = dict[str, Any]
@@ -92,6 +93,20 @@ def predictions(rows: pd.DataFrame, mode: Mode) -> list[Shown]:
             "release": row["model_version"],
         }
         for row in rows.to_dict("records")
+    ]
+
+
+def scored(days: list[ScoredDay]) -> list[Shown]:
+    """What the champion predicted in batches, the newest day first."""
+    return [
+        {
+            "day": each.day,
+            "rows": each.rows,
+            "predicted": {name: each.predicted.get(name, 0) / each.rows for name in CLASSES},
+            "labelled": each.labelled,
+            "accuracy": each.right / each.labelled if each.labelled else None,
+        }
+        for each in reversed(days)
     ]
 
 

@@ -12,6 +12,8 @@ from skyclass.monitoring.loop import decisions
 from skyclass.monitoring.measuring import WindowAccuracy, accuracies, parents_of
 from skyclass.monitoring.retraining import Decision
 from skyclass.monitoring.verdict import DriftVerdict
+from skyclass.scoring.history import ScoredDay, daily_history
+from skyclass.scoring.predictions import PredictionsTable
 from skyclass.store.champions import Champions
 from skyclass.store.documents import Promotion
 from skyclass.store.predictions import day_prefix
@@ -100,6 +102,7 @@ class Reader:
         self.store = store
         self._champions = champions
         self._kept: dict[tuple[Mode, int], Reading] = {}
+        self._scored: dict[str, tuple[int | None, list[ScoredDay]]] = {}
         self._lock = threading.Lock()
 
     def read(
@@ -125,6 +128,23 @@ class Reader:
                 return Found(kept, str(error))
             self._kept[mode, windows] = fresh
             return Found(fresh)
+
+    def scored(self, release: str) -> list[ScoredDay]:
+        """What a release predicted in batches, the oldest day first; read anew when it has grown.
+
+        Args:
+            release: The release.
+
+        Raises:
+            StoreError: The table cannot be read.
+        """
+        with self._lock:
+            version = PredictionsTable(self.store.settings).newest_version()
+            known = self._scored.get(release)
+            if known is None or known[0] != version:
+                known = (version, daily_history(self.store.settings, release))
+                self._scored[release] = known
+            return known[1]
 
     def _read(self, mode: Mode, windows: int, now: datetime) -> Reading:
         champion = self._champions.champion(mode)

@@ -16,6 +16,7 @@ PAGES = {
     "": "Drift",
     "accuracy": "Accuracy",
     "predictions": "Predictions",
+    "scored": "Scored tables",
     "releases": "Releases",
     "decisions": "Decisions",
 }
