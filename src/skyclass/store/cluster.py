@@ -5,6 +5,7 @@ nothing needs it.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -53,7 +54,9 @@ class Cluster:
             try:
                 config.load_incluster_config(settings)
             except config.ConfigException:
-                config.load_kube_config(client_configuration=settings)
+                # Else the library knows KUBECONFIG as it was when it was imported.
+                named = os.environ.get("KUBECONFIG")
+                config.load_kube_config(named, client_configuration=settings)
         except (config.ConfigException, OSError) as error:
             raise ClusterError(
                 f"SKYCLASS_NAMESPACE is {namespace}, but there is no way to its cluster ({error}): "
