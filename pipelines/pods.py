@@ -16,6 +16,9 @@ SECRET = os.environ.get("SKYCLASS_S3_SECRET", "skyclass-s3-{role}")
 CONFIG_MAP = os.environ.get("SKYCLASS_SETTINGS", "skyclass-settings")
 """ConfigMap with everything about the surroundings that is no secret."""
 
+SIGNING_SECRET = os.environ.get("SKYCLASS_SIGNING_SECRET", "skyclass-signing")
+"""Secret with the key that releases are signed with, as private.pem, where they are signed."""
+
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 SETTINGS = (
     "AWS_ENDPOINT_URL",
@@ -30,6 +33,9 @@ SETTINGS = (
     "SKYCLASS_INFERENCE_SERVICE_TEMPLATES",
     "SKYCLASS_PROMOTION_SECONDS",
 )
+
+SIGNING = ("SKYCLASS_SIGNING_KEY",)
+_KEY_FOLDER = "/etc/skyclass"
 
 USER = 10001
 """The user of the image; under Pod Security `restricted` a pod has to say so itself."""
@@ -52,12 +58,14 @@ class Pod:
         memory: Memory that is requested, and the limit.
         seconds: How long the pod may live, the pull of its image included.
         role: Its role in the object store; none for a step that never goes there.
+        signs: Whether it signs releases, where the settings name the key.
     """
 
     cpu: tuple[str, str]
     memory: tuple[str, str]
     seconds: int
     role: str | None = None
+    signs: bool = False
 
 
 def dress(task: PipelineTask, pod: Pod) -> PipelineTask:
@@ -74,6 +82,9 @@ def dress(task: PipelineTask, pod: Pod) -> PipelineTask:
         kubernetes.use_config_map_as_env(task, CONFIG_MAP, _same(SETTINGS), optional=True)
         secret = SECRET.format(role=pod.role)
         kubernetes.use_secret_as_env(task, secret, _same(CREDENTIALS), optional=True)
+    if pod.signs:
+        kubernetes.use_config_map_as_env(task, CONFIG_MAP, _same(SIGNING), optional=True)
+        kubernetes.use_secret_as_volume(task, SIGNING_SECRET, _KEY_FOLDER, optional=True)
     return task
 
 

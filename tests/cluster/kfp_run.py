@@ -167,7 +167,11 @@ class PackageRun:
                 "runAsNonRoot": context["runAsNonRoot"],
             },
             "volumeMounts": [
-                {"name": each.strip("."), "mountPath": f"/{each}"} for each in SCRATCH
+                *({"name": each.strip("."), "mountPath": f"/{each}"} for each in SCRATCH),
+                *(
+                    {"name": each["secretName"], "mountPath": each["mountPath"]}
+                    for each in asked.get("secretAsVolume", ())
+                ),
             ],
         }
         spec = {
@@ -175,7 +179,16 @@ class PackageRun:
             "restartPolicy": "Never",
             "activeDeadlineSeconds": int(asked["activeDeadlineSeconds"]),
             "containers": [main],
-            "volumes": [{"name": each.strip("."), "emptyDir": {}} for each in SCRATCH],
+            "volumes": [
+                *({"name": each.strip("."), "emptyDir": {}} for each in SCRATCH),
+                *(
+                    {
+                        "name": each["secretName"],
+                        "secret": {"secretName": each["secretName"], "optional": each["optional"]},
+                    }
+                    for each in asked.get("secretAsVolume", ())
+                ),
+            ],
         }
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 

@@ -8,12 +8,15 @@ import pytest
 import yaml
 
 from pipelines.compile import FOLDER
+from pipelines.pods import SIGNING_SECRET
 from skyclass.features import Mode
 from skyclass.store.releases import Registry
 from skyclass.store.s3 import ObjectStore
+from skyclass.store.signatures import SIGNATURE
 from tests.cluster.chart import Installation
 from tests.cluster.kfp_run import ACCOUNT, PackageRun
 from tests.cluster.kube import Namespace
+from tests.keys import make_key_pair
 
 MODE = "photometric"
 PROVISION = "app.kubernetes.io/component=provision"
@@ -30,8 +33,17 @@ def runs() -> Iterator[Namespace]:
 
 
 @pytest.fixture(scope="module")
-def empty(runs: Namespace) -> Iterator[Installation]:
-    """The chart with KFP, and nothing served yet."""
+def empty(runs: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The chart with KFP, nothing served yet, and nothing to be served but what is signed."""
+    keys = make_key_pair(tmp_path_factory.mktemp("signing") / "keys")
+    runs.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": SIGNING_SECRET},
+            "stringData": {"private.pem": keys.private.read_text()},
+        }
+    )
     with Namespace.fresh("empty") as namespace:
         installation = Installation(
             namespace,
@@ -41,6 +53,8 @@ def empty(runs: Namespace) -> Iterator[Installation]:
             modes__spectroscopic__enabled=False,
             kfp__enabled=True,
             kfp__namespace=runs.name,
+            signing__publicKey=keys.public.read_text(),
+            signing__existingSecret=SIGNING_SECRET,
         )
         installation.install()
         (job,) = namespace.names("jobs", PROVISION)
@@ -78,7 +92,9 @@ def test_a_run_of_the_package_ends_in_a_release_that_is_served(
     assert published["promoted"] is True, published["verdict"]
     assert empty.release(MODE) == published["release_id"]
     with empty.store() as settings:
-        release = Registry(ObjectStore(settings)).find(published["release_id"])
+        store = ObjectStore(settings)
+        release = Registry(store).find(published["release_id"])
+        assert release.prefix + SIGNATURE in store.keys(settings.models_bucket, release.prefix)
     assert (release.manifest.mode, release.manifest.run_id) == (Mode(MODE), run.run_id)
     assert 0 < run.steps["evaluate"].sizes["report"] < WORTH_LOOKING_AT
     for step in run.steps.values():
