@@ -1,7 +1,8 @@
 """Writes the compiled pipelines into manifests/kfp: packages to upload, and objects to apply.
 
-For a registry and names of your own, set SKYCLASS_IMAGE, SKYCLASS_S3_SECRET, SKYCLASS_SETTINGS or
-SKYCLASS_KFP_NAMESPACE, and name another folder: `python -m pipelines.compile FOLDER`.
+For a registry and names of your own, set SKYCLASS_IMAGE, SKYCLASS_S3_SECRET,
+SKYCLASS_SIGNING_SECRET, SKYCLASS_SETTINGS or SKYCLASS_KFP_NAMESPACE, and name another folder:
+`python -m pipelines.compile FOLDER`.
 """
 
 import hashlib

@@ -32,6 +32,7 @@ COMPONENTS = [ingest, validate, train, evaluate, publish, plan, score]
 SETTINGS = {
     "SKYCLASS_IMAGE": "registry.example/sky/jobs@sha256:" + "0" * 64,
     "SKYCLASS_S3_SECRET": "keys-of-everybody",
+    "SKYCLASS_SIGNING_SECRET": "our-key",
     "SKYCLASS_SETTINGS": "our-settings",
     "SKYCLASS_KFP_NAMESPACE": "our-kfp",
 }
@@ -67,6 +68,10 @@ def test_image_secret_settings_and_namespace_are_chosen_when_it_is_compiled(tmp_
     assert {
         each["configMapName"] for pod in pods.values() for each in pod.get("configMapAsEnv", ())
     } == {"our-settings"}
+    mounted = {name: pod["secretAsVolume"] for name, pod in pods.items() if "secretAsVolume" in pod}
+    assert {name: [each["secretName"] for each in pod] for name, pod in mounted.items()} == {
+        "exec-publish": ["our-key"]
+    }
     objects = list(yaml.safe_load_all(written["training-objects.yaml"]))
     assert {each["metadata"]["namespace"] for each in objects} == {"our-kfp"}
 
