@@ -9,7 +9,6 @@ import argparse
 import logging
 import re
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,12 +24,12 @@ from skyclass.errors import SkyclassError, StoreError
 from skyclass.logs import start_logging
 from skyclass.settings import Settings, load_settings
 from skyclass.store.identities import Role, policy
+from skyclass.store.patience import until_ready
 from skyclass.store.s3 import ObjectStore, no_answer
 
 logger = logging.getLogger("skyclass.store.provision")  # its name as a program is another
 
 ACCESS_KEY, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
-_PAUSE_SECONDS = 2.0
 
 
 class Provisioner(ObjectStore):
@@ -50,16 +49,7 @@ class Provisioner(ObjectStore):
         Raises:
             StoreError: The store does not answer, or refuses.
         """
-        deadline = time.monotonic() + patience_seconds
-        while True:
-            try:
-                self.make_buckets()
-                break
-            except StoreError as error:
-                if time.monotonic() > deadline:
-                    raise
-                logger.info("waiting: %s", error)
-                time.sleep(_PAUSE_SECONDS)
+        until_ready(self.make_buckets, patience_seconds)
         for bucket in self.settings.buckets:
             with self._reported(bucket, ""):
                 self._client.set_bucket_versioning(

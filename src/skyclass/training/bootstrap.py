@@ -6,22 +6,19 @@ The chart's Job runs it: `python -m skyclass.training.bootstrap --mode photometr
 import argparse
 import logging
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from skyclass.errors import SkyclassError, StoreError, TrainingError
+from skyclass.errors import SkyclassError, TrainingError
 from skyclass.features import Mode
 from skyclass.logs import start_logging
 from skyclass.settings import load_settings
 from skyclass.store.champions import Champions, champions
+from skyclass.store.patience import until_ready
 
 logger = logging.getLogger("skyclass.training.bootstrap")  # its name as a program is another
-
-_PAUSE_SECONDS = 2.0
-
 
 class Run(Protocol):
     """A finished run of the training pipeline."""
@@ -74,7 +71,7 @@ def bootstrap(
         TrainingError: A release was not good enough to be served.
         StoreError: The object store was not ready in time.
     """
-    _wait_for(leading, modes[0], time.monotonic() + patience_seconds)
+    until_ready(lambda: leading.promotions(modes[0]), patience_seconds)
     done = []
     for mode in modes:
         champion = leading.champion(mode)
@@ -101,22 +98,6 @@ def bootstrap(
 def _tell(step: str) -> None:
     # Past the loggers, which KFP's runner takes for itself while it runs.
     sys.stderr.write(f"step {step}\n")
-
-
-def _wait_for(leading: Champions, mode: Mode, deadline: float) -> None:
-    said = ""
-    while True:
-        try:
-            leading.promotions(mode)
-        except StoreError as error:
-            if time.monotonic() > deadline:
-                raise
-            if str(error) != said:
-                said = str(error)
-                logger.info("waiting until the store is ready: %s", said)
-            time.sleep(_PAUSE_SECONDS)
-        else:
-            return
 
 
 def main() -> None:
