@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.cluster.chart import Installation
 from tests.cluster.kube import ROOT
 
-INSTALL, ASK, JUDGE = re.findall(
+INSTALL, ASK, JUDGE, LOOK = re.findall(
     r"```sh\n(.*?)```",
     (ROOT / "README.md").read_text().partition("## On Kubernetes")[2].partition("\n## ")[0],
     re.DOTALL,
@@ -45,6 +45,7 @@ def test_an_installation_answers_and_is_judged(installed: Installation, tmp_path
     follow(ASK, namespace, tmp_path)
     answers = json.loads((tmp_path / "answers.json").read_text())
     said = follow(JUDGE, namespace, tmp_path)
+    follow(LOOK, namespace, tmp_path)
 
     assert answers["model_version"] == installed.release("spectroscopic")
     assert [each["class"] for each in answers["predictions"]] == ["QSO"] * 600

@@ -30,7 +30,7 @@ from skyclass.monitoring.windows import (
 )
 from skyclass.store.champions import Champions
 from skyclass.store.documents import Document
-from skyclass.store.releases import Release
+from skyclass.store.releases import Registry, Release
 from skyclass.store.s3 import ObjectMissingError, ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -66,8 +66,9 @@ def run_drift(
 ) -> DriftResult:
     """Judge one window of the champion's answers.
 
-    The verdict is written last, so a kill before it leaves none. Judging the window again to the
-    same verdict changes nothing.
+    The verdict is written last, so a kill before it leaves none. A window that is judged again
+    stays the window of the release that it was judged of, whoever is champion by then, and where
+    the verdict is the same nothing changes.
 
     Args:
         store: The object store.
@@ -83,29 +84,32 @@ def run_drift(
         MonitoringError: Nothing is being served, or the bounds make no window.
         StoreError: The object store failed.
     """
-    champion = champions.champion(mode)
-    if champion is None:
+    begin, finish = bounds(start, end, datetime.now(UTC), length)
+    prefix = report_prefix(mode, finish)
+    before = _judged_before(store, prefix)
+    release = Registry(store).read(mode, before.release) if before else champions.champion(mode)
+    if release is None:
         raise MonitoringError(
             f"nothing is being served in {mode} mode: run training first (`skyclass run training`)"
         )
-    window = Window(mode, champion.id, *bounds(start, end, datetime.now(UTC), length))
+    window = Window(mode, release.id, begin, finish)
     found = read_window(store, window)
     # In time order and with an index of times Evidently draws each column over the window.
     rows = found.rows.set_index(found.rows["time"].dt.tz_localize(None)).sort_index(kind="stable")
     current = drift_frame(rows, mode)
     try:
-        reference = drift_frame(read_reference_rows(store, champion), mode)
+        reference = drift_frame(read_reference_rows(store, release), mode)
         judgement = judge(reference, current, found.accounting)
     except ReleaseError as error:  # no later window can be judged either: the pages must show it
         reference = current.head(0)
         judgement = Judgement(Verdict.ERROR, str(error))
-    verdict = _conclude(champion, window, found.accounting, judgement, reference, current)
-    result = DriftResult(verdict, report_prefix(mode, window.end))
-    if _lies_there(store, result):
+    verdict = _conclude(release, window, found.accounting, judgement, reference, current)
+    result = DriftResult(verdict, prefix)
+    if verdict == before:
         logger.info("judged before: %s: %s", verdict.verdict, verdict.reason)
         return result
     rendered = report.render(verdict, reference, current)
-    bucket, prefix = store.settings.reports_bucket, result.prefix
+    bucket = store.settings.reports_bucket
     store.put(bucket, prefix + REPORT, rendered.html, "text/html; charset=utf-8")
     store.put(bucket, prefix + SNAPSHOT, rendered.snapshot, "application/gzip")
     store.put(bucket, prefix + VERDICT, verdict.to_bytes(), "application/json")
@@ -166,13 +170,13 @@ def report_prefix(mode: Mode, window_end: datetime) -> str:
     return f"{DRIFT_PREFIX}/{mode}/{window_end.astimezone(UTC):%Y%m%dT%H%M%SZ}/"
 
 
-def _lies_there(store: ObjectStore, result: DriftResult) -> bool:
-    """Whether this very verdict was written before, and with it the report."""
+def _judged_before(store: ObjectStore, prefix: str) -> DriftVerdict | None:
+    """The verdict on a window, if it has been judged, and by a rule of this version."""
     try:
-        found = store.get(store.settings.reports_bucket, result.prefix + VERDICT)
-    except ObjectMissingError:
-        return False
-    return found == result.verdict.to_bytes()
+        data = store.get(store.settings.reports_bucket, prefix + VERDICT)
+        return DriftVerdict.model_validate_json(data)
+    except (ObjectMissingError, ValidationError):
+        return None
 
 
 def _conclude(

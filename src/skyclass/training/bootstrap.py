@@ -20,6 +20,7 @@ from skyclass.store.patience import until_ready
 
 logger = logging.getLogger("skyclass.training.bootstrap")  # its name as a program is another
 
+
 class Run(Protocol):
     """A finished run of the training pipeline."""
 

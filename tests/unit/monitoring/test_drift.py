@@ -38,6 +38,17 @@ def test_judging_a_window_again_changes_nothing(store: ObjectStore, tmp_path: Pa
     assert left(store, first.prefix) == written
 
 
+def test_a_window_stays_that_of_the_release_it_was_judged_of(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    registry = Registry(store)
+    release = publish(registry, tmp_path, simulated(Era.LEGACY, 2_000, seed=1))
+    log(store, log_rows(simulated(Era.LEGACY, 600, seed=2), release.id))
+    first = run_drift(store, registry, MODE, START, END)
+    publish(registry, tmp_path, simulated(Era.BOSS, 2_000, seed=1))  # another champion
+    assert run_drift(store, registry, MODE, START, END) == first
+
+
 def test_answers_that_came_late_change_verdict_and_report(
     store: ObjectStore, tmp_path: Path
 ) -> None:
