@@ -2,14 +2,12 @@
 
 import json
 import os
-import re
 from pathlib import Path
 
 import pytest
-import urllib3
 import yaml
 
-from charts.render import MANIFESTS, OVERLAYS, render
+from charts.render import MANIFESTS, OVERLAYS
 from tests.cluster.chart import CHART, MODES, OBJECTS, Installation, values_of
 from tests.cluster.kube import Namespace, run
 from tests.contract.grpc_calls import connected, infer
@@ -126,39 +124,6 @@ def test_no_token_is_mounted_but_where_the_api_is_asked(installed: Installation)
         assert has_token == (component in ("bootstrap", "drift", "monitor")), pod["metadata"][
             "name"
         ]
-
-
-def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(
-    installed: Installation,
-) -> None:
-    objects = render("-a", "monitoring.coreos.com/v1")
-    (monitor,) = (each for each in objects if each["kind"] == "PodMonitor")
-    (rules,) = (each for each in objects if each["kind"] == "PrometheusRule")
-    (board,) = (
-        json.loads(each["data"]["skyclass.json"])
-        for each in objects
-        if each["metadata"]["name"] == "skyclass-dashboard"
-    )
-    labels = monitor["spec"]["selector"]["matchLabels"]
-    selector = ",".join(f"{name}={value}" for name, value in labels.items())
-    pods = installed.namespace.get("pods", "-l", selector)["items"]
-    asked = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]]
-    asked += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
-    wanted = {name for text in asked for name in re.findall(r"(\w+)\{", text)}
-
-    assert len(pods) == len(MODES)
-    for pod in pods:
-        ports = {port["name"]: port for port in pod["spec"]["containers"][0]["ports"]}
-        with installed.namespace.forwarded(
-            f"pod/{pod['metadata']['name']}", ports["http"]["containerPort"]
-        ) as address:
-            text = urllib3.request("GET", f"{address}/metrics").data.decode()
-        found = set(re.findall(r"^(\w+)\{?", text, re.M))
-        assert wanted - found == {  # these are kube-state-metrics'
-            "kube_cronjob_status_last_successful_time",
-            "kube_deployment_status_replicas_available",
-            "kube_job_status_failed",
-        }
 
 
 def test_values_with_a_typo_are_refused(installed: Installation) -> None:

@@ -1,10 +1,14 @@
 """The loop: drift in the log, the verdict, a training run, a new release; and the way back."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import urllib3
+
+from charts.render import render
 from skyclass.catalog.observation import KEY
 from skyclass.features import INPUTS, Mode
 from skyclass.monitoring.drift import report_prefix
@@ -40,6 +44,14 @@ def ask_in_a_window(lively: Installation, caller: Shell, objects: list[Any]) -> 
         store = ObjectStore(settings)
         eventually(lambda: read_window(store, window).accounting.rows_used == len(objects), 60)
     return window
+
+
+def labelled(lively: Installation) -> list[Any]:
+    """Objects of the newest nights, whose labels have been ingested."""
+    with lively.store() as settings:
+        table = ObservationsTable(settings)
+        rows = table.read(table.version(), [*INPUTS[Mode(MODE)], *KEY]).dropna()
+    return list(rows.sort_values("mjd").tail(700).round(3).to_dict("records"))
 
 
 def judge(lively: Installation, window: Window, *more: str) -> dict[str, bytes]:
@@ -95,13 +107,11 @@ def test_a_release_that_is_worse_than_its_parent_is_rolled_back_by_the_job(
     namespace, parent = lively.namespace, lively.release(MODE)
     with lively.store() as settings:
         worse = publish_tree(ObjectStore(settings), tmp_path, Mode(MODE)).id  # of the first era
-        table, columns = ObservationsTable(settings), [*INPUTS[Mode(MODE)], *KEY]
-        labelled = table.read(table.version(), columns).dropna().sort_values("mjd").tail(700)
     job = namespace.run_from(f"{lively.name}-drift-{MODE}", "promote", worse)
     assert namespace.finish(job), namespace.logs(job)
     assert lively.release(MODE) == worse
 
-    window = ask_in_a_window(lively, caller, labelled.round(3).to_dict("records"))
+    window = ask_in_a_window(lively, caller, labelled(lively))
     left = judge(lively, window, "--retrain", "kfp")
     rivalry = json.loads(left["accuracy.json"])["rivalry"]
     assert rivalry["only_parent"] > rivalry["only_release"]
@@ -115,3 +125,35 @@ def test_a_release_that_is_worse_than_its_parent_is_rolled_back_by_the_job(
 
     assert judge(lively, window, "--retrain", "kfp") == left, "it was done twice"
     assert lively.release(MODE) == parent
+
+
+def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(
+    lively: Installation, caller: Shell
+) -> None:
+    judge(lively, ask_in_a_window(lively, caller, labelled(lively)))
+    objects = render("-a", "monitoring.coreos.com/v1")
+    (rules,) = (each for each in objects if each["kind"] == "PrometheusRule")
+    (board,) = (
+        json.loads(each["data"]["skyclass.json"])
+        for each in objects
+        if each["metadata"]["name"] == "skyclass-dashboard"
+    )
+    asked = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]]
+    asked += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    wanted = {name for text in asked for name in re.findall(r"(\w+)\{", text)}
+
+    found: set[str] = set()
+    for monitor in (each for each in objects if each["kind"] == "PodMonitor"):
+        labels = monitor["spec"]["selector"]["matchLabels"]
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        pod = min(lively.namespace.names("pods", selector))
+        (container,) = lively.namespace.get(f"pod/{pod}")["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        with lively.namespace.forwarded(f"pod/{pod}", ports["http"]) as address:
+            text = urllib3.request("GET", f"{address}/metrics").data.decode()
+        found |= set(re.findall(r"^(\w+)\{?", text, re.M))
+    assert wanted - found == {  # these are kube-state-metrics'
+        "kube_cronjob_status_last_successful_time",
+        "kube_deployment_status_replicas_available",
+        "kube_job_status_failed",
+    }
