@@ -97,7 +97,9 @@ def test_a_table_is_answered_row_by_row_by_the_model_that_can(
     table = tmp_path / "objects.csv"
     rows.to_csv(table, index=False)
     told: list[tuple[int, int]] = []
-    target, answers = ask_about_table(clients, table, lambda done, of: told.append((done, of)))
+    target, answers = ask_about_table(
+        clients, table, tmp_path, lambda done, of: told.append((done, of))
+    )
     assert told == [(0, 2100), (1000, 2100), (1400, 2100), (2100, 2100)]
     assert list(answers["mode"][:3]) == ["spectroscopic", "photometric", "spectroscopic"]
     assert list(answers["predicted"][:3]) == ["GALAXY", "STAR", "QSO"]
@@ -121,7 +123,7 @@ def test_a_table_that_cannot_be_answered_says_why(
     table = tmp_path / "objects.csv"
     table.write_text(content)
     with pytest.raises(ServingError, match=words):
-        ask_about_table(clients, table, lambda done, of: None)
+        ask_about_table(clients, table, tmp_path, lambda done, of: None)
 
 
 @pytest.mark.parametrize("name", CLASSES)

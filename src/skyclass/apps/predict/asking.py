@@ -1,6 +1,5 @@
 """What the prediction page asks the endpoints, whatever draws it."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,13 +74,14 @@ def ask(clients: Clients, magnitudes: Sequence[float | None], redshift: float | 
 
 
 def ask_about_table(
-    clients: Clients, file: Path, progress: Callable[[int, int], None]
+    clients: Clients, file: Path, folder: Path, progress: Callable[[int, int], None]
 ) -> tuple[Path, pd.DataFrame]:
     """Ask about a table; each row without a redshift goes to the photometric model.
 
     Args:
         clients: One for each model.
         file: A CSV file with the columns u, g, r, i, z and, where known, redshift.
+        folder: Where the answers are written.
         progress: Told how many rows have been answered, of how many.
 
     Returns:
@@ -107,7 +107,7 @@ def ask_about_table(
         done += len(part)
         progress(done, len(rows))
     together = rows.join(pd.concat(answers))
-    target = Path(tempfile.mkdtemp(prefix="skyclass-")) / f"{file.stem}-classified.csv"
+    target = folder / f"{file.stem}-classified.csv"
     write_answers(together, target)
     return target, together
 

@@ -1,7 +1,8 @@
 """The prediction page in Gradio: what it looks like, and what its buttons do."""
 
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ from skyclass.apps.predict.asking import Answer, Clients, ask, ask_about_table
 from skyclass.apps.predict.pictures import picture
 from skyclass.errors import ServingError
 from skyclass.features import MAGNITUDES, Mode
+
+Shown = tuple[str, Any, Any]
+"""What became of a table: in words, and what the file and the rows below them show."""
+
+COPIES = (3600, 86_400)
+"""How often Gradio clears its copies of tables away, and how old they get, in seconds."""
 
 INPUTS_SHOWN = (*MAGNITUDES, "redshift")
 
@@ -47,7 +54,9 @@ def make_page(clients: Clients) -> gr.Blocks:
     Args:
         clients: One for each model.
     """
-    with gr.Blocks(title="skyclass: galaxy, quasar or star?", analytics_enabled=False) as page:
+    with gr.Blocks(
+        title="skyclass: galaxy, quasar or star?", analytics_enabled=False, delete_cache=COPIES
+    ) as page:
         gr.Markdown(
             "# Galaxy, quasar or star?\n"
             "From an object's magnitudes in the five filters of the Sloan Digital Sky Survey and, "
@@ -129,27 +138,27 @@ def _table(clients: Clients) -> None:
     answers = gr.File(label="The answers", interactive=False, visible=False)
     shown = gr.Dataframe(label=f"The first {SHOWN_ROWS} rows", interactive=False, visible=False)
 
-    def classify(file: str | None, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008 - Gradio looks for it there
+    def classify(file: str | None, progress: gr.Progress = gr.Progress()) -> Iterator[Shown]:  # noqa: B008 - Gradio looks for it there
         hidden = gr.update(visible=False, value=None)
         if file is None:
-            return (
-                problem(ServingError("there is no table: choose a CSV file first")),
-                hidden,
-                hidden,
-            )
+            error = ServingError("there is no table: choose a CSV file first")
+            yield problem(error), hidden, hidden
+            return
 
         def tell(done: int, rows: int) -> None:
             progress((done, rows), desc="Classifying", unit="objects")
 
-        try:
-            target, together = ask_about_table(clients, Path(file), tell)
-        except ServingError as error:
-            return problem(error), hidden, hidden
-        return (
-            summary(together),
-            gr.update(visible=True, value=str(target)),
-            gr.update(visible=True, value=together.head(SHOWN_ROWS)),
-        )
+        with tempfile.TemporaryDirectory(prefix="skyclass-") as folder:
+            try:
+                target, together = ask_about_table(clients, Path(file), Path(folder), tell)
+            except ServingError as error:
+                yield problem(error), hidden, hidden
+                return
+            yield (  # Gradio has a copy of the file when it asks for what follows
+                summary(together),
+                gr.update(visible=True, value=str(target)),
+                gr.update(visible=True, value=together.head(SHOWN_ROWS)),
+            )
 
     button.click(classify, given, [said, answers, shown], api_name="classify_table")
 
