@@ -4,23 +4,29 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from skyclass.features import Mode
 from skyclass.scoring.predictions import SCHEMA, PredictionsTable
 from skyclass.settings import Settings
-from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
+from skyclass.store.predictions import REFERENCE_SCHEMA
+from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL, REFERENCE, Registry, Release
 from skyclass.store.s3 import ObjectStore
 from skyclass.training.export import library_versions
 from skyclass.training.fit import fit
 from tests.releases import draft
 from tests.support import simulated_dataset
+from tests.unit.monitoring.support import answered
 
 
 def publish_tree(store: ObjectStore, folder: Path, mode: Mode, seed: int = 0) -> Release:
-    """Fit a decision tree and publish it."""
-    fitted = fit(simulated_dataset(mode, rows=900), ["decision_tree"], seed, folder)
+    """Fit a decision tree on rows of the first era and publish it, with these as its reference."""
+    dataset = simulated_dataset(mode, rows=900)
+    fitted = fit(dataset, ["decision_tree"], seed, folder)
+    rows = pa.Table.from_pandas(answered(dataset.rows), REFERENCE_SCHEMA, preserve_index=False)
+    pq.write_table(rows, folder / REFERENCE)
     manifest = draft(mode, parity=fitted.parity, libraries=library_versions(), run_id=f"{seed}")
-    names = (JOBLIB_MODEL, ONNX_MODEL)
+    names = (JOBLIB_MODEL, ONNX_MODEL, REFERENCE)
     return Registry(store).publish(manifest, {name: folder / name for name in names})
 
 
