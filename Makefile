@@ -86,9 +86,10 @@ format: $(READY) ## format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(READY) ## measure ingest and scoring beside plain pandas and scikit-learn (an hour)
+bench: $(READY) ## measure ingest, scoring and training on up to ten million rows (an hour)
 	$(VENV)/bin/python -m benchmarks.data
 	$(VENV)/bin/python -m benchmarks.scoring
+	$(VENV)/bin/python -m benchmarks.training
 
 compile: $(READY) ## write the KFP packages in manifests/kfp anew
 	$(VENV)/bin/python -m pipelines.compile
