@@ -58,6 +58,7 @@ def lively(kfp: Namespace) -> Iterator[Installation]:
             ingest__enabled=True,
             ingest__uri=INGESTED,
             score__enabled=True,
+            predictPage__enabled=False,
             kfp__enabled=True,
             kfp__namespace=kfp.name,
         )

@@ -50,6 +50,8 @@ def empty(runs: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "skyclass",
             bootstrap__enabled=False,
             drift__enabled=False,
+            monitor__enabled=False,
+            predictPage__enabled=False,
             modes__spectroscopic__enabled=False,
             kfp__enabled=True,
             kfp__namespace=runs.name,

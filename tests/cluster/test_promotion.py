@@ -35,6 +35,8 @@ MODE = Mode.PHOTOMETRIC
 VALUES = {
     "bootstrap__enabled": False,
     "drift__enabled": False,
+    "monitor__enabled": False,
+    "predictPage__enabled": False,
     # Promotion asks the predictor through the API server here, which is no pod.
     "networkPolicy__enabled": False,
 }
