@@ -78,6 +78,7 @@ class KeyedTable:
         self._endpoint = settings.endpoint_url
         self._options = delta_options(settings)
         self._known = KnownKeys(layout.key)
+        self._table: DeltaTable | None = None
 
     def merge(
         self,
@@ -113,7 +114,7 @@ class KeyedTable:
         )
         for _ in range(TRIES):
             with self._reported():
-                table = self._create()
+                table = self._newest()
                 if (table.transaction_version(watermark_id) or 0) > since:
                     raise StoreError(
                         f"another run has overtaken this one of {watermark_id.partition('#')[0]}: "
@@ -156,6 +157,7 @@ class KeyedTable:
             return self._open(None).version()
 
     def _append(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> Merged:
+        looked_at, before = table.version(), _paths(table)
         # Measurements hardly repeat: looking for repetitions takes half of the time of a write.
         plain = ColumnProperties(dictionary_enabled=False)
         numbers = [each.name for each in rows.schema if pa.types.is_floating(each.type)]
@@ -167,6 +169,8 @@ class KeyedTable:
             writer_properties=WriterProperties(column_properties=dict.fromkeys(numbers, plain)),
         )
         table.update_incremental()
+        if rows.num_rows and table.version() == looked_at + 1:  # nobody else's files are new
+            self._known.add(rows, _paths(table) - before)
         return Merged(inserted=rows.num_rows, updated=0, version=table.version())
 
     def _upsert(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> Merged:
@@ -197,6 +201,14 @@ class KeyedTable:
             updated=did["num_target_rows_updated"],
             version=table.version(),
         )
+
+    def _newest(self) -> DeltaTable:
+        """The table at its newest version; made where there is none."""
+        if self._table is None:
+            self._table = self._create()
+        else:
+            self._table.update_incremental()
+        return self._table
 
     def _create(self) -> DeltaTable:
         try:
@@ -236,6 +248,11 @@ class KeyedTable:
             return no_answer(self._endpoint, "no connection")
         gist = " ".join(report.replace("\x1b[31m↳\x1b[0m", "").split())[:200]
         return StoreError(f"{self.uri} failed ({gist}): nothing was lost, do the same again")
+
+
+def _paths(table: DeltaTable) -> set[str]:
+    """The table's files."""
+    return set(pa.table(table.get_add_actions())["path"].to_pylist())
 
 
 def delta_options(settings: Settings) -> dict[str, str]:

@@ -44,6 +44,17 @@ class KnownKeys:
         wanted = self._hash(rows.select(self._key))
         return not any(_meet(run, wanted) for run in self._runs)
 
+    def add(self, rows: pa.Table, files: set[str]) -> None:
+        """Know the keys of rows that have just been written, which need not be read again.
+
+        Args:
+            rows: The rows.
+            files: The table's files that hold them, and no others.
+        """
+        if sum(map(len, self._runs)) <= MAX_KEYS:
+            self._remember(self._hash(rows.select(self._key)))
+            self._files |= files
+
     def _files_around(self, rows: pa.Table, table: DeltaTable) -> set[str]:
         """Files whose smallest and largest keys leave room for one of the rows'."""
         files = pa.table(table.get_add_actions(flatten=True))

@@ -1,5 +1,7 @@
 """What is certainly new to a table is told without a join, and never wrongly."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
@@ -64,3 +66,15 @@ def test_an_empty_table_knows_nothing(tmp_path_factory: pytest.TempPathFactory) 
     path = str(tmp_path_factory.mktemp("empty"))
     empty = DeltaTable.create(path, rows(1).schema)
     assert KnownKeys(KEY).are_new(rows(1), empty)
+
+
+def test_what_was_just_written_is_not_read_again(table: DeltaTable) -> None:
+    known, before = KnownKeys(KEY), set(table.file_uris())
+    assert known.are_new(rows(7), table)
+    write_deltalake(table, rows(7), mode="append")
+    table.update_incremental()
+    (written,) = set(table.file_uris()) - before
+    known.add(rows(7), {Path(written).name})
+    Path(written).unlink()
+    assert not known.are_new(rows(7), table)
+    assert known.are_new(rows(8), table)
