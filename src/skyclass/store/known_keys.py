@@ -42,6 +42,7 @@ class KnownKeys:
         if sum(map(len, self._runs)) > MAX_KEYS:
             return False
         wanted = self._hash(rows.select(self._key))
+        wanted.sort()  # neighbours are looked up close to each other
         return not any(_meet(run, wanted) for run in self._runs)
 
     def add(self, rows: pa.Table, files: set[str]) -> None:
