@@ -155,7 +155,7 @@ class Shell:
             "imagePullPolicy": "IfNotPresent",
             "command": ["python", "-c", "import time; time.sleep(86400)"],
             "securityContext": security,
-            "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
+            "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
             "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
         }
         spec = {
