@@ -19,7 +19,10 @@ FEW = frame(*[{"plate": number} for number in range(1, 301)]).to_csv(index=False
 
 
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the demo in a process group of its own, as a terminal does."""
+    """Start the demo in a process group of its own, as a terminal does.
+
+    It hears interrupts also where these tests do not, as in a shell's background.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "skyclass", "demo", "--source", SMALL, "--json", *arguments],
         env={**os.environ, "SKYCLASS_HOME": str(home)},
@@ -27,6 +30,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
