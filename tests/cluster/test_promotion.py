@@ -238,7 +238,7 @@ def forged(place: Place, folder: Path) -> Release:
     ("break_it", "words"),
     [
         (flipped, r"model\.onnx: \d+ bytes with digest \w+ where the manifest says"),
-        (of_another_library, r"pickled by scikit-learn 1\.5\.2, here runs 1\.9\.1"),
+        (of_another_library, r"pickled with scikit-learn 1\.5\.2, here runs 1\.9\.1"),
         (forged, r"its manifest has been changed, or storageUri was"),
     ],
 )
