@@ -18,7 +18,7 @@ from skyclass.store.s3 import ObjectStore
 from tests.cluster.chart import INGESTED, INGESTED_ROWS, Installation
 from tests.cluster.kube import eventually
 
-MODE = Mode.PHOTOMETRIC
+MODE = "photometric"
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def test_score(lively: Installation) -> None:
     with lively.store() as settings:
         version = PredictionsTable(settings).version()
         observations = ObservationsTable(settings)
-        rows = observations.read(observations.version(), [*INPUTS[Mode.PHOTOMETRIC]]).dropna()
+        rows = observations.read(observations.version(), [*INPUTS[Mode(MODE)]]).dropna()
         days = daily_history(settings, release)
     assert sum(day.rows for day in days) == len(rows) >= INGESTED_ROWS
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from skyclass.catalog.observation import Era
+from skyclass.catalog.sources import open_source
 from skyclass.catalog.sources.simulated import draw
 from skyclass.errors import StoreError
 from skyclass.features import Mode
@@ -17,6 +18,9 @@ from skyclass.scoring.inputs import open_input
 from skyclass.scoring.predictions import PredictionsTable
 from skyclass.scoring.score import Scored, Shard, find_release, score
 from skyclass.settings import Settings
+from skyclass.store.embedded import EmbeddedS3
+from skyclass.store.ingest import ingest
+from skyclass.store.observations import ObservationsTable
 from skyclass.store.releases import Release
 from skyclass.store.s3 import ObjectStore
 from tests.faults.children import KILLED, Fuse, exit_code, processes
@@ -115,3 +119,17 @@ def test_runs_at_once_answer_for_each_object_once(
     assert all("has overtaken" in result for result in results if isinstance(result, str)), results
     run(night, store.settings, release.id)  # what a retry would do
     assert_whole(store.settings, release)
+
+
+def test_a_store_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:
+    with EmbeddedS3(tmp_path / "s3") as access:
+        settings = Settings(**access.environment(), s3_retries=0)
+        store = ObjectStore(settings)
+        store.make_buckets()
+        ingest(open_source("simulated:?rows=300", Path), ObservationsTable(settings), store)
+        given = open_input(settings, "table:")
+    with pytest.raises(StoreError, match="does not answer"):
+        next(given.chunks(given.pieces[0], Mode.PHOTOMETRIC, 0))
+    for uri in ("table:", "s3://skyclass-data/x.parquet", "s3://skyclass-data/folder"):
+        with pytest.raises(StoreError, match="does not answer"):
+            open_input(settings, uri)

@@ -6,6 +6,7 @@ scored is the piece's watermark, so a retry, a later run and another number of s
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,9 @@ from skyclass.errors import CatalogError
 from skyclass.features import INPUTS, Mode
 from skyclass.scoring.predictions import SOURCE_ID
 from skyclass.settings import Settings
-from skyclass.store.keyed_table import delta_options
+from skyclass.store.keyed_table import delta_options, is_silence
 from skyclass.store.observations import LAYOUT
+from skyclass.store.s3 import no_answer
 
 OBSERVATIONS = "table:"
 """Names the observations table as an input."""
@@ -66,11 +68,13 @@ class Input:
         uri: Names it for ever: a Delta table's has its version.
         pieces: All of its pieces, in an order that does not change.
         filesystem: Where the files are.
+        endpoint: The object store that they are in, unless they are on this machine.
     """
 
     uri: str
     pieces: tuple[Piece, ...]
     filesystem: Any
+    endpoint: str
 
     def chunks(self, piece: Piece, mode: Mode, after: int) -> Iterator[pa.Table]:
         """Read the rows of a piece that follow row number `after`, `CHUNK_ROWS` at a time.
@@ -80,8 +84,12 @@ class Input:
 
         Raises:
             CatalogError: A column is missing; the message names it.
+            StoreError: The object store does not answer.
         """
-        with self.filesystem.open_input_file(piece.path) as file:
+        with (
+            _reported(self.uri, self.endpoint),
+            self.filesystem.open_input_file(piece.path) as file,
+        ):
             parquet = pq.ParquetFile(file, buffer_size=_READ_BYTES)
             found = _columns(parquet.schema_arrow.names, mode, self.uri)
             kept: list[pa.Table] = []
@@ -109,6 +117,7 @@ def open_input(settings: Settings, uri: str) -> Input:
 
     Raises:
         CatalogError: There is nothing that can be scored.
+        StoreError: The object store does not answer.
     """
     plain, _, version = uri.partition("?version=")
     if version and not version.isdigit():
@@ -116,7 +125,7 @@ def open_input(settings: Settings, uri: str) -> Input:
     address = plain
     if plain == OBSERVATIONS:
         address = f"s3://{settings.data_bucket}/{LAYOUT.prefix}"
-    try:
+    with _reported(uri, settings.endpoint_url):
         if address.endswith(".parquet"):
             return _parquet_input(settings, address)
         if plain == OBSERVATIONS or DeltaTable.is_deltatable(
@@ -124,9 +133,17 @@ def open_input(settings: Settings, uri: str) -> Input:
         ):
             return _delta_input(settings, plain, address, int(version) if version else None)
         return _parquet_input(settings, address)
+
+
+@contextmanager
+def _reported(uri: str, endpoint: str) -> Iterator[None]:
+    try:
+        yield
     except TableNotFoundError as error:
         raise CatalogError(f"{uri}: there is no such table, or not at that version") from error
     except (DeltaError, pa.ArrowException, OSError) as error:
+        if is_silence(str(error)):
+            raise no_answer(endpoint, "no connection") from error
         reason = " ".join(str(error).split())[:200]
         raise CatalogError(
             f"{uri}: no Delta table and no Parquet ({reason}): check the address"
@@ -142,7 +159,8 @@ def _delta_input(settings: Settings, name: str, address: str, version: int | Non
         for path in paths
         for piece in _cut(dataset.filesystem, path, f"{table.metadata().id}/{path}")
     ]
-    return Input(f"{name}?version={table.version()}", tuple(pieces), dataset.filesystem)
+    uri = f"{name}?version={table.version()}"
+    return Input(uri, tuple(pieces), dataset.filesystem, settings.endpoint_url)
 
 
 def _parquet_input(settings: Settings, address: str) -> Input:
@@ -163,7 +181,7 @@ def _parquet_input(settings: Settings, address: str) -> Input:
     pieces: list[Piece] = []
     for info in filesystem.get_file_info(sorted(dataset.files)):
         pieces += _cut(filesystem, info.path, f"{info.path}#{info.size}-{info.mtime_ns}")
-    return Input(address, tuple(pieces), filesystem)
+    return Input(address, tuple(pieces), filesystem, settings.endpoint_url)
 
 
 def _cut(filesystem: Any, path: str, name: str) -> Iterator[Piece]:

@@ -244,10 +244,16 @@ class KeyedTable:
             return explain(code[1], self.uri)
         if "specified end version" in report:
             return StoreError(f"{self.uri} has no such version yet: ask for an earlier one")
-        if "error sending request" in report or "HTTP error" in report:
+        if is_silence(report):
             return no_answer(self._endpoint, "no connection")
         gist = " ".join(report.replace("\x1b[31m↳\x1b[0m", "").split())[:200]
         return StoreError(f"{self.uri} failed ({gist}): nothing was lost, do the same again")
+
+
+def is_silence(report: str) -> bool:
+    """Whether delta-rs, or Arrow's S3 client, reports that nobody answers any more."""
+    signs = ("error sending request", "HTTP error", "response body", "NETWORK_CONNECTION")
+    return any(sign in report for sign in signs)
 
 
 def _paths(table: DeltaTable) -> set[str]:
