@@ -29,6 +29,10 @@ from skyclass.store.streams import ahead
 
 logger = logging.getLogger(__name__)
 
+CALL_ROWS = 10_000
+"""Rows that a model is asked about at once, as in the endpoint's largest request: a support vector
+machine or a network needs many times a row's own memory for each."""
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -175,10 +179,9 @@ def _probabilities(model: LoadedModel, inputs: npt.NDArray[np.float64]) -> npt.N
     """Ask the model, whose own threads are one, on all cores."""
     if not len(inputs):
         return np.empty((0, len(CLASSES)))
-    cores = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(cores) as pool:
-        parts = list(pool.map(model.probabilities, np.array_split(inputs, min(cores, len(inputs)))))
-    return np.concatenate(parts, dtype=np.float64)
+    calls = np.array_split(inputs, -(-len(inputs) // CALL_ROWS))
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return np.concatenate(list(pool.map(model.probabilities, calls)), dtype=np.float64)
 
 
 def _complete(chunk: pa.Table, mode: Mode) -> pa.ChunkedArray:
