@@ -74,8 +74,11 @@ def make_app(reader: Reader, clock: Callable[[], datetime] = lambda: datetime.no
     ) -> HTMLResponse:
         found = reader.read(mode, windows, clock)
         reading = found.reading
-        more = {"drift": lambda: pages.drift(reading, windows)}
-        more["accuracy"] = lambda: pages.accuracy(reading)
+        more = {
+            "drift": lambda: pages.drift(reading, windows),
+            "accuracy": lambda: pages.accuracy(reading),
+            "scored": lambda: pages.scored(reading, reader.scored),
+        }
         return render(
             request,
             template,
@@ -159,10 +162,7 @@ def make_app(reader: Reader, clock: Callable[[], datetime] = lambda: datetime.no
 
     @app.get("/{mode}/scored")
     def scored(request: Request, mode: Mode) -> HTMLResponse:
-        reading = reader.read(mode, WINDOWS, clock).reading
-        champion = reading.champion if reading else None
-        days = reader.scored(champion.id) if champion else []
-        return render_mode(request, "scored", mode, days=pages.scored(days))
+        return render_mode(request, "scored", mode)
 
     @app.get("/{mode}/releases")
     def releases(request: Request, mode: Mode) -> HTMLResponse:

@@ -1,5 +1,6 @@
 """What each page shows of a reading: no more than its template needs."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -96,9 +97,10 @@ def predictions(rows: pd.DataFrame, mode: Mode) -> list[Shown]:
     ]
 
 
-def scored(days: list[ScoredDay]) -> list[Shown]:
+def scored(found: Reading | None, days_of: Callable[[str], list[ScoredDay]]) -> Shown:
     """What the champion predicted in batches, the newest day first."""
-    return [
+    days = days_of(found.champion.id) if found and found.champion else []
+    shown = [
         {
             "day": each.day,
             "rows": each.rows,
@@ -108,6 +110,7 @@ def scored(days: list[ScoredDay]) -> list[Shown]:
         }
         for each in reversed(days)
     ]
+    return {"days": shown}
 
 
 def _score_charts(verdicts: list[DriftVerdict]) -> list[Shown]:

@@ -104,6 +104,7 @@ class Reader:
         self._kept: dict[tuple[Mode, int], Reading] = {}
         self._scored: dict[str, tuple[int | None, list[ScoredDay]]] = {}
         self._lock = threading.Lock()
+        self._scored_lock = threading.Lock()  # a large table takes seconds, and nothing else waits
 
     def read(
         self,
@@ -138,7 +139,7 @@ class Reader:
         Raises:
             StoreError: The table cannot be read.
         """
-        with self._lock:
+        with self._scored_lock:
             version = PredictionsTable(self.store.settings).newest_version()
             known = self._scored.get(release)
             if known is None or known[0] != version:
