@@ -45,3 +45,20 @@ def exit_code(work: Callable[..., None], *arguments: Any) -> int | None:
     child.start()
     child.join(60)
     return child.exitcode
+
+
+def at_once(work: Callable[..., None], *calls: tuple[Any, ...]) -> list[Any]:
+    """Do the work in as many child processes at the same time, and say what they put out.
+
+    Args:
+        work: Waits at the barrier and puts out one outcome: its last two arguments.
+        calls: The other arguments of each child.
+    """
+    start, outcomes = processes.Barrier(len(calls)), processes.SimpleQueue()
+    children = [processes.Process(target=work, args=(*call, start, outcomes)) for call in calls]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+        assert child.exitcode == 0
+    return [outcomes.get() for _ in children]

@@ -20,7 +20,7 @@ from skyclass.store.embedded import Access, EmbeddedS3
 from skyclass.store.ingest import REJECTED_PREFIX, Accounting, ingest
 from skyclass.store.observations import ObservationsTable
 from skyclass.store.s3 import ObjectStore
-from tests.faults.children import KILLED, Fuse, exit_code, processes
+from tests.faults.children import KILLED, Fuse, at_once, exit_code, processes
 from tests.rows import frame
 
 BATCHES, BATCH_ROWS = 8, 10
@@ -183,15 +183,8 @@ def take_together(night: Path, settings: Settings, start: Any, outcomes: Any) ->
 def test_two_ingests_of_one_source_at_once_leave_one_correct_table(
     night: Path, s3: Access, undisturbed: Settings
 ) -> None:
-    settings, start, outcomes = settings_for(s3), processes.Barrier(2), processes.SimpleQueue()
-    arguments = (night, settings, start, outcomes)
-    children = [processes.Process(target=take_together, args=arguments) for _ in range(2)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(60)
-        assert child.exitcode == 0
-    results = [outcomes.get() for _ in children]
+    settings = settings_for(s3)
+    results = at_once(take_together, (night, settings), (night, settings))
     assert any(isinstance(result, Accounting) for result in results)
     assert not any("\n" in result for result in results if isinstance(result, str))
     take(night, settings)
@@ -204,21 +197,11 @@ def test_ingests_of_files_that_overlap_at_once_leave_each_key_once(
 ) -> None:
     """Real processes, each with a file of its own, half of it also in its neighbour's."""
     settings, writers, half = settings_for(s3), 3, 20
-    start, outcomes = processes.Barrier(writers), processes.SimpleQueue()
     files_of = [tmp_path / f"{number}.parquet" for number in range(writers)]
     for number, path in enumerate(files_of):
         plates = range(number * half + 1, (number + 2) * half + 1)
         frame(*[{"plate": plate, "fiber_id": 1} for plate in plates]).astype(str).to_parquet(path)
-    children = [
-        processes.Process(target=take_together, args=(path, settings, start, outcomes))
-        for path in files_of
-    ]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(60)
-        assert child.exitcode == 0
-    results = [outcomes.get() for _ in children]
+    results = at_once(take_together, *((path, settings) for path in files_of))
     assert all(isinstance(result, Accounting) and result.balanced for result in results), results
     assert list(contents(settings)["plate"]) == list(range(1, (writers + 1) * half + 1))
     assert sum(result.inserted for result in results) == (writers + 1) * half

@@ -23,7 +23,7 @@ from skyclass.store.ingest import ingest
 from skyclass.store.observations import ObservationsTable
 from skyclass.store.releases import Release
 from skyclass.store.s3 import ObjectStore
-from tests.faults.children import KILLED, Fuse, exit_code, processes
+from tests.faults.children import KILLED, Fuse, at_once, exit_code
 from tests.scoring import predictions, publish_tree
 
 ROWS, CHUNK, PIECE = 400, 50, 200
@@ -102,19 +102,8 @@ def test_a_kill_before_or_after_a_commit_is_made_good_by_the_next_run(
 def test_runs_at_once_answer_for_each_object_once(
     shards: tuple[str, str], night: Path, store: ObjectStore, release: Release
 ) -> None:
-    start, outcomes = processes.Barrier(2), processes.SimpleQueue()
-    children = [
-        processes.Process(
-            target=run_together, args=(night, store.settings, release.id, shard, start, outcomes)
-        )
-        for shard in shards
-    ]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(60)
-        assert child.exitcode == 0
-    results = [outcomes.get() for _ in children]
+    calls = ((night, store.settings, release.id, shard) for shard in shards)
+    results = at_once(run_together, *calls)
     assert any(isinstance(result, Scored) for result in results), results
     assert all("has overtaken" in result for result in results if isinstance(result, str)), results
     run(night, store.settings, release.id)  # what a retry would do
