@@ -6,14 +6,14 @@ from uuid import uuid4
 
 import pytest
 
-from skyclass.features import Mode
+from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.settings import Settings
-from skyclass.store.embedded import Access, EmbeddedS3
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.observations import ObservationsTable
 from skyclass.training.dataset import Dataset
 from skyclass.training.fit import fit
-from tests.support import simulated_dataset
+from tests.support.datasets import simulated_dataset
 
 REAL_ROWS = Path(__file__).resolve().parents[1] / "shared/data/sdss_dr17_20k.csv"
 
@@ -87,7 +87,7 @@ def models_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def world(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
     """A store with a fortnight of monitoring in it."""
-    from tests.world import build  # it takes seconds, and most tests do without
+    from tests.support.world import build  # it takes seconds, and most tests do without
 
     names = ("data", "models", "logs", "reports")
     buckets = {f"{name}_bucket": f"world-{name}" for name in names}

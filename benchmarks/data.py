@@ -12,11 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.workshop import Cost, empty_bucket, measure, simulate, workshop
-from skyclass.catalog.sources import open_source
+from skyclass.ingest.job import ingest
 from skyclass.settings import Settings
-from skyclass.store.ingest import ingest
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.s3 import ObjectStore
+from skyclass.sources import open_source
+from skyclass.storage.s3 import ObjectStore
+from skyclass.tables.observations import ObservationsTable
 
 SIZES = (100_000, 1_000_000, 5_000_000)
 

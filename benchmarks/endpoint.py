@@ -29,16 +29,16 @@ from rich.table import Table
 
 from benchmarks.load import Question, put_load
 from benchmarks.servers import Server, running
-from skyclass.catalog.observation import MEASUREMENTS, NOT_MEASURED, Era
-from skyclass.catalog.sources.simulated import draw
-from skyclass.features import INPUTS, Mode, make_features, model_name
+from skyclass.local.s3_server import Access, EmbeddedS3, free_ports
+from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry
 from skyclass.settings import Settings
-from skyclass.store.embedded import Access, EmbeddedS3, free_ports
-from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL, Registry
-from skyclass.store.s3 import ObjectStore
+from skyclass.sources.simulated import draw
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, Mode, make_features, model_name
+from skyclass.survey.observation import MEASUREMENTS, NOT_MEASURED, Era
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.export import export, library_versions
-from tests.releases import draft
+from tests.support.releases import draft
 
 MODE = Mode.SPECTROSCOPIC
 TRAINING_ROWS = 20_000

@@ -21,19 +21,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from skyclass.catalog.observation import CLASSES, FIRST_MJD, Era
-from skyclass.catalog.sources.files import FileSource
-from skyclass.catalog.validation import check
-from skyclass.features import INPUTS, Mode
+from skyclass.ingest.validation import check
 from skyclass.monitoring.accuracy import estimate
 from skyclass.monitoring.policy import POLICY, class_shares, drift_frame, judge
 from skyclass.monitoring.retraining import Action, Decision, Run, RunState, Situation, decide
 from skyclass.monitoring.settings import NEWEST_ROWS
 from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
 from skyclass.monitoring.windows import Accounting
-from skyclass.store.documents import TrainingSet
-from skyclass.store.models import Engine, joblib_engine
-from skyclass.store.predictions import PROBABILITIES
+from skyclass.registry.manifest import TrainingSet
+from skyclass.registry.models import Engine, joblib_engine
+from skyclass.sources.files import FileSource
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import CLASSES, FIRST_MJD, Era
+from skyclass.tables.prediction_log import PROBABILITIES
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate

@@ -15,16 +15,16 @@ import pyarrow.dataset as ds
 
 from benchmarks.data import say
 from benchmarks.workshop import Cost, empty_bucket, measure, simulate, workshop
-from skyclass.features import INPUTS, Mode, make_features
+from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import Shard, score
 from skyclass.settings import Settings
-from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, Mode, make_features
 from skyclass.training.export import library_versions
 from skyclass.training.fit import fit
-from tests.releases import draft
-from tests.support import simulated_dataset
+from tests.support.datasets import simulated_dataset
+from tests.support.releases import draft
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 MODE = Mode.SPECTROSCOPIC

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import SecretStr
 
-from skyclass.catalog.sources import open_source
+from skyclass.local.s3_server import EmbeddedS3
 from skyclass.settings import Settings
-from skyclass.store.embedded import EmbeddedS3
-from skyclass.store.s3 import ObjectStore
+from skyclass.sources import open_source
+from skyclass.storage.s3 import ObjectStore
 
 _PROCESSES = multiprocessing.get_context("spawn")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from kfp import dsl
 
 from components.evaluate.component import evaluate
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
 from skyclass.training.dataset import Dataset
 
 

@@ -22,7 +22,7 @@ def ingest(source_uri: str, accounting: dsl.Output[dsl.Metrics]) -> NamedTuple(
     """
     from skyclass.logs import start_logging
     from skyclass.settings import load_settings
-    from skyclass.store.observations import ObservationsTable
+    from skyclass.tables.observations import ObservationsTable
     from skyclass.training.steps.ingest import ingest_step
 
     start_logging()

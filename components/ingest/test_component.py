@@ -7,7 +7,7 @@ from kfp import dsl
 
 from components.ingest.component import ingest
 from skyclass.errors import CatalogError
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
 
 
 def test_every_row_is_accounted_for(store: ObjectStore, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import pytest
 from kfp import dsl
 
 from components.publish.component import publish
-from skyclass.features import Mode
+from skyclass.registry.releases import Registry
 from skyclass.settings import Settings
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
 from skyclass.training.dataset import Dataset
 from skyclass.training.steps.evaluate import Evaluated, evaluate_step
 

@@ -7,15 +7,15 @@ from kfp import dsl
 
 from components.plan.component import plan
 from components.score.component import score
-from skyclass.catalog.sources import open_source
 from skyclass.errors import CatalogError, ReleaseError, TrainingError
-from skyclass.features import Mode
-from skyclass.store.champions import champions
-from skyclass.store.ingest import ingest
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.releases import Release
-from skyclass.store.s3 import ObjectStore
-from tests.scoring import publish_tree
+from skyclass.ingest.job import ingest
+from skyclass.promotion.champions import champions
+from skyclass.registry.releases import Release
+from skyclass.sources import open_source
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.observations import ObservationsTable
+from tests.support.scoring import publish_tree
 
 
 @pytest.fixture

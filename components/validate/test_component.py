@@ -7,12 +7,12 @@ import pytest
 from kfp import dsl
 
 from components.validate.component import validate
-from skyclass.catalog.sources import open_source
 from skyclass.errors import TrainingError, ValidationError
-from skyclass.features import Mode
-from skyclass.store.ingest import ingest
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.s3 import ObjectStore
+from skyclass.ingest.job import ingest
+from skyclass.sources import open_source
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.observations import ObservationsTable
 from skyclass.training.dataset import Dataset
 
 

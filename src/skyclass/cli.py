@@ -24,17 +24,17 @@ from rich.progress import Progress
 from rich.table import Table
 
 from skyclass.errors import MonitoringError, SkyclassError
-from skyclass.features import Mode
+from skyclass.local.progress import Teller
 from skyclass.logs import start_logging
 from skyclass.settings import HomeSettings, load_settings
-from skyclass.teller import Teller
+from skyclass.survey.features import Mode
 
 if TYPE_CHECKING:
-    from skyclass.demo import Story
+    from skyclass.local.demo import Story
     from skyclass.monitoring.retraining import Decision
-    from skyclass.store.champions import Champions
-    from skyclass.store.releases import Registry, Release
-    from skyclass.store.s3 import ObjectStore
+    from skyclass.promotion.champions import Champions
+    from skyclass.registry.releases import Registry, Release
+    from skyclass.storage.s3 import ObjectStore
 
 app = typer.Typer(
     help="Classify SDSS objects, and keep the classifier honest.",
@@ -89,8 +89,8 @@ def s3(
     port: Annotated[int | None, typer.Option(help="Port of the endpoint; else a free one.")] = None,
 ) -> None:
     """Run the embedded S3 server below the home folder, and print its settings."""
-    from skyclass.store.embedded import EmbeddedS3
-    from skyclass.store.s3 import ObjectStore
+    from skyclass.local.s3_server import EmbeddedS3
+    from skyclass.storage.s3 import ObjectStore
 
     with EmbeddedS3(HomeSettings().home, port) as access:
         ObjectStore(load_settings()).make_buckets()
@@ -278,7 +278,7 @@ def predict(
 ) -> None:
     """Classify the objects of a file through the endpoint."""
     from skyclass.client import Client
-    from skyclass.tables import SUFFIXES, read_objects, write_answers
+    from skyclass.tables.objects import SUFFIXES, read_objects, write_answers
 
     if output and output.suffix not in SUFFIXES:
         raise typer.BadParameter(f"{output}: end it with {' or '.join(SUFFIXES)}", param_hint="-o")
@@ -332,7 +332,7 @@ def drift(
     from skyclass.monitoring.drift import run_drift
     from skyclass.monitoring.measuring import measure_windows
     from skyclass.monitoring.verdict import Verdict
-    from skyclass.store.s3 import ObjectStore
+    from skyclass.storage.s3 import ObjectStore
 
     store, served = ObjectStore(load_settings()), _champions()
     with err.status("judging the window"):
@@ -411,8 +411,8 @@ def demo(
     """Tell the whole story on this machine: train, serve, drift, learn again."""
     _pipelines_importable()
     from pipelines.local import run_training
-    from skyclass.demo import DEFAULT_SOURCE, tell
-    from skyclass.store.embedded import EmbeddedS3
+    from skyclass.local.demo import DEFAULT_SOURCE, tell
+    from skyclass.local.s3_server import EmbeddedS3
 
     home = HomeSettings().home / "demo"
     shutil.rmtree(home, ignore_errors=True)  # each telling starts from nothing
@@ -500,14 +500,14 @@ def _show_releases(mode: Mode, releases: "list[Release]", champion_ids: set[str]
 
 
 def _registry() -> "Registry":
-    from skyclass.store.releases import Registry
-    from skyclass.store.s3 import ObjectStore
+    from skyclass.registry.releases import Registry
+    from skyclass.storage.s3 import ObjectStore
 
     return Registry(ObjectStore(load_settings()))
 
 
 def _champions() -> "Champions":
-    from skyclass.store.champions import champions
+    from skyclass.promotion.champions import champions
 
     return champions(load_settings())
 

@@ -14,10 +14,10 @@ import pandas as pd
 import urllib3
 from urllib3.util import Retry, Timeout
 
-from skyclass.catalog.observation import CLASSES, KEY
 from skyclass.errors import ServingError
-from skyclass.features import INPUTS, Mode, model_name
-from skyclass.store.predictions import PROBABILITIES
+from skyclass.survey.features import INPUTS, Mode, model_name
+from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.prediction_log import PROBABILITIES
 
 BATCH_ROWS = 1000
 

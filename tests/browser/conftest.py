@@ -17,12 +17,12 @@ from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.reading import Reader
 from skyclass.apps.predict.server import make_app as make_predict_app
 from skyclass.client import Client
-from skyclass.features import Mode
-from skyclass.store.embedded import Access
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
-from tests.contract.support import Site, publish
-from tests.contract.support import serving as serving_model
+from skyclass.local.s3_server import Access
+from skyclass.registry.releases import Registry
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.predictor import Site, publish
+from tests.support.predictor import serving as serving_model
 
 WIDTH, HEIGHT = 1280, 900
 SECONDS = 90
@@ -77,7 +77,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 @pytest.fixture(scope="session")
 def monitor(world: ObjectStore) -> Iterator[str]:
     """The address of the monitor page."""
-    from tests.world import NOW
+    from tests.support.world import NOW
 
     with serving(make_app(Reader(world, Registry(world)), lambda: NOW)) as address:
         yield address

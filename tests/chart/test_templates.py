@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from charts.render import ROOT, render
-from skyclass.store.identities import Role
+from skyclass.admin.identities import Role
 
 CHART = ROOT / "charts/skyclass"
 CI = sorted(path.stem.removesuffix("-values") for path in (CHART / "ci").glob("*-values.yaml"))

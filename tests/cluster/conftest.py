@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.chart import INGESTED, Installation
-from tests.cluster.kube import Namespace, Shell
+from tests.support.cluster.chart import INGESTED, Installation
+from tests.support.cluster.kube import Namespace, Shell
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,9 +7,9 @@ import pytest
 from minio import Minio
 from minio.error import S3Error
 
-from skyclass.store.identities import GRANTS, Grant, Role, Verb, bucket_name
-from skyclass.store.s3 import ObjectStore
-from tests.cluster.chart import Installation
+from skyclass.admin.identities import GRANTS, Grant, Role, Verb, bucket_name
+from skyclass.storage.s3 import ObjectStore
+from tests.support.cluster.chart import Installation
 
 PREFIXES = sorted({(grant.bucket, grant.prefix) for grants in GRANTS.values() for grant in grants})
 VERBS = ("get", "put", "list", "delete")

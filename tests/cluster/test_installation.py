@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from charts.render import MANIFESTS, OVERLAYS
-from tests.cluster.chart import CHART, MODES, OBJECTS, Installation, values_of
-from tests.cluster.kube import Namespace, run
-from tests.contract.grpc_calls import connected, infer
+from tests.support.cluster.chart import CHART, MODES, OBJECTS, Installation, values_of
+from tests.support.cluster.kube import Namespace, run
+from tests.support.grpc_calls import connected, infer
 
 CLIENT = {"skyclass-client": "true"}
 ASK = """

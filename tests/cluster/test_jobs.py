@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from skyclass.settings import Settings
-from skyclass.store.s3 import ObjectStore
-from tests.cluster.chart import Installation
-from tests.cluster.kube import eventually
+from skyclass.storage.s3 import ObjectStore
+from tests.support.cluster.chart import Installation
+from tests.support.cluster.kube import eventually
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 WINDOW = (f"{TODAY - timedelta(days=30):%Y-%m-%d}", f"{TODAY - timedelta(days=29):%Y-%m-%d}")

@@ -1,7 +1,7 @@
 """What a pipeline run needs from the chart, used from Kubeflow Pipelines' namespace."""
 
-from tests.cluster.chart import Installation
-from tests.cluster.kube import Namespace
+from tests.support.cluster.chart import Installation
+from tests.support.cluster.kube import Namespace
 
 MODE = "photometric"
 

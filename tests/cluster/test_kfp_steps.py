@@ -9,14 +9,14 @@ import yaml
 
 from pipelines.compile import FOLDER
 from pipelines.pods import SIGNING_SECRET
-from skyclass.features import Mode
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
-from skyclass.store.signatures import SIGNATURE
-from tests.cluster.chart import Installation
-from tests.cluster.kfp_run import ACCOUNT, PackageRun
-from tests.cluster.kube import Namespace
-from tests.keys import make_key_pair
+from skyclass.registry.releases import Registry
+from skyclass.registry.signatures import SIGNATURE
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.cluster.chart import Installation
+from tests.support.cluster.kfp_run import ACCOUNT, PackageRun
+from tests.support.cluster.kube import Namespace
+from tests.support.keys import make_key_pair
 
 MODE = "photometric"
 PROVISION = "app.kubernetes.io/component=provision"

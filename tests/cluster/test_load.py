@@ -3,9 +3,9 @@
 import json
 import time
 
-from tests.cluster.chart import Installation
-from tests.cluster.kube import Namespace, Shell, eventually
-from tests.cluster.load import steady
+from tests.support.cluster.chart import Installation
+from tests.support.cluster.kube import Namespace, Shell, eventually
+from tests.support.cluster.load import steady
 
 MODE = "photometric"
 SERVICE = f"skyclass-{MODE}"

@@ -9,16 +9,16 @@ from typing import Any
 import urllib3
 
 from charts.render import render
-from skyclass.catalog.observation import KEY
-from skyclass.features import INPUTS, Mode
 from skyclass.monitoring.drift import report_prefix
 from skyclass.monitoring.windows import Window, read_window
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
-from tests.cluster.chart import OBJECTS, Installation
-from tests.cluster.kube import Shell, eventually
-from tests.scoring import publish_tree
+from skyclass.registry.releases import Registry
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import KEY
+from skyclass.tables.observations import ObservationsTable
+from tests.support.cluster.chart import OBJECTS, Installation
+from tests.support.cluster.kube import Shell, eventually
+from tests.support.scoring import publish_tree
 
 MODE = "photometric"
 SERVICE = f"skyclass-{MODE}"

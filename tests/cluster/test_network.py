@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.cluster.chart import Installation
-from tests.cluster.kube import Shell, eventually
+from tests.support.cluster.chart import Installation
+from tests.support.cluster.kube import Shell, eventually
 
 CASES = [
     # labels                                  store  predictor

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster.chart import MODES, OBJECTS, Installation
-from tests.cluster.kube import eventually
+from tests.support.cluster.chart import MODES, OBJECTS, Installation
+from tests.support.cluster.kube import eventually
 
 CLASSIFY = "/gradio_api/call/classify"
 

@@ -17,19 +17,19 @@ from typing import Any
 import pytest
 
 from skyclass.errors import PromotionError
-from skyclass.features import Mode
+from skyclass.promotion.champions import champions
+from skyclass.promotion.inference_service import RELEASE, RUN, TRAINING_SET, service_name
+from skyclass.promotion.rollout import OvertakenError, Rollouts
+from skyclass.registry.manifest import Promotion
+from skyclass.registry.releases import MANIFEST, ONNX_MODEL, Registry, Release
 from skyclass.settings import Settings
-from skyclass.store.champions import champions
-from skyclass.store.documents import Promotion
-from skyclass.store.inference_service import RELEASE, RUN, TRAINING_SET, service_name
-from skyclass.store.releases import MANIFEST, ONNX_MODEL, Registry, Release
-from skyclass.store.rollout import OvertakenError, Rollouts
-from skyclass.store.s3 import ObjectStore
-from tests.cluster.chart import Installation
-from tests.cluster.kube import Namespace, Shell, eventually, run
-from tests.cluster.load import Load, steady
-from tests.contract.support import Site, publish
-from tests.faults.children import KILLED, exit_code
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.cluster.chart import Installation
+from tests.support.cluster.kube import Namespace, Shell, eventually, run
+from tests.support.cluster.load import Load, steady
+from tests.support.predictor import Site, publish
+from tests.support.processes import KILLED, exit_code
 
 MODE = Mode.PHOTOMETRIC
 VALUES = {

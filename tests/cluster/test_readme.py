@@ -7,8 +7,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-from tests.cluster.chart import Installation
-from tests.cluster.kube import ROOT
+from tests.support.cluster.chart import Installation
+from tests.support.cluster.kube import ROOT
 
 INSTALL, ASK, JUDGE, LOOK = re.findall(
     r"```sh\n(.*?)```",

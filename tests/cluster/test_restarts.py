@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from skyclass.catalog.observation import KEY
-from skyclass.features import INPUTS, Mode
+from skyclass.registry.releases import Registry
 from skyclass.scoring.history import daily_history
-from skyclass.scoring.predictions import PredictionsTable
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
-from tests.cluster.chart import INGESTED, INGESTED_ROWS, Installation
-from tests.cluster.kube import eventually
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import KEY
+from skyclass.tables.observations import ObservationsTable
+from skyclass.tables.predictions import PredictionsTable
+from tests.support.cluster.chart import INGESTED, INGESTED_ROWS, Installation
+from tests.support.cluster.kube import eventually
 
 MODE = "photometric"
 

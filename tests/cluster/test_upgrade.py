@@ -2,8 +2,8 @@
 
 import json
 
-from tests.cluster.chart import Installation
-from tests.cluster.kube import Namespace
+from tests.support.cluster.chart import Installation
+from tests.support.cluster.kube import Namespace
 
 MODE = "photometric"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from skyclass.store.embedded import Access
-from tests.contract.support import Site
-from tests.web import unanswered
+from skyclass.local.s3_server import Access
+from tests.support.predictor import Site
+from tests.support.web import unanswered
 
 __all__ = ["unanswered"]
 

@@ -20,16 +20,16 @@ from kserve.inference_client import RESTConfig
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.infer_type import InferResponse
 
-from skyclass.catalog.observation import CLASSES, KEY
 from skyclass.client import Client
 from skyclass.errors import ServingError
-from skyclass.features import INPUTS, Mode, model_name
+from skyclass.registry.models import LoadedModel
 from skyclass.serving.loading import fetch_release, load
 from skyclass.serving.predictor import INLINE_BYTES
-from skyclass.store.models import LoadedModel
-from skyclass.store.predictions import PROBABILITIES
-from tests.contract.grpc_calls import connected, infer
-from tests.contract.support import (
+from skyclass.survey.features import INPUTS, Mode, model_name
+from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.prediction_log import PROBABILITIES
+from tests.support.grpc_calls import connected, infer
+from tests.support.predictor import (
     ServerProcess,
     Site,
     eventually,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from skyclass.features import INPUTS, Mode
-from tests.contract.support import ServerProcess, Site, publish, serving
+from skyclass.survey.features import INPUTS, Mode
+from tests.support.predictor import ServerProcess, Site, publish, serving
 
 pytestmark = pytest.mark.xdist_group("any input")
 

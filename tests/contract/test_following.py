@@ -5,9 +5,9 @@ import threading
 from pathlib import Path
 
 from skyclass.client import Client
-from skyclass.features import INPUTS, Mode
-from skyclass.store.releases import JOBLIB_MODEL
-from tests.contract.support import Site, eventually, publish, serving, simulated
+from skyclass.registry.releases import JOBLIB_MODEL
+from skyclass.survey.features import INPUTS, Mode
+from tests.support.predictor import Site, eventually, publish, serving, simulated
 
 MODE = Mode.PHOTOMETRIC
 INSTANCES = simulated(3)[list(INPUTS[MODE])].to_numpy().tolist()

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import urllib3
 
-from skyclass.features import INPUTS, Mode
-from skyclass.store.embedded import free_ports
-from tests.contract.support import START_SECONDS, STOP_SECONDS, Site, eventually, start
+from skyclass.local.s3_server import free_ports
+from skyclass.survey.features import INPUTS, Mode
+from tests.support.predictor import START_SECONDS, STOP_SECONDS, Site, eventually, start
 
 MODE = Mode.PHOTOMETRIC
 NAME = "skyclass-photometric"

@@ -10,9 +10,9 @@ import grpc
 import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
-from skyclass.features import INPUTS, Mode
-from tests.contract.grpc_calls import connected, infer, refusal, translated
-from tests.contract.support import ServerProcess, Site, publish, serving
+from skyclass.survey.features import INPUTS, Mode
+from tests.support.grpc_calls import connected, infer, refusal, translated
+from tests.support.predictor import ServerProcess, Site, publish, serving
 
 pytestmark = pytest.mark.xdist_group("mistakes")
 

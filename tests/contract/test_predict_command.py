@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skyclass.features import INPUTS, Mode
-from skyclass.store.predictions import PROBABILITIES
-from tests.contract.support import ServerProcess, Site, publish, serving, simulated
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.tables.prediction_log import PROBABILITIES
+from tests.support.predictor import ServerProcess, Site, publish, serving, simulated
 
 MODE = Mode.PHOTOMETRIC
 ADDED = ["predicted", *PROBABILITIES, "model_version", "flags"]

@@ -10,12 +10,12 @@ import pytest
 from skyclass.apps.predict.asking import Clients, ask, ask_about_table, mode_of
 from skyclass.apps.predict.page import EXAMPLE_LABELS, EXAMPLES, describe, problem, read_numbers
 from skyclass.apps.predict.pictures import picture
-from skyclass.catalog.observation import CLASSES
 from skyclass.client import Client
 from skyclass.errors import ServingError
-from skyclass.features import INPUTS, Mode
-from skyclass.store.embedded import Access
-from tests.contract.support import Site, publish, serving
+from skyclass.local.s3_server import Access
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import CLASSES
+from tests.support.predictor import Site, publish, serving
 
 GALAXY = [19.622, 18.480, 17.381, 16.909, 16.560]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from skyclass.catalog.observation import KEY
 from skyclass.client import Client
-from skyclass.features import INPUTS, Mode
-from skyclass.store.embedded import EmbeddedS3
-from skyclass.store.predictions import LOG_SCHEMA, PROBABILITIES, read_log
-from skyclass.store.releases import Release
-from tests.contract.support import Site, eventually, publish, serving, simulated
+from skyclass.local.s3_server import EmbeddedS3
+from skyclass.registry.releases import Release
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import KEY
+from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, read_log
+from tests.support.predictor import Site, eventually, publish, serving, simulated
 
 MODE = Mode.SPECTROSCOPIC
 V1 = "/v1/models/skyclass-spectroscopic:predict"

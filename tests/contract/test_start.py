@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from skyclass.errors import ReleaseError, ServingError
-from skyclass.features import FEATURES, Mode
+from skyclass.registry.manifest import OnnxParity
+from skyclass.registry.releases import JOBLIB_MODEL, MANIFEST, ONNX_MODEL, Registry, Release
+from skyclass.registry.signatures import SIGNATURE
 from skyclass.serving import server as server_module
 from skyclass.serving.following import load_champion
 from skyclass.serving.loading import CACHE, fetch_address, fetch_release, load
-from skyclass.store.documents import OnnxParity
-from skyclass.store.releases import JOBLIB_MODEL, MANIFEST, ONNX_MODEL, Registry, Release
-from skyclass.store.s3 import ObjectStore
-from skyclass.store.signatures import SIGNATURE
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import FEATURES, Mode
 from skyclass.training.export import library_versions
-from tests.contract.support import START_SECONDS, Site, publish, serving, start
-from tests.keys import make_key_pair
-from tests.releases import draft
+from tests.support.keys import make_key_pair
+from tests.support.predictor import START_SECONDS, Site, publish, serving, start
+from tests.support.releases import draft
 
 MODE = Mode.PHOTOMETRIC
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from skyclass.features import INPUTS, Mode
-from skyclass.store.predictions import read_log
-from skyclass.store.releases import JOBLIB_MODEL, Release
-from tests.contract.grpc_calls import connected, infer
-from tests.contract.support import START_SECONDS, STOP_SECONDS, Site, publish, serving, start
+from skyclass.registry.releases import JOBLIB_MODEL, Release
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.tables.prediction_log import read_log
+from tests.support.grpc_calls import connected, infer
+from tests.support.predictor import START_SECONDS, STOP_SECONDS, Site, publish, serving, start
 
 MODE = Mode.PHOTOMETRIC
 NAME = "skyclass-photometric"

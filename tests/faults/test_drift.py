@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.catalog.observation import Era
 from skyclass.errors import StoreError
-from skyclass.features import Mode
+from skyclass.local.s3_server import EmbeddedS3
 from skyclass.monitoring.drift import VERDICT, reports, run_drift
 from skyclass.monitoring.verdict import Verdict
+from skyclass.registry.releases import REPORT, Registry
 from skyclass.settings import Settings
-from skyclass.store.embedded import EmbeddedS3
-from skyclass.store.releases import REPORT, Registry
-from skyclass.store.s3 import ObjectStore
-from tests.releases import draft
-from tests.unit.monitoring.support import END, START, log, log_rows, publish, simulated
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import Era
+from tests.support.monitoring import END, START, log, log_rows, publish, simulated
+from tests.support.releases import draft
 
 MODE = Mode.SPECTROSCOPIC
 

@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from skyclass.errors import StoreError
+from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.settings import Settings
-from skyclass.store.embedded import Access, EmbeddedS3
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
 
 
 def connect(access: Access) -> ObjectStore:

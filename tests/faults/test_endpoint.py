@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from skyclass.features import INPUTS, Mode
-from skyclass.store.embedded import Access, EmbeddedS3
-from skyclass.store.predictions import read_log
-from skyclass.store.releases import Release
-from tests.contract.support import ServerProcess, Site, eventually, publish, serving, simulated
+from skyclass.local.s3_server import Access, EmbeddedS3
+from skyclass.registry.releases import Release
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.tables.prediction_log import read_log
+from tests.support.predictor import ServerProcess, Site, eventually, publish, serving, simulated
 
 MODE = Mode.SPECTROSCOPIC
 V1 = "/v1/models/skyclass-spectroscopic:predict"

@@ -12,16 +12,16 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from skyclass.catalog.observation import SCHEMA
-from skyclass.catalog.sources import files, open_source
 from skyclass.errors import StoreError
+from skyclass.ingest.job import REJECTED_PREFIX, Accounting, ingest
+from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.settings import Settings
-from skyclass.store.embedded import Access, EmbeddedS3
-from skyclass.store.ingest import REJECTED_PREFIX, Accounting, ingest
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.s3 import ObjectStore
-from tests.faults.children import KILLED, Fuse, at_once, exit_code, processes
-from tests.rows import frame
+from skyclass.sources import files, open_source
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.observation import SCHEMA
+from skyclass.tables.observations import ObservationsTable
+from tests.support.processes import KILLED, Fuse, at_once, exit_code, processes
+from tests.support.rows import frame
 
 BATCHES, BATCH_ROWS = 8, 10
 MOMENTS_PER_BATCH = 4  # before and after the rejected row is kept, and the table is changed

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.features import Mode
+from skyclass.registry.releases import Registry, Release, open_release
 from skyclass.settings import Settings
-from skyclass.store.releases import Registry, Release, open_release
-from skyclass.store.s3 import ObjectStore
-from tests.faults.children import KILLED, Fuse, exit_code
-from tests.releases import FILES, draft, write_files
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.processes import KILLED, Fuse, exit_code
+from tests.support.releases import FILES, draft, write_files
 
 MODE = Mode.PHOTOMETRIC
 CHALLENGER = draft(run_id="challenger")

@@ -8,23 +8,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skyclass.catalog.observation import Era
-from skyclass.catalog.sources import open_source
-from skyclass.catalog.sources.simulated import draw
 from skyclass.errors import StoreError
-from skyclass.features import Mode
+from skyclass.ingest.job import ingest
+from skyclass.local.s3_server import EmbeddedS3
+from skyclass.registry.releases import Release
 from skyclass.scoring import inputs
 from skyclass.scoring.inputs import open_input
-from skyclass.scoring.predictions import PredictionsTable
 from skyclass.scoring.score import Scored, Shard, find_release, score
 from skyclass.settings import Settings
-from skyclass.store.embedded import EmbeddedS3
-from skyclass.store.ingest import ingest
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.releases import Release
-from skyclass.store.s3 import ObjectStore
-from tests.faults.children import KILLED, Fuse, at_once, exit_code
-from tests.scoring import predictions, publish_tree
+from skyclass.sources import open_source
+from skyclass.sources.simulated import draw
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import Era
+from skyclass.tables.observations import ObservationsTable
+from skyclass.tables.predictions import PredictionsTable
+from tests.support.processes import KILLED, Fuse, at_once, exit_code
+from tests.support.scoring import predictions, publish_tree
 
 ROWS, CHUNK, PIECE = 400, 50, 200
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.rows import frame
+from tests.support.rows import frame
 
 SMALL = "simulated:?rows=12300&era=legacy,boss,eboss&seed=3"
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.features import Mode
 from skyclass.settings import Settings
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
 from skyclass.training.steps.evaluate import evaluate_step
 from skyclass.training.steps.ingest import ingest_step
 from skyclass.training.steps.train import train_step

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from benchmarks.replay import figure, observations, replay
-from skyclass.features import Mode
 from skyclass.monitoring.retraining import Action
+from skyclass.survey.features import Mode
 from skyclass.training.plots import svg
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from pipelines.backend import Backend
 from pipelines.retraining import KfpTrainer, LocalTrainer
-from skyclass.features import Mode
 from skyclass.monitoring.retraining import Run, RunState
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
-from tests.web import Answer, serve
+from skyclass.registry.releases import Registry
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.web import Answer, serve
 
 SMALL = {"source_uri": "simulated:?rows=2400&era=legacy", "candidates": "random_forest"}
 SENT = Run(state=RunState.RUNNING, id="abc", link="http://kfp/abc")

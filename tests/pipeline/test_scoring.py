@@ -9,13 +9,13 @@ from kfp import local
 
 from pipelines.compile import FOLDER
 from pipelines.scoring import CHOICES, PODS, scoring
-from skyclass.catalog.sources import open_source
-from skyclass.features import Mode
-from skyclass.store.champions import champions
-from skyclass.store.ingest import ingest
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.s3 import ObjectStore
-from tests.scoring import predictions, publish_tree
+from skyclass.ingest.job import ingest
+from skyclass.promotion.champions import champions
+from skyclass.sources import open_source
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.observations import ObservationsTable
+from tests.support.scoring import predictions, publish_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,7 @@ from pipelines.backend_errors import BackendError
 from pipelines.waiting import wait
 from skyclass.cli import main
 from skyclass.errors import TrainingError
-from tests.pipeline.kfp_server import LOGIN_PAGE, FakeKfp, Fault, running
+from tests.support.kfp_server import LOGIN_PAGE, FakeKfp, Fault, running
 
 EVERY_NIGHT = "0 0 3 * * *"
 

@@ -8,9 +8,9 @@ import pytest
 
 from pipelines.local import run_training
 from skyclass.errors import TrainingError
-from skyclass.features import Mode
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
+from skyclass.registry.releases import Registry
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
 
 SMALL = {"source_uri": "simulated:?rows=2400&era=legacy,boss", "candidates": "random_forest"}
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skyclass.catalog.observation import CLASSES
 from skyclass.cli import main
-from skyclass.features import Mode
-from skyclass.store.embedded import free_ports
-from skyclass.store.releases import REPORT, Registry, Release
-from skyclass.store.s3 import ObjectStore
+from skyclass.local.s3_server import free_ports
+from skyclass.registry.releases import REPORT, Registry, Release
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import CLASSES
 from skyclass.training.evaluation import evaluate
-from tests.releases import draft
-from tests.rows import frame
-from tests.scoring import publish_tree
+from tests.support.releases import draft
+from tests.support.rows import frame
+from tests.support.scoring import publish_tree
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import pytest
 
 from skyclass.client import Client
 from skyclass.errors import ServingError
-from skyclass.features import MAGNITUDES, Mode
-from tests.web import Answer, serve
+from skyclass.survey.features import MAGNITUDES, Mode
+from tests.support.web import Answer, serve
 
 METADATA = "GET /v2/models/skyclass-photometric"
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from sklearn.isotonic import IsotonicRegression
 
-from skyclass.catalog.observation import CLASSES, KEY
-from skyclass.store.documents import Document
-from skyclass.store.predictions import PROBABILITIES
+from skyclass.registry.manifest import Document
+from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.prediction_log import PROBABILITIES
 
 ASSUMPTION = (
     "valid only while objects that look alike still are alike: it sees that fainter or rarer "

@@ -4,7 +4,7 @@ import os
 
 import pandas as pd
 
-from skyclass.catalog.observation import MEASUREMENTS
+from skyclass.survey.observation import MEASUREMENTS
 
 MAX_ROWS = 20_000
 """A page on more rows says the same, and is larger and slower."""

@@ -9,7 +9,6 @@ import pandas as pd
 from pydantic import ValidationError
 
 from skyclass.errors import MonitoringError, ReleaseError
-from skyclass.features import Mode
 from skyclass.monitoring import report
 from skyclass.monitoring.policy import (
     POLICY,
@@ -28,10 +27,11 @@ from skyclass.monitoring.windows import (
     read_reference_rows,
     read_window,
 )
-from skyclass.store.champions import Champions
-from skyclass.store.documents import Document
-from skyclass.store.releases import Registry, Release
-from skyclass.store.s3 import ObjectMissingError, ObjectStore
+from skyclass.promotion.champions import Champions
+from skyclass.registry.manifest import Document
+from skyclass.registry.releases import Registry, Release
+from skyclass.storage.s3 import ObjectMissingError, ObjectStore
+from skyclass.survey.features import Mode
 
 logger = logging.getLogger(__name__)
 

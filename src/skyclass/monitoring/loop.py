@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from skyclass.errors import MonitoringError, SkyclassError
-from skyclass.features import Mode
 from skyclass.monitoring.drift import read_documents, report_prefix, reports
 from skyclass.monitoring.measuring import accuracies, parents_of
 from skyclass.monitoring.retraining import (
@@ -23,10 +22,11 @@ from skyclass.monitoring.retraining import (
     decide,
 )
 from skyclass.monitoring.settings import RetrainingSettings
-from skyclass.store.champions import Champions
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.releases import Registry, Release
-from skyclass.store.s3 import ObjectStore
+from skyclass.promotion.champions import Champions
+from skyclass.registry.releases import Registry, Release
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.observations import ObservationsTable
 
 logger = logging.getLogger(__name__)
 

@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skyclass.catalog.observation import CLASSES, KEY
 from skyclass.errors import ReleaseError
-from skyclass.features import INPUTS, Mode
 from skyclass.monitoring.accuracy import Estimate, Measured, estimate, join_labels, measure
 from skyclass.monitoring.drift import read_documents, report_prefix, reports
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.monitoring.windows import Window, read_reference_rows, read_window
-from skyclass.store.champions import Champions
-from skyclass.store.documents import Document, Promotion
-from skyclass.store.models import load_model
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectMissingError, ObjectStore
+from skyclass.promotion.champions import Champions
+from skyclass.registry.manifest import Document, Promotion
+from skyclass.registry.models import load_model
+from skyclass.registry.releases import Registry
+from skyclass.storage.s3 import ObjectMissingError, ObjectStore
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.observations import ObservationsTable
 
 logger = logging.getLogger(__name__)
 

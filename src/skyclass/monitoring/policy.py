@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency, ks_2samp
 
-from skyclass.catalog.observation import CLASSES
-from skyclass.features import FEATURES, INPUTS, MAGNITUDES, Mode, make_features
 from skyclass.monitoring import reasons
 from skyclass.monitoring.verdict import Comparison, Policy, Verdict
 from skyclass.monitoring.windows import MAX_ROWS, Accounting
+from skyclass.survey.features import FEATURES, INPUTS, MAGNITUDES, Mode, make_features
+from skyclass.survey.observation import CLASSES
 
 KS_DISTANCE = 0.1
 """Kolmogorov-Smirnov distance; without drift its 95 % point is 0.07 at 300 rows, 0.04 at 1,000

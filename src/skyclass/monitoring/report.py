@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from skyclass.catalog.observation import CLASSES
 from skyclass.monitoring import policy
 from skyclass.monitoring.policy import PREDICTED
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
+from skyclass.survey.observation import CLASSES
 
 if TYPE_CHECKING:
     from evidently.core.report import Snapshot

@@ -12,10 +12,10 @@ from enum import StrEnum
 
 from scipy.stats import binomtest
 
-from skyclass.features import Mode
 from skyclass.monitoring.measuring import Rivalry, WindowAccuracy
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
-from skyclass.store.documents import Document
+from skyclass.registry.manifest import Document
+from skyclass.survey.features import Mode
 
 DRIFTED = 2
 """So many of the last `WINDOWS` windows must have drifted: one in a hundred windows of 500 rows

@@ -3,9 +3,9 @@
 from datetime import datetime
 from enum import StrEnum
 
-from skyclass.features import Mode
 from skyclass.monitoring.windows import Accounting
-from skyclass.store.documents import Document
+from skyclass.registry.manifest import Document
+from skyclass.survey.features import Mode
 
 
 class Verdict(StrEnum):

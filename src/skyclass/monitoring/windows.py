@@ -13,12 +13,12 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from skyclass.catalog.observation import CLASSES, NOT_MEASURED
 from skyclass.errors import MonitoringError, ReleaseError
-from skyclass.features import INPUTS, Mode
-from skyclass.store.predictions import read_log, read_reference
-from skyclass.store.releases import REFERENCE, Registry, Release
-from skyclass.store.s3 import ObjectStore
+from skyclass.registry.releases import REFERENCE, Registry, Release
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import CLASSES, NOT_MEASURED
+from skyclass.tables.prediction_log import read_log, read_reference
 
 MAX_ROWS = 50_000
 """Rows per side that are compared. More would cost time and memory and change no verdict: the

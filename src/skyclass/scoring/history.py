@@ -6,8 +6,8 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skyclass.scoring.predictions import PredictionsTable
 from skyclass.settings import Settings
+from skyclass.tables.predictions import PredictionsTable
 
 _COLUMNS = ["predicted", "class", "scored_at"]
 _COUNTED = ["day", "predicted", "class"]

@@ -17,14 +17,14 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import fs
 
-from skyclass.catalog.observation import KEY
 from skyclass.errors import CatalogError
-from skyclass.features import INPUTS, Mode
-from skyclass.scoring.predictions import SOURCE_ID
 from skyclass.settings import Settings
-from skyclass.store.keyed_table import delta_options, is_silence
-from skyclass.store.observations import LAYOUT
-from skyclass.store.s3 import no_answer
+from skyclass.storage.delta import delta_options, is_silence
+from skyclass.storage.s3 import no_answer
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import KEY
+from skyclass.tables.observations import LAYOUT
+from skyclass.tables.predictions import SOURCE_ID
 
 OBSERVATIONS = "table:"
 """Names the observations table as an input."""

@@ -14,18 +14,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skyclass.catalog.observation import CLASSES, KEY, NOT_MEASURED
 from skyclass.errors import CatalogError, ReleaseError, StoreError
-from skyclass.features import INPUTS, Mode
+from skyclass.promotion.champions import champions
+from skyclass.registry.models import LoadedModel, load_model
+from skyclass.registry.releases import Registry, Release
 from skyclass.scoring.inputs import Input, Piece
-from skyclass.scoring.predictions import LAYOUT, SCHEMA, SOURCE_ID, PredictionsTable
 from skyclass.settings import Settings
-from skyclass.store.champions import champions
-from skyclass.store.models import LoadedModel, load_model
-from skyclass.store.predictions import PROBABILITIES
-from skyclass.store.releases import Registry, Release
-from skyclass.store.s3 import ObjectStore
-from skyclass.store.streams import ahead
+from skyclass.storage.prefetch import ahead
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import CLASSES, KEY, NOT_MEASURED
+from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.predictions import LAYOUT, SCHEMA, SOURCE_ID, PredictionsTable
 
 logger = logging.getLogger(__name__)
 

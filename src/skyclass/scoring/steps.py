@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skyclass.errors import CatalogError
-from skyclass.features import Mode
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import Scored, Shard, find_release, score
 from skyclass.settings import Settings
+from skyclass.survey.features import Mode
 
 MAX_SHARDS = 64
 

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from skyclass.catalog.observation import CLASSES
 from skyclass.serving.tensors import CLASS_OUTPUT, PROBABILITIES_OUTPUT, V2Request
+from skyclass.survey.observation import CLASSES
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from skyclass.errors import ReleaseError, SkyclassError
-from skyclass.features import Mode
+from skyclass.registry.models import LoadedModel
+from skyclass.registry.releases import Registry
 from skyclass.serving.loading import fetch_release, load
 from skyclass.serving.settings import ServingSettings
-from skyclass.store.models import LoadedModel
-from skyclass.store.releases import Registry
+from skyclass.survey.features import Mode
 
 logger = logging.getLogger(__name__)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
-from skyclass.catalog.observation import CLASSES
 from skyclass.errors import ReleaseError
-from skyclass.features import FEATURES, INPUTS, Mode
+from skyclass.registry.models import LoadedModel, load_model
+from skyclass.registry.releases import Registry, Release, open_release
+from skyclass.registry.signatures import verify
 from skyclass.settings import Settings
-from skyclass.store.models import LoadedModel, load_model
-from skyclass.store.releases import Registry, Release, open_release
-from skyclass.store.s3 import ObjectStore, split_uri
-from skyclass.store.signatures import verify
+from skyclass.storage.s3 import ObjectStore, split_uri
+from skyclass.survey.features import FEATURES, INPUTS, Mode
+from skyclass.survey.observation import CLASSES
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skyclass.catalog.observation import MAGNITUDE_RANGE, NOT_MEASURED, REDSHIFT_RANGE
 from skyclass.errors import SkyclassError
-from skyclass.features import INPUTS, MAGNITUDES, Mode, model_name
+from skyclass.survey.features import INPUTS, MAGNITUDES, Mode, model_name
+from skyclass.survey.observation import MAGNITUDE_RANGE, NOT_MEASURED, REDSHIFT_RANGE
 
 Numbers = npt.NDArray[np.float64]
 

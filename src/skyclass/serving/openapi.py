@@ -3,11 +3,11 @@
 from importlib import metadata
 from typing import Any
 
-from skyclass.catalog.observation import CLASSES, KEY
-from skyclass.features import INPUTS, Mode, model_name
 from skyclass.serving.objects import LARGEST, LARGEST_KEY
 from skyclass.serving.settings import ServingSettings
 from skyclass.serving.tensors import DTYPES, OUTPUTS
+from skyclass.survey.features import INPUTS, Mode, model_name
+from skyclass.survey.observation import CLASSES, KEY
 
 Schema = dict[str, Any]
 

@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from prometheus_client import Counter, Gauge
 
-from skyclass.catalog.observation import CLASSES, KEY, MEASUREMENTS
 from skyclass.errors import StoreError
-from skyclass.features import INPUTS, Mode
 from skyclass.serving.settings import ServingSettings
-from skyclass.store.predictions import LOG_SCHEMA, PROBABILITIES, write_log
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS
+from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, write_log
 
 logger = logging.getLogger(__name__)
 

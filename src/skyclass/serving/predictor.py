@@ -11,15 +11,15 @@ from typing import Any, ParamSpec, TypeVar
 
 import kserve
 
-from skyclass.catalog.observation import CLASSES
-from skyclass.features import INPUTS, Mode, model_name
+from skyclass.registry.models import LoadedModel
 from skyclass.serving.answers import Answer
 from skyclass.serving.objects import Objects, Refusal
 from skyclass.serving.prediction_log import Answered, PredictionLog
 from skyclass.serving.requests import read_v1
 from skyclass.serving.settings import ServingSettings
 from skyclass.serving.tensors import CLASS_OUTPUT, PROBABILITIES_OUTPUT, V2Request, read_v2
-from skyclass.store.models import LoadedModel
+from skyclass.survey.features import INPUTS, Mode, model_name
+from skyclass.survey.observation import CLASSES
 
 INLINE_BYTES = 4096
 """So small a request an ONNX model answers in about a millisecond: less than a change of threads

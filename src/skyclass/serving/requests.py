@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skyclass.catalog.observation import KEY
-from skyclass.features import INPUTS, Mode, model_name
 from skyclass.serving.objects import (
     LARGEST_KEY,
     Numbers,
@@ -24,6 +22,8 @@ from skyclass.serving.objects import (
     not_a_number,
     wrong_count,
 )
+from skyclass.survey.features import INPUTS, Mode, model_name
+from skyclass.survey.observation import KEY
 
 _pick_key = itemgetter(*KEY)
 _pick_inputs = {mode: itemgetter(*names) for mode, names in INPUTS.items()}

@@ -7,10 +7,10 @@ scikit-learn model takes seconds instead of milliseconds.
 import socket
 
 from skyclass.errors import ServingError
-from skyclass.features import Mode
 from skyclass.serving.settings import load_serving_settings
 from skyclass.serving.task import Task
 from skyclass.settings import Settings
+from skyclass.survey.features import Mode
 
 LOOPBACK = "127.0.0.1"
 

@@ -3,9 +3,9 @@
 import socket
 from dataclasses import dataclass
 
-from skyclass.features import Mode
 from skyclass.serving.settings import ServingSettings
 from skyclass.settings import Settings
+from skyclass.survey.features import Mode
 
 
 @dataclass(frozen=True)

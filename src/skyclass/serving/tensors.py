@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from skyclass.features import INPUTS, MAGNITUDES, Mode
 from skyclass.serving.objects import (
     Numbers,
     Objects,
@@ -28,6 +27,7 @@ from skyclass.serving.objects import (
     wrong_count,
 )
 from skyclass.serving.strict_json import parse_json
+from skyclass.survey.features import INPUTS, MAGNITUDES, Mode
 
 CLASS_OUTPUT = "class"
 PROBABILITIES_OUTPUT = "probabilities"

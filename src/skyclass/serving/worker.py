@@ -6,15 +6,15 @@ import logging
 import threading
 from collections.abc import Callable
 
+from skyclass.registry.models import LoadedModel
+from skyclass.registry.releases import Registry
 from skyclass.serving.following import Follower, load_champion
 from skyclass.serving.loading import fetch_address, load
 from skyclass.serving.model_server import PredictorServer
 from skyclass.serving.prediction_log import PredictionLog
 from skyclass.serving.predictor import Predictor
 from skyclass.serving.task import Task
-from skyclass.store.models import LoadedModel
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
 
 logger = logging.getLogger(__name__)
 

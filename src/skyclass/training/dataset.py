@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from skyclass.catalog.observation import CLASSES, KEY, MEASUREMENTS, ROW_COLUMNS
-from skyclass.catalog.sources.simulated import is_synthetic
 from skyclass.errors import TrainingError
-from skyclass.features import INPUTS, Mode, make_features
-from skyclass.store.documents import TrainingSet
-from skyclass.store.observations import ObservationsTable
+from skyclass.registry.manifest import TrainingSet
+from skyclass.sources.simulated import is_synthetic
+from skyclass.survey.features import INPUTS, Mode, make_features
+from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS, ROW_COLUMNS
+from skyclass.tables.observations import ObservationsTable
 
 HOLDOUT_SHARE = 5
 """Every fifth observation is held out at random, and the newest fifth is the temporal hold-out."""

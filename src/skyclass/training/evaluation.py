@@ -9,9 +9,9 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from skyclass.catalog.observation import CLASSES
-from skyclass.features import Mode
-from skyclass.store.documents import ClassScores, Evaluation
+from skyclass.registry.manifest import ClassScores, Evaluation
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import CLASSES
 
 CALIBRATION_BINS = 15
 

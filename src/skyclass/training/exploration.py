@@ -12,12 +12,12 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from skyclass.catalog.observation import CLASSES, MEASUREMENTS, Era, era_of
-from skyclass.catalog.sources import Source
-from skyclass.catalog.sources.simulated import is_synthetic
-from skyclass.catalog.validation import check
 from skyclass.errors import CatalogError
-from skyclass.features import FEATURES, MAGNITUDES, Mode, make_features
+from skyclass.ingest.validation import check
+from skyclass.sources import Source
+from skyclass.sources.simulated import is_synthetic
+from skyclass.survey.features import FEATURES, MAGNITUDES, Mode, make_features
+from skyclass.survey.observation import CLASSES, MEASUREMENTS, Era, era_of
 from skyclass.training.plots import STYLE, svg
 
 MAX_ROWS = 100_000

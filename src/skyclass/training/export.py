@@ -15,9 +15,9 @@ from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 from sklearn.base import ClassifierMixin
 
-from skyclass.store.documents import OnnxParity
-from skyclass.store.models import FEATURES_INPUT, Engine, joblib_engine, onnx_engine
-from skyclass.store.releases import JOBLIB_MODEL, ONNX_MODEL
+from skyclass.registry.manifest import OnnxParity
+from skyclass.registry.models import FEATURES_INPUT, Engine, joblib_engine, onnx_engine
+from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL
 
 logger = logging.getLogger(__name__)
 

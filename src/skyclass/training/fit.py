@@ -7,9 +7,9 @@ from pathlib import Path
 
 import joblib
 
-from skyclass.store.documents import Document, OnnxParity
-from skyclass.store.models import Engine, joblib_engine
-from skyclass.store.releases import JOBLIB_MODEL
+from skyclass.registry.manifest import Document, OnnxParity
+from skyclass.registry.models import Engine, joblib_engine
+from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import export

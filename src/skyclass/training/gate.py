@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from skyclass.features import Mode
-from skyclass.store.documents import Evaluation, GateVerdict
+from skyclass.registry.manifest import Evaluation, GateVerdict
+from skyclass.survey.features import Mode
 
 MIN_GAIN = 0.001
 """How much macro-F1 a challenger must add: less is noise, and a rollout is not free."""

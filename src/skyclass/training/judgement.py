@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from skyclass.catalog.observation import KEY, MEASUREMENTS
-from skyclass.features import INPUTS
-from skyclass.store.documents import Evaluation
-from skyclass.store.models import LoadedModel
-from skyclass.store.predictions import MAX_REFERENCE_ROWS, PROBABILITIES, REFERENCE_SCHEMA
+from skyclass.registry.manifest import Evaluation
+from skyclass.registry.models import LoadedModel
+from skyclass.survey.features import INPUTS
+from skyclass.survey.observation import KEY, MEASUREMENTS
+from skyclass.tables.prediction_log import MAX_REFERENCE_ROWS, PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate, predicted_classes
 from skyclass.training.fit import Models

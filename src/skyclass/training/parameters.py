@@ -1,7 +1,7 @@
 """What a person may type into the run form, and what it means."""
 
 from skyclass.errors import TrainingError
-from skyclass.features import Mode
+from skyclass.survey.features import Mode
 
 ALREADY_INGESTED = "table:"
 """The source of a run that trains on what the observations table holds already."""

@@ -9,8 +9,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skyclass.catalog.observation import CLASSES
-from skyclass.store.documents import Evaluation
+from skyclass.registry.manifest import Evaluation
+from skyclass.survey.observation import CLASSES
 from skyclass.training.evaluation import predicted_classes, reliability
 
 ACCENT = "#3451b2"

@@ -2,9 +2,9 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from skyclass.catalog.observation import CLASSES
-from skyclass.features import FEATURES
-from skyclass.store.documents import GateVerdict
+from skyclass.registry.manifest import GateVerdict
+from skyclass.survey.features import FEATURES
+from skyclass.survey.observation import CLASSES
 from skyclass.training import plots
 from skyclass.training.dataset import Dataset
 from skyclass.training.fit import Fitted

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold, cross_validate, train_test_split
 
-from skyclass.store.documents import Document
+from skyclass.registry.manifest import Document
 from skyclass.training.candidates import CANDIDATES
 
 logger = logging.getLogger(__name__)

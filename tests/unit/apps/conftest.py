@@ -7,13 +7,13 @@ from starlette.testclient import TestClient
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.reading import Reader
-from skyclass.features import Mode
 from skyclass.monitoring.drift import VERDICT, report_prefix
 from skyclass.monitoring.verdict import Verdict
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
-from tests.unit.monitoring.support import END, verdict_of
-from tests.world import NOW
+from skyclass.registry.releases import Registry
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.monitoring import END, verdict_of
+from tests.support.world import NOW
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ from starlette.testclient import TestClient
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.reading import Reader
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
-from tests.unit.monitoring.support import END
-from tests.world import ROWS
+from skyclass.registry.releases import Registry
+from skyclass.storage.s3 import ObjectStore
+from tests.support.monitoring import END
+from tests.support.world import ROWS
 
 Samples = dict[tuple[str, ...], float]
 

@@ -10,14 +10,14 @@ from starlette.testclient import TestClient
 
 from skyclass.apps.monitor.app import PAGE_ROWS, make_app
 from skyclass.apps.monitor.reading import Reader
-from skyclass.features import Mode
+from skyclass.local.s3_server import EmbeddedS3
+from skyclass.registry.releases import Registry
 from skyclass.settings import Settings
-from skyclass.store.embedded import EmbeddedS3
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
-from tests.releases import draft, write_files
-from tests.unit.monitoring.support import END
-from tests.world import NOW, ROWS, WINDOWS
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.monitoring import END
+from tests.support.releases import draft, write_files
+from tests.support.world import NOW, ROWS, WINDOWS
 
 PATHS = ("", "accuracy", "predictions", "scored", "releases", "decisions")
 EVERY_PAGE = ("/", *(f"/{mode}/{path}" for mode in Mode for path in PATHS))

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from skyclass.catalog.observation import CLASSES, Era
-from skyclass.features import INPUTS, Mode, make_features
 from skyclass.monitoring.accuracy import estimate, join_labels, measure, pool
-from skyclass.store.predictions import PROBABILITIES
-from tests.unit.monitoring.support import answered, simulated
+from skyclass.survey.features import INPUTS, Mode, make_features
+from skyclass.survey.observation import CLASSES, Era
+from skyclass.tables.prediction_log import PROBABILITIES
+from tests.support.monitoring import answered, simulated
 
 MODE = Mode.PHOTOMETRIC
 MODEL_ROWS = 3_000

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.catalog.observation import Era
 from skyclass.errors import MonitoringError
-from skyclass.features import Mode
 from skyclass.monitoring.drift import VERDICT, report_prefix, reports, run_drift
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.monitoring.windows import SEED
-from skyclass.store.releases import Registry
-from skyclass.store.s3 import ObjectStore
-from tests.unit.monitoring.support import END, START, log, log_rows, publish, simulated
+from skyclass.registry.releases import Registry
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import Era
+from tests.support.monitoring import END, START, log, log_rows, publish, simulated
 
 MODE = Mode.SPECTROSCOPIC
 

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.catalog.observation import Era
 from skyclass.errors import MonitoringError, SkyclassError
-from skyclass.features import Mode
 from skyclass.monitoring.drift import VERDICT, report_prefix
 from skyclass.monitoring.loop import DECISION, ROLLBACK, close_loop, decisions
 from skyclass.monitoring.measuring import ACCURACY, Rivalry, WindowAccuracy
 from skyclass.monitoring.retraining import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.settings import RetrainingSettings, load_retraining_settings
 from skyclass.monitoring.verdict import Verdict
+from skyclass.registry.releases import Registry, Release
 from skyclass.settings import Settings
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.releases import Registry, Release
-from skyclass.store.s3 import ObjectStore
-from tests.releases import draft, write_files
-from tests.unit.monitoring.support import END, START, observe, simulated, verdict_of
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import Era
+from skyclass.tables.observations import ObservationsTable
+from tests.support.monitoring import END, START, observe, simulated, verdict_of
+from tests.support.releases import draft, write_files
 
 MODE = Mode.SPECTROSCOPIC
 DAY = timedelta(days=1)

@@ -6,16 +6,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skyclass.catalog.observation import Era
-from skyclass.features import Mode
 from skyclass.monitoring.drift import report_prefix, run_drift
 from skyclass.monitoring.measuring import ACCURACY, accuracies, measure_windows
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.predictions import PROBABILITIES
-from skyclass.store.releases import JOBLIB_MODEL, Registry
-from skyclass.store.s3 import ObjectStore
-from tests.releases import draft
-from tests.unit.monitoring.support import (
+from skyclass.registry.releases import JOBLIB_MODEL, Registry
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import Era
+from skyclass.tables.observations import ObservationsTable
+from skyclass.tables.prediction_log import PROBABILITIES
+from tests.support.monitoring import (
     END,
     START,
     log,
@@ -24,6 +23,7 @@ from tests.unit.monitoring.support import (
     publish,
     simulated,
 )
+from tests.support.releases import draft
 
 MODE = Mode.SPECTROSCOPIC
 

@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skyclass.catalog.observation import CLASSES, Era
-from skyclass.features import MAGNITUDES, Mode
 from skyclass.monitoring.policy import (
     DRIFT_COLUMNS,
     MIN_ROWS,
@@ -19,7 +17,9 @@ from skyclass.monitoring.policy import (
 )
 from skyclass.monitoring.verdict import Verdict
 from skyclass.monitoring.windows import Accounting
-from tests.unit.monitoring.support import all_used, answered, frame, real, simulated
+from skyclass.survey.features import MAGNITUDES, Mode
+from skyclass.survey.observation import CLASSES, Era
+from tests.support.monitoring import all_used, answered, frame, real, simulated
 
 REFERENCE_ROWS = 4_000
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.catalog.observation import Era
-from skyclass.features import Mode
 from skyclass.monitoring.drift import REPORT, SNAPSHOT, run_drift
 from skyclass.monitoring.verdict import Comparison, DriftVerdict, Verdict
-from skyclass.store.releases import REFERENCE, Registry
-from skyclass.store.s3 import ObjectStore
-from tests.unit.monitoring.support import END, START, log, log_rows, publish, simulated
+from skyclass.registry.releases import REFERENCE, Registry
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import Era
+from tests.support.monitoring import END, START, log, log_rows, publish, simulated
 
 MAX_BYTES = 5_000_000
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from skyclass.features import Mode
 from skyclass.monitoring.measuring import Rivalry, WindowAccuracy, parents_of
 from skyclass.monitoring.retraining import (
     Action,
@@ -18,8 +17,9 @@ from skyclass.monitoring.retraining import (
     decide,
 )
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
-from skyclass.store.documents import Promotion
-from tests.unit.monitoring.support import END, START, verdict_of
+from skyclass.registry.manifest import Promotion
+from skyclass.survey.features import Mode
+from tests.support.monitoring import END, START, verdict_of
 
 DAY = timedelta(days=1)
 CHAMPION, PARENT = "c" * 64, "a" * 64

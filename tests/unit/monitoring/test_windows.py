@@ -7,9 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skyclass.catalog.observation import Era
 from skyclass.errors import MonitoringError, ReleaseError
-from skyclass.features import Mode
 from skyclass.monitoring.windows import (
     MAX_ROWS,
     Accounting,
@@ -18,9 +16,11 @@ from skyclass.monitoring.windows import (
     read_reference_rows,
     read_window,
 )
-from skyclass.store.releases import REFERENCE, Registry
-from skyclass.store.s3 import ObjectStore
-from tests.unit.monitoring.support import END, START, log, log_rows, publish, simulated
+from skyclass.registry.releases import REFERENCE, Registry
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import Era
+from tests.support.monitoring import END, START, log, log_rows, publish, simulated
 
 RELEASE = "a" * 64
 WINDOW = Window(Mode.SPECTROSCOPIC, RELEASE, START, END)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.features import Mode
-from skyclass.store.champions import champions
-from skyclass.store.releases import Release
-from skyclass.store.s3 import ObjectStore
-from tests.scoring import publish_tree
+from skyclass.promotion.champions import champions
+from skyclass.registry.releases import Release
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.scoring import publish_tree
 
 
 @pytest.fixture

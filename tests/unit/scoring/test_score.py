@@ -9,22 +9,22 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from skyclass.catalog.observation import CLASSES, KEY, Era
-from skyclass.catalog.sources import open_source
-from skyclass.catalog.sources.simulated import draw
 from skyclass.errors import CatalogError, ReleaseError
-from skyclass.features import INPUTS, Mode
+from skyclass.ingest.job import ingest
+from skyclass.registry.models import load_model
+from skyclass.registry.releases import Registry, Release
 from skyclass.scoring import inputs
 from skyclass.scoring.inputs import open_input
-from skyclass.scoring.predictions import PredictionsTable
 from skyclass.scoring.score import Scored, Shard, find_release, score
-from skyclass.store.ingest import ingest
-from skyclass.store.models import load_model
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.predictions import PROBABILITIES
-from skyclass.store.releases import Registry, Release
-from skyclass.store.s3 import ObjectStore
-from tests.scoring import predictions, publish_tree
+from skyclass.sources import open_source
+from skyclass.sources.simulated import draw
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import CLASSES, KEY, Era
+from skyclass.tables.observations import ObservationsTable
+from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.predictions import PredictionsTable
+from tests.support.scoring import predictions, publish_tree
 
 
 def run(store: ObjectStore, uri: str, release: Release, shard: str = "0/1") -> Scored:

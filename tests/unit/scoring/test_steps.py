@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.catalog.sources import open_source
 from skyclass.errors import CatalogError
-from skyclass.features import Mode
+from skyclass.ingest.job import ingest
+from skyclass.registry.releases import Release
 from skyclass.scoring.history import daily_history
 from skyclass.scoring.steps import plan_step, score_step
-from skyclass.store.ingest import ingest
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.releases import Release
-from skyclass.store.s3 import ObjectStore
+from skyclass.sources import open_source
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.observations import ObservationsTable
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """What servers that fail look like."""
 
-from tests.web import unanswered
+from tests.support.web import unanswered
 
 __all__ = ["unanswered"]

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from skyclass.catalog.observation import CLASSES, KEY
-from skyclass.features import INPUTS, Mode
 from skyclass.serving.prediction_log import Answered, PredictionLog, as_table
 from skyclass.serving.settings import ServingSettings
 from skyclass.settings import Settings
-from skyclass.store.predictions import LOG_SCHEMA, PROBABILITIES, read_log
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, read_log
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyclass.features import INPUTS, Mode
 from skyclass.serving.objects import Objects, Refusal
 from skyclass.serving.requests import read_v1
 from skyclass.serving.strict_json import parse_json
 from skyclass.serving.tensors import Tensor, parse_v2, read_v2
+from skyclass.survey.features import INPUTS, Mode
 
 MAX_ROWS, NESTING = 20, 16
 NUMBERS = st.one_of(

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from skyclass.catalog.observation import CLASSES
-from skyclass.features import Mode, make_features
-from skyclass.store.models import Engine
+from skyclass.registry.models import Engine
+from skyclass.survey.features import Mode, make_features
+from skyclass.survey.observation import CLASSES
 from skyclass.training.fit import fit, load_models
-from tests.support import simulated_dataset
+from tests.support.datasets import simulated_dataset
 
 STAR_AT_Z0 = (19.5, 18.2, 17.7, 17.5, 17.4, 0.0)
 BLUE_AT_Z2 = (19.4, 19.2, 19.1, 19.0, 18.9, 2.0)

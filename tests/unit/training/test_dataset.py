@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skyclass.catalog.observation import KEY
-from skyclass.catalog.sources import open_source
 from skyclass.errors import TrainingError
-from skyclass.features import Mode
-from skyclass.store.ingest import ingest
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.s3 import ObjectStore
+from skyclass.ingest.job import ingest
+from skyclass.sources import open_source
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import KEY
+from skyclass.tables.observations import ObservationsTable
 from skyclass.training.dataset import Dataset, select
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyclass.features import Mode
+from skyclass.survey.features import Mode
 from skyclass.training.evaluation import calibration_error, evaluate, predicted_classes
 
 LABELS = np.array(["GALAXY", "GALAXY", "QSO", "STAR"], dtype=object)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skyclass.catalog.observation import Era
-from skyclass.catalog.sources import open_source
-from skyclass.catalog.sources.simulated import draw
 from skyclass.errors import CatalogError
+from skyclass.sources import open_source
+from skyclass.sources.simulated import draw
+from skyclass.survey.observation import Era
 from skyclass.training import exploration
 from skyclass.training.exploration import Sample, explore, sample
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from skyclass.store.models import joblib_engine, onnx_engine
+from skyclass.registry.models import joblib_engine, onnx_engine
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import MAX_DIFFERENCE, export, faster_below, library_versions

@@ -2,8 +2,8 @@
 
 import pytest
 
-from skyclass.features import Mode
-from skyclass.store.documents import ClassScores, Evaluation
+from skyclass.registry.manifest import ClassScores, Evaluation
+from skyclass.survey.features import Mode
 from skyclass.training.gate import MIN_GAIN, Champion, judge
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from skyclass.features import Mode
-from skyclass.store.predictions import PROBABILITIES, REFERENCE_SCHEMA
+from skyclass.survey.features import Mode
+from skyclass.tables.prediction_log import PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 from skyclass.training.fit import load_models
 from skyclass.training.gate import judge

@@ -19,10 +19,10 @@ from skyclass.apps.monitor.reading import MOST_WINDOWS, WINDOWS, Reader
 from skyclass.apps.monitor.rendering import templates
 from skyclass.apps.monitor.words import notices
 from skyclass.errors import SkyclassError
-from skyclass.features import INPUTS, Mode
 from skyclass.monitoring.drift import DRIFT_PREFIX, REPORT
-from skyclass.store.recent import Cursor, recent_answers
-from skyclass.store.s3 import ObjectMissingError
+from skyclass.storage.s3 import ObjectMissingError
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.tables.recent import Cursor, recent_answers
 
 PAGE_ROWS = 50
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from skyclass.catalog.observation import CLASSES
+from skyclass.survey.observation import CLASSES
 
 
 @dataclass(frozen=True)

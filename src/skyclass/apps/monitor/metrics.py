@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from skyclass.apps.monitor.reading import Found, Reading
-from skyclass.features import INPUTS, Mode
 from skyclass.monitoring.policy import PREDICTED
 from skyclass.monitoring.retraining import Action, Decision, RunState
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
+from skyclass.survey.features import INPUTS, Mode
 
 DAY = timedelta(days=1)
 

@@ -9,14 +9,14 @@ from skyclass.apps.monitor import charts
 from skyclass.apps.monitor.charts import Line, Point
 from skyclass.apps.monitor.reading import MOST_WINDOWS, Reading
 from skyclass.apps.monitor.words import ESTIMATE_CAVEAT, labels_missing
-from skyclass.catalog.observation import CLASSES, KEY
-from skyclass.features import INPUTS, Mode
 from skyclass.monitoring.accuracy import pool
 from skyclass.monitoring.policy import PREDICTED
 from skyclass.monitoring.retraining import rivalry
 from skyclass.monitoring.verdict import Comparison, DriftVerdict
 from skyclass.scoring.history import ScoredDay
-from skyclass.store.predictions import PROBABILITIES
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.prediction_log import PROBABILITIES
 
 Shown = dict[str, Any]
 """What a template is given, by the names that it uses."""

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from skyclass.errors import SkyclassError
-from skyclass.features import Mode
 from skyclass.monitoring.drift import DRIFT_PREFIX, VERDICT, reports
 from skyclass.monitoring.loop import decisions
 from skyclass.monitoring.measuring import WindowAccuracy, accuracies, parents_of
 from skyclass.monitoring.retraining import Decision
 from skyclass.monitoring.verdict import DriftVerdict
+from skyclass.promotion.champions import Champions
+from skyclass.registry.manifest import Promotion
+from skyclass.registry.releases import Registry, Release
 from skyclass.scoring.history import ScoredDay, daily_history
-from skyclass.scoring.predictions import PredictionsTable
-from skyclass.store.champions import Champions
-from skyclass.store.documents import Promotion
-from skyclass.store.predictions import day_prefix
-from skyclass.store.releases import Registry, Release
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.prediction_log import day_prefix
+from skyclass.tables.predictions import PredictionsTable
 
 WINDOWS = 30
 """So many of the newest windows are shown unless more are asked for."""

@@ -6,11 +6,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from skyclass.apps.monitor.words import ACTIONS, outcome
-from skyclass.catalog.observation import CLASSES
-from skyclass.features import Mode
 from skyclass.monitoring.drift import report_prefix
 from skyclass.monitoring.report import HEADLINES
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import CLASSES
 
 PAGES = {
     "": "Drift",

@@ -4,9 +4,9 @@ import uvicorn
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.reading import Reader
+from skyclass.promotion.champions import champions
 from skyclass.settings import Settings
-from skyclass.store.champions import champions
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
 
 LOOPBACK = "127.0.0.1"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from skyclass.catalog.observation import CLASSES
 from skyclass.client import BATCH_ROWS, Client
 from skyclass.errors import ServingError
-from skyclass.features import INPUTS, MAGNITUDES, Mode
-from skyclass.store.predictions import PROBABILITIES
-from skyclass.tables import read_objects, write_answers
+from skyclass.survey.features import INPUTS, MAGNITUDES, Mode
+from skyclass.survey.observation import CLASSES
+from skyclass.tables.objects import read_objects, write_answers
+from skyclass.tables.prediction_log import PROBABILITIES
 
 MODE = "mode"
 """Column of a table's answers: which model answered."""

@@ -15,7 +15,7 @@ import pandas as pd
 from skyclass.apps.predict.asking import Answer, Clients, ask, ask_about_table
 from skyclass.apps.predict.pictures import picture
 from skyclass.errors import ServingError
-from skyclass.features import MAGNITUDES, Mode
+from skyclass.survey.features import MAGNITUDES, Mode
 
 Shown = tuple[str, Any, Any]
 """What became of a table: in words, and what the file and the rows below them show."""

@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 from skyclass.apps.predict.asking import Clients
 from skyclass.apps.predict.page import CSS, make_page
 from skyclass.client import Client
-from skyclass.features import Mode
+from skyclass.survey.features import Mode
 
 LOOPBACK = "127.0.0.1"
 MAX_TABLE = "100mb"

@@ -6,14 +6,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skyclass.features import Mode
+from skyclass.promotion.champions import champions
+from skyclass.registry.manifest import Document, Evaluation, GateVerdict
+from skyclass.registry.models import load_model
+from skyclass.registry.releases import CONFUSION, REFERENCE, REPORT, Registry
 from skyclass.settings import Settings
-from skyclass.store.champions import champions
-from skyclass.store.documents import Document, Evaluation, GateVerdict
-from skyclass.store.models import load_model
-from skyclass.store.predictions import REFERENCE_SCHEMA
-from skyclass.store.releases import CONFUSION, REFERENCE, REPORT, Registry
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.prediction_log import REFERENCE_SCHEMA
 from skyclass.training import plots
 from skyclass.training.dataset import Dataset
 from skyclass.training.fit import load_models

@@ -1,12 +1,12 @@
 """Reads what `skyclass eda` shows, without taking it into the table."""
 
-from skyclass.catalog.observation import ROW_COLUMNS
-from skyclass.catalog.sources import open_source
 from skyclass.settings import Settings
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.s3 import ObjectStore
-from skyclass.store.skyserver import SkyServer
-from skyclass.store.transfer import fetch
+from skyclass.sources import open_source
+from skyclass.sources.remote import fetch
+from skyclass.sources.skyserver.client import SkyServer
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.observation import ROW_COLUMNS
+from skyclass.tables.observations import ObservationsTable
 from skyclass.training.exploration import Sample, sample
 from skyclass.training.parameters import ALREADY_INGESTED
 

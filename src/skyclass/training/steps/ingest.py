@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from skyclass.catalog.expectations import expect_few_rejected, load_expectations
-from skyclass.catalog.sources import open_source
+from skyclass.ingest.expectations import expect_few_rejected, load_expectations
+from skyclass.ingest.job import Accounting, ingest
 from skyclass.settings import Settings
-from skyclass.store.ingest import Accounting, ingest
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.s3 import ObjectStore
-from skyclass.store.skyserver import SkyServer
-from skyclass.store.transfer import fetch
+from skyclass.sources import open_source
+from skyclass.sources.remote import fetch
+from skyclass.sources.skyserver.client import SkyServer
+from skyclass.storage.s3 import ObjectStore
+from skyclass.tables.observations import ObservationsTable
 from skyclass.training.parameters import ALREADY_INGESTED
 
 

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from skyclass.catalog.observation import CLASSES
-from skyclass.features import FEATURES, INPUTS, Mode
-from skyclass.settings import Settings
-from skyclass.store.champions import champions
-from skyclass.store.documents import Manifest
-from skyclass.store.releases import (
+from skyclass.promotion.champions import champions
+from skyclass.registry.manifest import Manifest
+from skyclass.registry.releases import (
     CONFUSION,
     JOBLIB_MODEL,
     ONNX_MODEL,
@@ -19,7 +16,10 @@ from skyclass.store.releases import (
     Registry,
     Release,
 )
-from skyclass.store.s3 import ObjectStore
+from skyclass.settings import Settings
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import FEATURES, INPUTS, Mode
+from skyclass.survey.observation import CLASSES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import library_versions
 from skyclass.training.fit import load_models

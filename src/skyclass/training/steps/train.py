@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from skyclass.features import Mode
+from skyclass.survey.features import Mode
 from skyclass.training.candidates import parse_candidates
 from skyclass.training.dataset import Dataset
 from skyclass.training.fit import Fitted, fit

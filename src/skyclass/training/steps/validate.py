@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from skyclass.catalog.expectations import expect_rows, load_expectations
-from skyclass.catalog.observation import ROW_COLUMNS
-from skyclass.features import INPUTS, Mode
+from skyclass.ingest.expectations import expect_rows, load_expectations
+from skyclass.registry.manifest import TrainingSet
+from skyclass.registry.releases import REFERENCE, Registry
 from skyclass.settings import Settings
-from skyclass.store.documents import TrainingSet
-from skyclass.store.observations import ObservationsTable
-from skyclass.store.predictions import read_reference
-from skyclass.store.releases import REFERENCE, Registry
-from skyclass.store.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import ROW_COLUMNS
+from skyclass.tables.observations import ObservationsTable
+from skyclass.tables.prediction_log import read_reference
 from skyclass.training.dataset import choose
 
 

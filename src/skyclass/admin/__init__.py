@@ -1,0 +1,1 @@
+"""Administration of the object store: identities, provisioning, and the first releases."""

@@ -1,1 +1,0 @@
-"""What an observation is, where observations come from, and which rows are fit to be kept."""

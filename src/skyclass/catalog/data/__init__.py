@@ -1,1 +1,0 @@
-"""Parameters of the simulated survey, fitted on real DR17 rows."""

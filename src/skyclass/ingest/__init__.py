@@ -1,0 +1,1 @@
+"""Row validation, expectations of whole tables, and the ingest job."""

@@ -1,0 +1,1 @@
+"""What makes one machine enough: an embedded S3 server, and the demo."""

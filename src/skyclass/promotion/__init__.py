@@ -1,0 +1,1 @@
+"""Which release is champion: on one machine, and as a KServe InferenceService."""

@@ -1,0 +1,1 @@
+"""The model registry: immutable releases, their manifests and signatures, and loading a model."""

@@ -1,0 +1,217 @@
+"""A simulated survey that drifts as the real one did. Its rows are labelled as synthetic.
+
+Per era and class, six Gaussians over (u-g, g-r, r-i, i-z, r, zeta) were fitted to real DR17 rows;
+zeta is log(1 + redshift), for stars 1000 x redshift. The tails are milder than real ones, and
+there is neither structure on the sky nor a model of the measurement errors.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from skyclass.errors import CatalogError
+from skyclass.sources.base import BATCH_ROWS, Batch
+from skyclass.survey.observation import CLASSES, NOT_MEASURED, Era
+
+SCHEME = "simulated:"
+RELEASE = "SIMULATED"
+"""What the `release` column of every synthetic row says."""
+
+SENTINEL_SHARE = 1e-5
+"""Share of rows whose u magnitude was not measured, as in the public table."""
+
+_COLOUR_RANGE = (-3.0, 6.0)
+_REDSHIFT_RANGE = {"GALAXY": (-0.007, 2.0), "QSO": (0.01, 7.02), "STAR": (-0.0042, 0.0042)}
+_FIBRES = 640
+_FIRST_PLATE = 20_000  # real plate numbers end below 16,384
+_PLATES_PER_ERA = 30_000
+_PLATES_PER_SEED = 100_000
+_MAX_SEED = 20_000
+_BLOCK_ROWS = 5_000
+"""Rows that are drawn together: so a key has the same values however many rows are asked for."""
+
+FIRST_DAY = date(2021, 1, 1)
+"""The survey's own nights end before it."""
+_MJD_EPOCH = 678_576
+"""Day 0 of the Modified Julian Date, as Python counts days."""
+
+
+def is_synthetic(release: str) -> bool:
+    """Tell whether rows of a data release are synthetic."""
+    return release == RELEASE
+
+
+@dataclass(frozen=True)
+class SimulatedSource:
+    """Observations drawn from the mixture, the same ones for the same arguments.
+
+    Attributes:
+        rows: How many observations there are, shared equally by the eras.
+        eras: Which eras they come from, in order of time.
+        seed: Another seed gives other observations with other keys.
+        day: All of them are of this night; else of the nights of their era.
+    """
+
+    rows: int
+    eras: tuple[Era, ...]
+    seed: int
+    day: date | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be drawn or keyed."""
+        most = _PLATES_PER_ERA * _FIBRES * len(self.eras)
+        if not 0 < self.rows <= most:
+            raise CatalogError(f"{self.name}: rows must lie between 1 and {most}")
+        if len(set(self.eras)) < len(self.eras):
+            raise CatalogError(f"{self.name}: an era stands twice: name each once")
+        if not 0 <= self.seed <= _MAX_SEED:
+            raise CatalogError(f"{self.name}: seed must lie between 0 and {_MAX_SEED}")
+        if self.day and self.day < FIRST_DAY:
+            raise CatalogError(f"{self.name}: day must be {FIRST_DAY} or later")
+
+    @classmethod
+    def from_uri(cls, uri: str) -> "SimulatedSource":
+        """Read `simulated:?rows=6000&era=legacy&seed=0`; `era` takes names joined by commas.
+
+        With `day=2026-01-31` or `day=today` (UTC) it is what one night brings, by default what the
+        newest era would have brought.
+
+        Raises:
+            CatalogError: A parameter is unknown or has no such value.
+        """
+        query = uri.removeprefix(SCHEME)
+        given = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
+        unknown = sorted(set(given) - {"rows", "era", "seed", "day"})
+        if unknown or (query and not query.startswith("?")):
+            raise CatalogError(
+                f"{uri}: unknown part {unknown[0] if unknown else query}: "
+                "write simulated:?rows=6000&era=legacy&seed=0"
+            )
+        try:
+            day = _day(given["day"]) if "day" in given else None
+            newest = Era.EBOSS if day else ",".join(Era)
+            eras = tuple(Era(name) for name in given.get("era", newest).split(","))
+            return cls(int(given.get("rows", "10000")), eras, int(given.get("seed", "0")), day)
+        except ValueError as error:
+            raise CatalogError(
+                f"{uri}: {error}: rows and seed are whole numbers, era is one or more of "
+                f"{', '.join(Era)}, day is today or a date like 2026-01-31"
+            ) from None
+
+    @property
+    def name(self) -> str:
+        """The URI that draws the same observations again."""
+        day = f"&day={self.day}" if self.day else ""
+        return f"{SCHEME}?rows={self.rows}&era={','.join(self.eras)}&seed={self.seed}{day}"
+
+    @property
+    def watermark_id(self) -> str:
+        """The URI: the same arguments are the same rows."""
+        return self.name
+
+    def batches(self, after: int) -> Iterator[Batch]:
+        """Draw the rows that follow row number `after`."""
+        position = 0
+        for number, era in enumerate(self.eras):
+            total = len(range(number, self.rows, len(self.eras)))
+            for first in range(0, total, BATCH_ROWS):
+                size = min(BATCH_ROWS, total - first)
+                start, position = position, position + size
+                if position > after:
+                    rows = draw(era, first, size, self.seed, self.day)
+                    yield Batch(rows.iloc[max(after - start, 0) :], position)
+
+
+def draw(era: Era, first: int, size: int, seed: int, day: date | None = None) -> pd.DataFrame:
+    """Draw observations of one era.
+
+    Args:
+        era: The era whose mixture is drawn from.
+        first: Number of the first observation; its key and its values follow from it.
+        size: How many observations.
+        seed: Selects the random stream.
+        day: The night of all of them; else each has one of the era's.
+
+    Returns:
+        Columns `ROW_COLUMNS`, shape (size, 14).
+    """
+    blocks = range(first // _BLOCK_ROWS, (first + size - 1) // _BLOCK_ROWS + 1)
+    rows = pd.concat([_draw_block(era, block, seed, day) for block in blocks], ignore_index=True)
+    skipped = first - blocks[0] * _BLOCK_ROWS
+    return rows[skipped : skipped + size].reset_index(drop=True)
+
+
+def _draw_block(era: Era, block: int, seed: int, day: date | None) -> pd.DataFrame:
+    mixture = _mixture()[era]
+    era_index = list(Era).index(era)
+    mjd = day.toordinal() - _MJD_EPOCH if day else 0
+    rng = np.random.default_rng([seed, era_index, block, mjd])
+    size = _BLOCK_ROWS
+    priors = np.array([mixture["priors"][name] for name in CLASSES])
+    names = rng.choice(CLASSES, size=size, p=priors / priors.sum())  # published rounded
+    colours = np.empty((size, 5))
+    redshift = np.empty(size)
+    for name in CLASSES:
+        chosen = names == name
+        values = _draw_class(rng, mixture[name], int(chosen.sum()))
+        colours[chosen] = np.column_stack([values[:, :4].clip(*_COLOUR_RANGE), values[:, 4]])
+        zeta = values[:, 5]
+        raw = zeta / 1000 if name == "STAR" else np.expm1(zeta)
+        redshift[chosen] = raw.clip(*_REDSHIFT_RANGE[name])
+    u_g, g_r, r_i, i_z, r = colours.T
+    g, i = r + g_r, r - r_i
+    magnitudes = np.column_stack([g + u_g, g, r, i, i - i_z]).round(5)
+    magnitudes[rng.random(size) < SENTINEL_SHARE, 0] = NOT_MEASURED
+
+    number = np.arange(block * size, (block + 1) * size)
+    plate_number = era_index * _PLATES_PER_ERA + number // _FIBRES
+    # A plate is observed in one night; the golden ratio spreads the plates over the era.
+    first_mjd, last_mjd = (mjd, mjd) if day else mixture["mjd"]
+    night = plate_number * 0.618033988749895 % 1 * (last_mjd - first_mjd)
+    return pd.DataFrame(
+        {
+            "plate": _FIRST_PLATE + seed * _PLATES_PER_SEED + plate_number,
+            "mjd": first_mjd + night.astype(int),
+            "fiber_id": number % _FIBRES + 1,
+            "alpha": rng.uniform(0, 360, size).round(7),
+            "delta": rng.uniform(-10, 70, size).round(7),
+            **dict(zip("ugriz", magnitudes.T, strict=True)),
+            "redshift": redshift.round(7),
+            "class": names.astype(object),
+            "release": RELEASE,
+        }
+    )
+
+
+def _day(text: str) -> date:
+    return datetime.now(UTC).date() if text == "today" else date.fromisoformat(text)
+
+
+def _draw_class(
+    rng: np.random.Generator, mixture: dict[str, Any], size: int
+) -> npt.NDArray[np.float64]:
+    """Draw from one class's mixture: shape (size, 6), in units of the data."""
+    weights = np.array(mixture["weights"])
+    component = rng.choice(len(weights), size=size, p=weights / weights.sum())
+    roots = np.linalg.cholesky(np.array(mixture["covs"]))
+    normal = rng.standard_normal((size, 6))
+    standard = np.array(mixture["means"])[component] + np.einsum(
+        "nij,nj->ni", roots[component], normal
+    )
+    return np.array(mixture["mean"]) + standard * np.array(mixture["scale"])
+
+
+@cache
+def _mixture() -> dict[str, Any]:
+    text = resources.files("skyclass.sources").joinpath("sdss_mixture_by_era.json").read_text()
+    mixture: dict[str, Any] = json.loads(text)
+    return mixture

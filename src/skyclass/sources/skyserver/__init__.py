@@ -1,0 +1,1 @@
+"""SkyServer, the public SQL interface of the survey, as a source of observations."""

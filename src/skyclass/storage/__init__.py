@@ -1,0 +1,1 @@
+"""Object storage and Delta Lake primitives, independent of the survey."""

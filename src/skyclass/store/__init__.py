@@ -1,1 +1,0 @@
-"""Where everything lies: objects on S3, the observations table, releases and promotions."""

@@ -1,0 +1,1 @@
+"""Stored tables: observations, the prediction log, batch predictions; and users' files."""

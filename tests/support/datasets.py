@@ -1,0 +1,22 @@
+"""Things that tests make for themselves."""
+
+from skyclass.registry.manifest import TrainingSet
+from skyclass.sources.simulated import RELEASE, draw
+from skyclass.survey.features import MAGNITUDES, Mode
+from skyclass.survey.observation import Era
+from skyclass.training.dataset import Dataset
+
+
+def simulated_dataset(mode: Mode, rows: int, era: Era = Era.LEGACY) -> Dataset:
+    """A dataset drawn from one era, as `select` would have read it from the table."""
+    frame = draw(era, first=0, size=rows, seed=0).assign(release=RELEASE)
+    frame = frame[(frame[list(MAGNITUDES)] > 0).all(axis=1)].sort_values(["mjd", "plate"])
+    summary = TrainingSet(
+        table="s3://nowhere/observations",
+        version=1,
+        rows=len(frame),
+        first_mjd=int(frame["mjd"].min()),
+        watermark=int(frame["mjd"].max()),
+        synthetic_rows=len(frame),
+    )
+    return Dataset(frame.reset_index(drop=True), summary, mode)

@@ -1,0 +1,129 @@
+"""Rows as the predictor would have logged them, and a release to compare them with."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skyclass.ingest.job import ingest
+from skyclass.ingest.validation import check
+from skyclass.monitoring.policy import POLICY, drift_frame
+from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
+from skyclass.monitoring.windows import Accounting
+from skyclass.registry.releases import REFERENCE, Registry, Release
+from skyclass.sources.files import FileSource
+from skyclass.sources.simulated import draw
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import CLASSES, MEASUREMENTS, Era
+from skyclass.tables.observations import ObservationsTable
+from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, REFERENCE_SCHEMA, write_log
+from tests.support.releases import draft
+
+START = datetime(2026, 5, 1, tzinfo=UTC)
+END = START + timedelta(days=1)
+
+
+def simulated(era: Era, size: int, seed: int) -> pd.DataFrame:
+    """Observations of one era, all inputs measured."""
+    return _complete(draw(era, 0, size + 10, seed)).head(size)
+
+
+def real(path: Path) -> pd.DataFrame:
+    """The real observations of a file, all inputs measured, in order of time."""
+    rows = pd.concat(check(batch.rows).valid for batch in FileSource(path, str(path)).batches(0))
+    return _complete(rows).sort_values("mjd", kind="stable")
+
+
+def _complete(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows[list(MEASUREMENTS)] > -9999).all(axis=1)]
+
+
+def answered(observations: pd.DataFrame) -> pd.DataFrame:
+    """Observations with the answers of a release that is always right, and fairly sure."""
+    right = observations["class"].to_numpy()
+    probabilities = {
+        column: np.where(right == name, 0.9, 0.05)
+        for column, name in zip(PROBABILITIES, CLASSES, strict=True)
+    }
+    return observations.assign(predicted=right, **probabilities).reset_index(drop=True)
+
+
+def frame(observations: pd.DataFrame, mode: Mode = Mode.SPECTROSCOPIC) -> pd.DataFrame:
+    """What the policy compares of answered observations."""
+    return drift_frame(answered(observations), mode)
+
+
+def all_used(window: pd.DataFrame) -> Accounting:
+    """The accounting of a window without duplicates or unfit rows."""
+    return Accounting(rows_in=len(window), rows_used=len(window))
+
+
+def log_rows(
+    observations: pd.DataFrame, release: str, mode: Mode = Mode.SPECTROSCOPIC
+) -> pd.DataFrame:
+    """What the predictor logs of them: one request, its answers spread over the window."""
+    rows = answered(observations)
+    if mode is Mode.PHOTOMETRIC:
+        rows["redshift"] = np.nan
+    return rows.assign(
+        time=pd.date_range(START, END, periods=len(rows) + 1)[:-1].floor("us"),
+        request_id="request",
+        row=np.arange(len(rows)),
+        model_version=release,
+        mode=str(mode),
+    )[LOG_SCHEMA.names]
+
+
+def log(store: ObjectStore, rows: pd.DataFrame) -> list[str]:
+    """Write rows to the prediction log."""
+    table = pa.Table.from_pandas(rows, schema=LOG_SCHEMA, preserve_index=False)
+    return write_log(store, table, "predictor-0")
+
+
+def observe(table: ObservationsTable, store: ObjectStore, rows: pd.DataFrame, folder: Path) -> None:
+    """Ingest observations, with their labels."""
+    path = folder / f"{len(rows)}.csv"
+    rows.to_csv(path, index=False)
+    ingest(FileSource(path, str(path)), table, store)
+
+
+def publish(
+    registry: Registry, folder: Path, reference: pd.DataFrame, mode: Mode = Mode.SPECTROSCOPIC
+) -> Release:
+    """Publish and promote a release that has a reference and no model."""
+    path = folder / REFERENCE
+    rows = pa.Table.from_pandas(answered(reference), schema=REFERENCE_SCHEMA, preserve_index=False)
+    pq.write_table(rows, path)
+    manifest = draft(mode)
+    simulated = manifest.training_set.model_copy(
+        update={"synthetic_rows": manifest.training_set.rows}
+    )
+    release = registry.publish(draft(mode, training_set=simulated), {REFERENCE: path})
+    registry.promote(release, "for a test", "test")
+    return release
+
+
+def verdict_of(verdict: Verdict, release: str, end: datetime) -> DriftVerdict:
+    """A verdict on a day, without its numbers."""
+    return DriftVerdict(
+        verdict=verdict,
+        reason="for a test",
+        mode=Mode.SPECTROSCOPIC,
+        release=release,
+        window_start=end - timedelta(days=1),
+        window_end=end,
+        accounting=Accounting(),
+        window_rows=0,
+        reference_rows=0,
+        columns={},
+        predictions=None,
+        class_shares=ClassShares(reference={}, window={}),
+        training_rows=0,
+        synthetic_rows=0,
+        policy=POLICY,
+        seed=0,
+    )

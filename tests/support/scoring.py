@@ -1,0 +1,40 @@
+"""What tests of batch scoring share: releases of tiny models, and what the table holds."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, REFERENCE, Registry, Release
+from skyclass.settings import Settings
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.prediction_log import REFERENCE_SCHEMA
+from skyclass.tables.predictions import SCHEMA, PredictionsTable
+from skyclass.training.export import library_versions
+from skyclass.training.fit import fit
+from tests.support.datasets import simulated_dataset
+from tests.support.monitoring import answered
+from tests.support.releases import draft
+
+
+def publish_tree(store: ObjectStore, folder: Path, mode: Mode, seed: int = 0) -> Release:
+    """Fit a decision tree on rows of the first era and publish it, with these as its reference."""
+    dataset = simulated_dataset(mode, rows=900)
+    fitted = fit(dataset, ["decision_tree"], seed, folder)
+    rows = pa.Table.from_pandas(answered(dataset.rows), REFERENCE_SCHEMA, preserve_index=False)
+    pq.write_table(rows, folder / REFERENCE)
+    manifest = draft(mode, parity=fitted.parity, libraries=library_versions(), run_id=f"{seed}")
+    names = (JOBLIB_MODEL, ONNX_MODEL, REFERENCE)
+    return Registry(store).publish(manifest, {name: folder / name for name in names})
+
+
+def predictions(settings: Settings, release: Release) -> pd.DataFrame:
+    """What a release said, in the order of the key, but for when it was said."""
+    columns = [name for name in SCHEMA.names if name != "scored_at"]
+    schema = pa.schema([SCHEMA.field(name) for name in columns])
+    batches = PredictionsTable(settings).batches(release.id, columns)
+    rows = pa.Table.from_batches(batches, schema)
+    key = [(name, "ascending") for name in ("source_id", "plate", "mjd", "fiber_id")]
+    return rows.sort_by(key).to_pandas()

@@ -1,0 +1,86 @@
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from skyclass.admin.bootstrap import FirstRelease, bootstrap
+from skyclass.errors import StoreError, TrainingError
+from skyclass.registry.releases import Registry
+from skyclass.settings import Settings
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.releases import draft, write_files
+
+MODES = [Mode.PHOTOMETRIC, Mode.SPECTROSCOPIC]
+
+
+@dataclass(frozen=True)
+class Run:
+    release_id: str
+    promoted: bool
+    verdict: str = "below the floor"
+
+
+class Training:
+    """Publishes a small release, and promotes it when told to."""
+
+    def __init__(self, registry: Registry, folder: Path, promotes: bool = True) -> None:
+        self.registry, self.folder, self.promotes = registry, folder, promotes
+        self.parameters: list[dict[str, str]] = []
+
+    def __call__(
+        self, parameters: Mapping[str, str], runs: Path, on_step: Callable[[str], None]
+    ) -> Run:
+        self.parameters.append(dict(parameters))
+        mode = Mode(parameters["mode"])
+        release = self.registry.publish(draft(mode), write_files(self.folder / mode))
+        if self.promotes:
+            self.registry.promote(release, parameters["reason"], "test")
+        return Run(release.id, self.promotes)
+
+
+@pytest.fixture
+def registry(store: ObjectStore) -> Registry:
+    return Registry(store)
+
+
+def test_each_mode_gets_a_champion(registry: Registry, tmp_path: Path) -> None:
+    training = Training(registry, tmp_path)
+
+    done = bootstrap(registry, MODES, {"seed": "7"}, training, tmp_path, patience_seconds=0)
+
+    for mode, first in zip(MODES, done, strict=True):
+        champion = registry.champion(mode)
+        assert champion is not None
+        assert first == FirstRelease(mode, champion.id, made=True)
+    assert [given["seed"] for given in training.parameters] == ["7", "7"]
+    assert all(type(given["mode"]) is str for given in training.parameters)  # as KFP wants it
+
+
+def test_a_champion_stays(registry: Registry, tmp_path: Path) -> None:
+    training = Training(registry, tmp_path)
+    first = bootstrap(registry, MODES, {}, training, tmp_path, patience_seconds=0)
+
+    again = bootstrap(registry, MODES, {}, training, tmp_path, patience_seconds=0)
+
+    assert [each.release for each in again] == [each.release for each in first]
+    assert not any(each.made for each in again)
+    assert len(training.parameters) == len(MODES)
+
+
+def test_a_release_that_is_not_good_enough_is_said(registry: Registry, tmp_path: Path) -> None:
+    training = Training(registry, tmp_path, promotes=False)
+
+    with pytest.raises(TrainingError, match=r"not promoted \(below the floor\).*skyclass promote"):
+        bootstrap(registry, MODES, {}, training, tmp_path, patience_seconds=0)
+
+
+def test_a_store_that_is_never_ready_is_said(settings: Settings, tmp_path: Path) -> None:
+    nowhere = settings.model_copy(
+        update={"models_bucket": "was-never-made", "s3_retries": 0, "s3_connect_seconds": 0.5}
+    )
+    registry = Registry(ObjectStore(nowhere))
+
+    with pytest.raises(StoreError, match="the bucket does not exist"):
+        bootstrap(registry, MODES, {}, Training(registry, tmp_path), tmp_path, patience_seconds=0)

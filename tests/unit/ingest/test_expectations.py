@@ -1,0 +1,138 @@
+"""A rule that is broken names the column, the rule, the share and three of the rows."""
+
+import dataclasses
+import re
+
+import pandas as pd
+import pytest
+
+from skyclass.errors import ValidationError
+from skyclass.ingest.expectations import (
+    Expectations,
+    expect_few_rejected,
+    expect_rows,
+    load_expectations,
+)
+from skyclass.sources.simulated import draw
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import CLASSES, Era
+
+EXAMPLE = r"plate=\d+ mjd=\d+ fiber_id=\d+"
+COPIED = "u, g, r, i, z, redshift: the same measurements under another key"
+LIMITS = load_expectations()
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    """Rows that are as expected."""
+    return draw(Era.BOSS, 0, 1_000, 0)
+
+
+def judge(
+    rows: pd.DataFrame,
+    mode: Mode = Mode.SPECTROSCOPIC,
+    last: pd.Series | None = None,
+    limits: Expectations = LIMITS,
+) -> str:
+    """What is said of the rows; empty when nothing is wrong."""
+    try:
+        expect_rows(rows, INPUTS[mode], last, limits)
+    except ValidationError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("era", Era)
+def test_every_era_is_as_expected(era: Era) -> None:
+    assert judge(draw(era, 0, 1_000, 0)) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(
+            lambda rows: rows.assign(u=rows["u"].where(rows.index % 10 > 0)),
+            r"u: not measured in 10\.0% of the rows \(at most 5\.0%\), "
+            rf"for example ({EXAMPLE} u=nan(; )?){{3}}:",
+            id="sentinels",
+        ),
+        pytest.param(
+            lambda rows: rows.assign(g=rows["g"].mask(rows.index < 2, 99.0)),
+            r"g: outside 5 to 35 in 0\.2% of the rows \(none allowed\), "
+            rf"for example ({EXAMPLE} g=99\.0(; )?){{2}}:",
+            id="range",
+        ),
+        pytest.param(
+            lambda rows: rows.assign(plate=rows["plate"].mask(rows.index == 7, 0)),
+            r"plate: not a positive 32-bit number in 0\.1% .* plate=0 mjd=",
+            id="key",
+        ),
+        pytest.param(
+            lambda rows: rows[rows["class"] != "STAR"].reset_index(drop=True),
+            r"class: STAR in 0\.0% of the rows \(2% to 70% expected\)",
+            id="class lost",
+        ),
+        pytest.param(
+            lambda rows: rows.assign(**{"class": "QSO"}),
+            r"class: QSO in 100\.0% of the rows \(1% to 70% expected\), "
+            rf"for example ({EXAMPLE} class=QSO(; )?){{3}}",
+            id="one class",
+        ),
+        pytest.param(
+            lambda rows: rows.assign(**{"class": None}),
+            r"class: no label in 100\.0% of the rows \(at most 90\.0%\)",
+            id="no labels",
+        ),
+        pytest.param(
+            lambda rows: pd.concat([rows, rows.assign(plate=1)], ignore_index=True),
+            rf"{COPIED} in 50\.0% .* ({EXAMPLE} r=[\d.]+(; )?){{3}}",
+            id="pasted twice",
+        ),
+    ],
+)  # fmt: skip
+def test_a_broken_rule_is_one_line_with_three_rows(change, said: str, rows: pd.DataFrame) -> None:
+    message = judge(change(rows))
+    assert re.search(said, message), message
+    assert message.startswith("validation failed: ")
+    assert "\n" not in message
+
+
+def test_all_broken_rules_are_named(rows: pd.DataFrame) -> None:
+    message = judge(rows.assign(u=None, redshift=None).astype({"u": float, "redshift": float}))
+    assert message.count("not measured in 100.0%") == 2
+
+
+def test_a_mode_is_judged_by_what_it_sees(rows: pd.DataFrame) -> None:
+    unknown = rows.assign(redshift=float("nan"))
+    assert judge(unknown, Mode.PHOTOMETRIC) == ""
+    assert "redshift: not measured" in judge(unknown)
+
+
+def test_a_survey_that_goes_back_is_told_and_one_that_moves_on_is_followed() -> None:
+    legacy, eboss = (draw(era, 0, 1_000, 0) for era in (Era.LEGACY, Era.EBOSS))
+    message = judge(legacy, last=eboss["mjd"])
+    assert "mjd: era legacy or before, which were 0.0% in the last release, in 100.0%" in message
+    assert re.search(rf"\(at most 50\.0% more\), for example ({EXAMPLE}(; )?){{3}}:", message)
+    assert judge(eboss, last=legacy["mjd"]) == ""
+    assert judge(pd.concat([legacy, eboss], ignore_index=True), last=eboss["mjd"]) == ""
+
+
+def test_the_limits_are_those_of_the_file(rows: pd.DataFrame) -> None:
+    assert set(LIMITS.classes) == set(CLASSES)
+    assert set(LIMITS.not_measured) == set(INPUTS[Mode.SPECTROSCOPIC])
+    strict = dataclasses.replace(LIMITS, classes={**LIMITS.classes, "QSO": (0.9, 1.0)})
+    assert "class: QSO" in judge(rows, limits=strict)
+
+
+def test_too_many_rejected_rows_are_told_by_their_most_frequent_reason() -> None:
+    reasons = {"u: outside 5 to 35; class: not one of them": 8, "2 fields where there are 13": 2}
+    examples = {reason: ("plate=1", "plate=2") for reason in reasons}
+    expect_few_rejected(200, reasons, examples, 0.05)
+    expect_few_rejected(20, reasons, examples, 0.05)  # too few rows for a share
+    with pytest.raises(ValidationError) as error:
+        expect_few_rejected(100, reasons, examples, 0.05)
+    assert str(error.value) == (
+        "validation failed: 10 of 100 rows were rejected, most of them for u: outside 5 to 35 in "
+        "8.0% of the rows (at most 5.0% unfit), for example plate=1; plate=2: the fit rows were "
+        "taken, correct the source"
+    )

@@ -1,0 +1,283 @@
+"""Releases are immutable and vouch for their bytes; promotions say which one is served."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from skyclass.errors import ReleaseError
+from skyclass.registry.manifest import FileEntry, Promotion
+from skyclass.registry.releases import MANIFEST, Registry, Release, open_release, parse_release
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.releases import FILES, draft, write_files
+
+MODE = Mode.PHOTOMETRIC
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+Publish = Callable[..., Release]
+
+
+def parsed(data: bytes) -> Release:
+    return parse_release(data, sha256(data).hexdigest())
+
+
+@pytest.fixture
+def registry(store: ObjectStore) -> Registry:
+    return Registry(store)
+
+
+@pytest.fixture
+def publish(registry: Registry, tmp_path: Path) -> Publish:
+    """Publishes a release of a mode, each a day younger than the one before."""
+    days = iter(range(100))
+
+    def publish(mode: Mode = MODE) -> Release:
+        made = draft(mode, created_at=NOW + timedelta(days=next(days)))
+        return registry.publish(made, write_files(tmp_path / "to publish"))
+
+    return publish
+
+
+def put(store: ObjectStore, release: Release, path: str, data: bytes) -> None:
+    store.put(store.settings.models_bucket, release.prefix + path, data, "")
+
+
+def test_a_release_is_read_back_as_it_was_published(registry: Registry, publish: Publish) -> None:
+    release = publish()
+    assert registry.releases(MODE) == [release]
+    assert registry.find(release.id) == release
+    assert {entry.path for entry in release.manifest.files} == set(FILES)
+
+
+def test_the_same_release_twice_is_one_release(registry: Registry, tmp_path: Path) -> None:
+    files = write_files(tmp_path)
+    assert registry.publish(draft(), files) == registry.publish(draft(), files)
+    assert len(registry.releases(MODE)) == 1
+
+
+def test_releases_are_listed_from_the_oldest_and_by_mode(
+    registry: Registry, publish: Publish
+) -> None:
+    first, other, second = publish(), publish(Mode.SPECTROSCOPIC), publish()
+    assert registry.releases(MODE) == [first, second]
+    assert registry.releases(Mode.SPECTROSCOPIC) == [other]
+
+
+def test_a_release_is_found_by_the_beginning_of_its_id(
+    registry: Registry, publish: Publish
+) -> None:
+    for release in (publish(), publish(Mode.SPECTROSCOPIC)):
+        assert registry.find(release.id[:6]) == release
+
+
+@pytest.mark.parametrize(
+    ("abbreviation", "message"),
+    [
+        ("", "give at least 6 characters"),
+        ("abcde", "give at least 6 characters"),
+        ("abcdef", "no release begins with abcdef: see `skyclass releases`"),
+        ("../../../x", "no release begins"),
+    ],
+)
+def test_an_abbreviation_of_no_release_is_refused(
+    abbreviation: str, message: str, registry: Registry, publish: Publish
+) -> None:
+    publish()
+    with pytest.raises(ReleaseError, match=message):
+        registry.find(abbreviation)
+
+
+def test_an_abbreviation_of_two_releases_is_refused(registry: Registry, store: ObjectStore) -> None:
+    for ending in ("0", "1"):
+        key = f"releases/{MODE}/abcdef{ending * 58}/{MANIFEST}"
+        store.put(store.settings.models_bucket, key, b"", "")
+    with pytest.raises(ReleaseError, match="2 releases begin with abcdef"):
+        registry.find("abcdef")
+
+
+def test_a_release_without_its_manifest_is_none(registry: Registry, store: ObjectStore) -> None:
+    key = f"releases/{MODE}/{'ab' * 32}/model.joblib"
+    store.put(store.settings.models_bucket, key, b"a publisher was killed", "")
+    assert registry.releases(MODE) == []
+    with pytest.raises(ReleaseError, match="abababababab was never published whole"):
+        registry.find("abababab")
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_changed_file_is_refused_by_its_name(
+    path: str, registry: Registry, publish: Publish, store: ObjectStore, tmp_path: Path
+) -> None:
+    release = publish()
+    flipped = bytearray((tmp_path / "to publish" / path).read_bytes())
+    flipped[7] ^= 1
+    put(store, release, path, bytes(flipped))
+    with pytest.raises(ReleaseError, match=rf"^{path}: .* do not serve it"):
+        registry.download(release, tmp_path / "copy")
+    assert not (tmp_path / "copy" / path).exists()
+
+
+def test_a_missing_file_is_named(registry: Registry, store: ObjectStore, tmp_path: Path) -> None:
+    entry = FileEntry(path="model.onnx", size=1, sha256="")
+    release = parsed(draft(files=(entry,)).to_bytes())
+    put(store, release, MANIFEST, release.manifest.to_bytes())
+    with pytest.raises(ReleaseError, match=rf"^release {release.id[:12]}: model\.onnx is missing"):
+        registry.download(registry.find(release.id), tmp_path)
+
+
+def test_a_changed_manifest_is_refused(
+    registry: Registry, publish: Publish, store: ObjectStore
+) -> None:
+    release = publish()
+    forged = release.manifest.to_bytes().replace(b'"forest"', b'"rocket"')
+    put(store, release, MANIFEST, forged)
+    for read in (lambda: registry.releases(MODE), lambda: registry.find(release.id)):
+        with pytest.raises(ReleaseError, match=f"{release.id[:12]}: its manifest has been changed"):
+            read()
+
+
+def test_a_download_opens_as_the_same_release(
+    registry: Registry, publish: Publish, tmp_path: Path
+) -> None:
+    release = publish()
+    registry.download(release, tmp_path / "copy")
+    assert open_release(tmp_path / "copy") == release
+
+
+@pytest.fixture
+def folder(registry: Registry, publish: Publish, tmp_path: Path) -> Path:
+    """A release as it lies in a predictor's folder."""
+    registry.download(publish(), tmp_path / "release")
+    return tmp_path / "release"
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_flipped_byte_in_a_folder_is_refused_by_the_files_name(path: str, folder: Path) -> None:
+    data = bytearray((folder / path).read_bytes())
+    data[-1] ^= 1
+    (folder / path).write_bytes(data)
+    with pytest.raises(ReleaseError, match=rf"^{path}: .* do not serve it"):
+        open_release(folder)
+
+
+def test_a_longer_file_in_a_folder_is_refused(folder: Path) -> None:
+    with (folder / "model.joblib").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(ReleaseError, match=r"^model\.joblib: \d+ bytes"):
+        open_release(folder)
+
+
+@pytest.mark.parametrize("path", [*FILES, MANIFEST])
+def test_a_missing_file_in_a_folder_is_named(path: str, folder: Path) -> None:
+    (folder / path).unlink()
+    with pytest.raises(ReleaseError, match=f"{path}: the file is missing: check that storageUri"):
+        open_release(folder)
+
+
+def test_a_manifest_is_the_same_after_a_round_trip() -> None:
+    assert parsed(draft().to_bytes()).manifest == draft()
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "field"),
+    [
+        (b'"run_id"', b'"surprise": 1, "run_id"', "surprise"),
+        (b'"run_id": "test",', b"", "run_id"),
+        (b'"photometric"', b'"radio"', "mode"),
+        (b"0.9", b"NaN", "gate.challenger_macro_f1"),
+        (b"}", b"", "Invalid JSON"),
+        (b'"files": []', b'"files": [{"path": "../x", "size": 1, "sha256": ""}]', "files.0.path"),
+        (b'"files": []', b'"files": [{"path": "/etc/x", "size": 1, "sha256": ""}]', "files.0.path"),
+    ],
+)
+def test_a_manifest_of_another_form_is_refused_by_its_field(
+    good: bytes, bad: bytes, field: str
+) -> None:
+    data = draft().to_bytes()
+    assert good in data
+    with pytest.raises(ReleaseError, match=f"not a manifest of this version .*{field}") as error:
+        parsed(data.replace(good, bad))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["latest", "ab" * 31, "AB" * 32, ""])
+def test_a_release_lies_under_its_digest_alone(name: str) -> None:
+    with pytest.raises(ReleaseError, match="is no release id"):
+        parse_release(draft().to_bytes(), name)
+
+
+def test_a_release_under_the_digest_of_another_is_refused() -> None:
+    with pytest.raises(ReleaseError, match="has been changed"):
+        parse_release(draft().to_bytes(), "ab" * 32)
+
+
+def test_a_file_is_named_without_folders() -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        FileEntry(path="../model.joblib", size=1, sha256="")
+
+
+def test_without_promotion_there_is_no_champion(registry: Registry, publish: Publish) -> None:
+    publish()
+    assert registry.champion(MODE) is None
+    assert registry.promotions(MODE) == []
+
+
+def test_the_newest_promotion_names_the_champion_of_its_mode(
+    registry: Registry, publish: Publish
+) -> None:
+    first, second = publish(), publish()
+    registry.promote(first, "first of its mode", "run-1")
+    registry.promote(second, "better", "run-2")
+    assert registry.champion(MODE) == second
+    assert registry.champion(Mode.SPECTROSCOPIC) is None
+
+
+def test_a_rollback_is_a_promotion_of_an_older_release(
+    registry: Registry, publish: Publish
+) -> None:
+    first, second = publish(), publish()
+    for release, reason in ((first, "first"), (second, "better"), (first, "rolled back")):
+        registry.promote(release, reason, "by-hand")
+    assert registry.champion(MODE) == first
+    history = [(p.from_release, p.to_release, p.reason) for p in registry.promotions(MODE)]
+    assert history == [
+        (None, first.id, "first"),
+        (first.id, second.id, "better"),
+        (second.id, first.id, "rolled back"),
+    ]
+
+
+def test_a_damaged_champion_does_not_hinder_its_rollback(
+    registry: Registry, publish: Publish, store: ObjectStore
+) -> None:
+    first, second = publish(), publish()
+    registry.promote(second, "better", "by-hand")
+    put(store, second, MANIFEST, b"{}")
+    registry.promote(first, "rolled back", "by-hand")
+    assert registry.champion(MODE) == first
+
+
+def test_a_promotion_counts_though_the_last_ones_clock_was_ahead(
+    registry: Registry, publish: Publish, store: ObjectStore
+) -> None:
+    first, second = publish(), publish()
+    event = registry.promote(first, "first", "by-hand")
+    ahead = event.model_copy(update={"time": event.time + timedelta(hours=1)})
+    key = f"promotions/{MODE}/{ahead.time:%Y%m%dT%H%M%S.%fZ}-{first.id}.json"
+    store.put(store.settings.models_bucket, key, ahead.to_bytes(), "application/json")
+    registry.promote(second, "better", "by-hand")
+    assert registry.champion(MODE) == second
+
+
+def test_a_malformed_promotion_is_named(registry: Registry, store: ObjectStore) -> None:
+    key = f"promotions/{MODE}/20260101T000000.000000Z-x.json"
+    store.put(store.settings.models_bucket, key, b'{"mode": "photometric"}', "application/json")
+    with pytest.raises(ReleaseError, match=f"^{key}: not a promotion of this version"):
+        registry.champion(MODE)
+
+
+def test_a_promotion_is_the_same_after_a_round_trip(registry: Registry, publish: Publish) -> None:
+    event = registry.promote(publish(), "first", "run-1")
+    assert registry.promotions(MODE) == [event]
+    assert Promotion.model_validate_json(event.to_bytes()) == event

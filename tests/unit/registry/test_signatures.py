@@ -1,0 +1,96 @@
+"""A signature holds for exactly the files that were signed, and for one key."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from skyclass.errors import ReleaseError, StoreError
+from skyclass.registry.releases import JOBLIB_MODEL, MANIFEST, Registry
+from skyclass.registry.signatures import SIGNATURE, sign, verify
+from skyclass.settings import Settings
+from skyclass.storage.s3 import ObjectStore
+from tests.support.keys import KeyPair, make_key_pair
+from tests.support.releases import draft, write_files
+
+FILES = {MANIFEST: b"{}", JOBLIB_MODEL: b"a model"}
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
+    return make_key_pair(tmp_path_factory.mktemp("keys") / "ours")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, keys: KeyPair) -> Path:
+    """A release as it was signed."""
+    for name, data in {**FILES, SIGNATURE: sign(FILES, keys.private)}.items():
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
+
+
+def test_what_was_signed_is_verified(folder: Path, keys: KeyPair) -> None:
+    verify(folder, keys.public)
+
+
+def test_the_standards_own_command_verifies_it_too(folder: Path, keys: KeyPair) -> None:
+    signature = folder / SIGNATURE
+    options = ["--signature", signature, "--ignore-paths", signature, "--public_key", keys.public]
+    command = [sys.executable, "-m", "model_signing", "verify", "key", folder, *options]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    (folder / MANIFEST).write_bytes(b"[]")
+    assert subprocess.run(command, capture_output=True).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda folder: (folder / MANIFEST).write_bytes(b"[]"), "Hash mismatch for 'manifest"),
+        (lambda folder: (folder / JOBLIB_MODEL).unlink(), "Missing files"),
+        (lambda folder: (folder / "more").write_bytes(b""), "Extra files"),
+        (lambda folder: (folder / SIGNATURE).unlink(), "is not signed"),
+    ],
+    ids=["a changed file", "a missing file", "one file more", "no signature"],
+)
+def test_any_change_is_found(
+    folder: Path, keys: KeyPair, change: Callable[[Path], object], reason: str
+) -> None:
+    change(folder)
+    with pytest.raises(ReleaseError, match=reason):
+        verify(folder, keys.public)
+
+
+@pytest.mark.parametrize(
+    "signature", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"verificationMaterial": {}}']
+)
+def test_what_is_no_signature_verifies_nothing(
+    folder: Path, keys: KeyPair, signature: bytes
+) -> None:
+    (folder / SIGNATURE).write_bytes(signature)
+    with pytest.raises(ReleaseError, match="do not serve it"):
+        verify(folder, keys.public)
+
+
+def test_another_key_verifies_nothing(folder: Path, tmp_path: Path) -> None:
+    others = make_key_pair(tmp_path.parent / f"{tmp_path.name}-keys")
+    with pytest.raises(ReleaseError, match="Key mismatch"):
+        verify(folder, others.public)
+
+
+def test_a_file_that_is_no_key_is_named(folder: Path, keys: KeyPair) -> None:
+    for file in (keys.private, folder / MANIFEST, folder / "nothing"):
+        with pytest.raises(ReleaseError, match=f"^{file}: no key to verify with"):
+            verify(folder, file)
+    with pytest.raises(StoreError, match=f"^{keys.public}: no key to sign with"):
+        sign(FILES, keys.public)
+
+
+def test_a_release_is_signed_as_it_is_published(
+    store: ObjectStore, settings: Settings, keys: KeyPair, tmp_path: Path
+) -> None:
+    signing = ObjectStore(settings.model_copy(update={"signing_key": keys.private}))
+    release = Registry(signing).publish(draft(), write_files(tmp_path / "files"))
+    Registry(store).download(release, tmp_path / "copy")
+    verify(tmp_path / "copy", keys.public)

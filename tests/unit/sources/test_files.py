@@ -1,0 +1,184 @@
+"""CSV and Parquet files: what they deliver, and how they are refused."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from skyclass.errors import CatalogError
+from skyclass.ingest.validation import check
+from skyclass.sources import Batch, Source, files, open_source
+from skyclass.survey.observation import CLASSES
+from tests.support.rows import ROW, frame
+
+SDSS17 = (
+    "obj_ID,alpha,delta,u,g,r,i,z,run_ID,rerun_ID,cam_col,field_ID,spec_obj_ID,class,redshift,"
+    "plate,MJD,fiber_ID\n"
+    "1.23766e+18,147.1655486,-0.891313,21.21101,18.92085,17.65245,17.1453,16.75657,756,301,1,209,"
+    "3.00726e+17,GALAXY,0.1674231,267,51608,286\n"
+)
+DR14 = (
+    "objid,ra,dec,u,g,r,i,z,run,rerun,camcol,field,specobjid,class,redshift,plate,mjd,fiberid\n"
+    "1.23766e+18,147.1655486,-0.891313,21.21101,18.92085,17.65245,17.1453,16.75657,756,301,1,209,"
+    "3.00726e+17,GALAXY,0.1674231,267,51608,286\n"
+)
+SKYSERVER = (
+    "#Table1\n"
+    "plate,mjd,fiberID,ra,dec,u,g,r,i,z,redshift,class\n"
+    "267,51608,286,147.1655486,-0.891313,21.21101,18.92085,17.65245,17.1453,16.75657,0.1674231,"
+    "GALAXY\n"
+)
+OWN = (
+    "class,redshift,z,i,r,g,u,delta,alpha,fiber_id,mjd,plate\n"
+    "GALAXY,0.1674231,16.75657,17.1453,17.65245,18.92085,21.21101,-0.891313,147.1655486,286,51608,"
+    "267\n"
+)
+
+
+def own(*lines: str) -> str:
+    """A file in our own names; each line says fibre, u and class."""
+    header = "plate,mjd,fiber_id,alpha,delta,u,g,r,i,z,redshift,class\n"
+    row = "267,51608,{},147.1,-0.8,{},18.9,17.6,17.1,16.7,0.167,{}\n"
+    return header + "".join(
+        row.format(*line.split()) if " " in line else f"{line}\n" for line in lines
+    )
+
+
+def source_of(folder: Path, content: str | bytes, name: str = "a.csv") -> Source:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return open_source(str(path), lambda uri: pytest.fail(f"{uri} was fetched"))
+
+
+def only_batch(source: Source) -> Batch:
+    [batch] = source.batches(0)
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("content", "release"),
+    [
+        pytest.param(SDSS17, "DR17", id="Kaggle SDSS17"),
+        pytest.param(DR14, "DR14", id="Kaggle DR14"),
+        pytest.param(SKYSERVER, "DR17", id="SkyServer"),
+        pytest.param(OWN, "UNKNOWN", id="own names, another order"),
+        pytest.param(
+            OWN.replace("plate", "plate,release").replace("267\n", "267,SIMULATED\n"),
+            "SIMULATED",
+            id="own names with the release",
+        ),
+        pytest.param(OWN.replace("GALAXY", "0"), "UNKNOWN", id="class as a number"),
+        pytest.param("\ufeff" + SDSS17, "DR17", id="byte order mark"),
+        pytest.param("\ufeff" + SKYSERVER, "DR17", id="byte order mark before #Table1"),
+        pytest.param(SKYSERVER.replace("\n", "\r\n"), "DR17", id="Windows line ends"),
+    ],
+)
+def test_every_dialect_delivers_the_same_observation(
+    content: str, release: str, tmp_path: Path
+) -> None:
+    source = source_of(tmp_path, content)
+    checked = check(only_batch(source).rows)
+    assert checked.valid.to_dict("records") == [{**ROW, "delta": -0.891313, "release": release}]
+
+
+def test_the_shared_sample_is_read_whole(real_rows: Path) -> None:
+    source = open_source(str(real_rows), lambda uri: pytest.fail(f"{uri} was fetched"))
+    checked = check(only_batch(source).rows)
+    assert set(checked.valid["release"]) == {"DR17"}
+    assert len(checked.rejected) == checked.not_measured == 0
+    counts = checked.valid["class"].value_counts()
+    assert [counts[name] for name in CLASSES] == [11_889, 3_792, 4_319]
+
+
+def test_torn_lines_are_left_out_and_counted(tmp_path: Path) -> None:
+    batch = only_batch(source_of(tmp_path, own("1 21.2 STAR", "torn,line", "2 21.2 QSO")))
+    assert list(batch.rows["fiber_id"]) == ["1", "2"]
+    assert batch.torn == ("2 fields where the header has 12",)
+
+
+def test_a_file_of_torn_lines_alone_delivers_them(tmp_path: Path) -> None:
+    batch = only_batch(source_of(tmp_path, own("torn,line", "another")))
+    assert (len(batch.rows), len(batch.torn)) == (0, 2)
+
+
+def test_batches_and_their_torn_lines_are_the_same_on_every_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BATCH_ROWS", 10)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 500)
+    source = source_of(tmp_path, own(*["1 21.2 STAR", "torn,line"] * 200))
+
+    def read(cores: int) -> list[tuple[int, int]]:
+        pa.set_cpu_count(cores)
+        return [(batch.position, len(batch.torn)) for batch in source.batches(0)]
+
+    cores = pa.cpu_count()
+    small, large = read(1), read(8)
+    pa.set_cpu_count(cores)
+    assert small == large
+    assert small[-1][0] == 400
+    assert sum(torn for _, torn in small) == 200
+
+
+def test_empty_fields_are_not_measured_but_not_unreadable(tmp_path: Path) -> None:
+    text = own("1 NULL STAR", "2 nan STAR", "3 null STAR")
+    assert check(only_batch(source_of(tmp_path, text)).rows).valid["u"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "", "the file is empty"),
+        ("a.csv", own(), "a header without rows"),
+        ("a.csv", "<!DOCTYPE html>\n<html>\n<p>Maintenance</p>\n</html>\n", "no known dialect"),
+        ("a.csv", "error_message\nMaximum 60 queries\n", "found columns error_message"),
+        ("a.csv", own("1 21.2 ST\xc4R").encode("latin-1"), "not readable as csv"),
+        ("a.txt", own("1 21.2 STAR"), "neither .csv nor .parquet"),
+        ("a.parquet", own("1 21.2 STAR"), "not readable as parquet"),
+        ("a.parquet", b"PAR1" + bytes(100) + b"\x08\0\0\0PAR1", "not readable as parquet"),
+    ],
+)
+def test_what_is_no_table_of_observations_is_refused_in_one_line(
+    name: str, content: str | bytes, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CatalogError, match=message) as error:
+        list(source_of(tmp_path, content, name).batches(0))
+    assert str(tmp_path / name) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"nowhere\.csv: no such file: check the path"):
+        open_source(str(tmp_path / "nowhere.csv"), lambda uri: tmp_path)
+
+
+@pytest.mark.parametrize(
+    "classes", [["GALAXY", "QSO", None], [0, 1, None], ["0", "1", None]], ids=str
+)
+def test_parquet_delivers_what_csv_does(classes: list[object], tmp_path: Path) -> None:
+    rows = frame({}, {}, {}).infer_objects().assign(**{"class": classes})
+    rows.to_parquet(tmp_path / "a.parquet")
+    batch = only_batch(open_source(str(tmp_path / "a.parquet"), lambda uri: tmp_path))
+    expected = frame({}, {"class": "QSO"}, {"class": None})
+    pd.testing.assert_frame_equal(check(batch.rows).valid, check(expected).valid)
+
+
+def test_reading_resumes_after_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "BATCH_ROWS", 2)
+    frame(*[{}] * 5).infer_objects().to_parquet(tmp_path / "a.parquet")
+    source = open_source(str(tmp_path / "a.parquet"), lambda uri: tmp_path)
+    assert [batch.position for batch in source.batches(0)] == [2, 4, 5]
+    assert [list(batch.rows["fiber_id"]) for batch in source.batches(2)] == [[3, 4], [5]]
+    assert list(source.batches(5)) == []
+
+
+def test_a_changed_file_is_another_source(tmp_path: Path) -> None:
+    before = source_of(tmp_path, own("1 21.2 STAR")).watermark_id
+    assert source_of(tmp_path, own("1 21.2 STAR", "2 21.2 STAR")).watermark_id != before
+
+
+def test_remote_addresses_are_fetched_and_name_the_source(tmp_path: Path) -> None:
+    (tmp_path / "copy.csv").write_text(OWN)
+    for uri in ("http://host/a.csv", "https://host/a.csv", "s3://bucket/a.csv"):
+        assert open_source(uri, lambda uri: tmp_path / "copy.csv").name == uri

@@ -1,0 +1,101 @@
+"""Remote files arrive whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+from urllib3.util import Timeout
+
+from skyclass.errors import CatalogError, StoreError
+from skyclass.settings import Settings
+from skyclass.sources import remote
+from skyclass.sources.remote import fetch
+from skyclass.storage.s3 import ObjectStore
+from tests.support.web import Answer, Web
+
+BUSY = Answer(status=503, headers={"Retry-After": "3600"})
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same number of tries, less patience."""
+    monkeypatch.setattr(remote, "_HTTP_TIMEOUT", Timeout(connect=0.1, read=0.1))
+    retries = remote._HTTP_RETRIES.new(backoff_factor=0.01)
+    monkeypatch.setattr(remote, "_HTTP_RETRIES", retries)
+
+
+@pytest.fixture
+def idle(settings: Settings) -> ObjectStore:
+    """An object store that is not asked for anything."""
+    return ObjectStore(settings)
+
+
+def test_a_file_of_the_web_arrives_below_the_home_folder(web: Web, idle: ObjectStore) -> None:
+    web.answers = [Answer(b"rows")]
+    path = fetch(f"{web.url}/folder/a.csv?release=17", idle)
+    assert path.read_bytes() == b"rows"
+    assert path.suffix == ".csv"
+    assert path.is_relative_to(idle.settings.home)
+
+
+def test_an_object_arrives_with_its_suffix(store: ObjectStore) -> None:
+    store.put(store.settings.data_bucket, "in/a.parquet", b"rows", "application/octet-stream")
+    path = fetch(f"s3://{store.settings.data_bucket}/in/a.parquet", store)
+    assert (path.read_bytes(), path.suffix) == (b"rows", ".parquet")
+
+
+def test_two_addresses_are_two_files(web: Web, idle: ObjectStore) -> None:
+    web.answers = [Answer(b"one"), Answer(b"two")]
+    one, two = (fetch(f"{web.url}/{folder}/a.csv", idle) for folder in ("one", "two"))
+    assert (one.read_bytes(), two.read_bytes()) == (b"one", b"two")
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_refusal_of_the_web_server_is_one_line(status: int, web: Web, idle: ObjectStore) -> None:
+    web.answers = [Answer(b"<html>no</html>", status=status)]
+    with pytest.raises(CatalogError) as error:
+        fetch(f"{web.url}/a.csv", idle)
+    assert str(error.value) == f"{web.url}/a.csv: the server answered {status}: check the link"
+
+
+def test_a_burst_of_refusals_is_retried_without_waiting_as_long_as_told(
+    web: Web, idle: ObjectStore
+) -> None:
+    web.answers = [BUSY, BUSY, Answer(b"rows")]
+    assert fetch(f"{web.url}/a.csv", idle).read_bytes() == b"rows"
+
+
+def test_a_torn_answer_leaves_the_former_copy_in_place(web: Web, idle: ObjectStore) -> None:
+    web.answers = [Answer(b"whole"), Answer(b"half", length=8)]
+    path = fetch(f"{web.url}/a.csv", idle)
+    with pytest.raises(CatalogError, match="does not answer"):
+        fetch(f"{web.url}/a.csv", idle)
+    assert path.read_bytes() == b"whole"
+
+
+def test_no_server_is_one_clear_error(no_server: str, idle: ObjectStore) -> None:
+    with pytest.raises(CatalogError, match=rf"^{no_server}/a\.csv: the server does not answer"):
+        fetch(f"{no_server}/a.csv", idle)
+
+
+def test_a_server_that_never_answers_is_given_up(silent_server: str, idle: ObjectStore) -> None:
+    with pytest.raises(CatalogError, match="the server does not answer"):
+        fetch(f"{silent_server}/a.csv", idle)
+
+
+@pytest.mark.parametrize("uri", ["http://[::1/a.csv", "http://", "http://host:port/a.csv"])
+def test_a_malformed_address_is_one_clear_error(uri: str, idle: ObjectStore) -> None:
+    with pytest.raises(CatalogError, match="the server does not answer"):
+        fetch(uri, idle)
+
+
+@pytest.mark.parametrize("key", ["nowhere.csv", ""])
+def test_an_object_that_is_not_there_is_one_clear_error(key: str, store: ObjectStore) -> None:
+    with pytest.raises(StoreError, match=f"s3://{store.settings.data_bucket}/{key}"):
+        fetch(f"s3://{store.settings.data_bucket}/{key}", store)
+
+
+def test_a_failed_download_leaves_no_file(web: Web, idle: ObjectStore) -> None:
+    with pytest.raises(CatalogError):
+        fetch(f"{web.url}/a.csv", idle)
+    files = [path for path in Path(idle.settings.home).rglob("*.csv") if path.is_file()]
+    assert files == []

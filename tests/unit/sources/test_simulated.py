@@ -1,0 +1,149 @@
+"""The simulated survey: repeatable, resumable, drifting as the real one, and labelled."""
+
+import pandas as pd
+import pytest
+
+from skyclass.errors import CatalogError
+from skyclass.ingest.validation import check
+from skyclass.sources import Source, open_source
+from skyclass.sources.simulated import RELEASE, is_synthetic
+from skyclass.survey.observation import CLASSES, KEY, Era, era_of
+
+SURVEY = {  # first and last night, shares of GALAXY, QSO, STAR in real DR17 rows
+    Era.LEGACY: (51_608, 55_008, (0.597, 0.063, 0.341)),
+    Era.BOSS: (55_176, 56_811, (0.680, 0.166, 0.154)),
+    Era.EBOSS: (56_898, 58_932, (0.450, 0.404, 0.146)),
+}
+REDSHIFT = {"GALAXY": (-0.007, 2), "QSO": (0.01, 7.02), "STAR": (-0.0042, 0.0042)}
+
+
+def simulated(parameters: str) -> Source:
+    return open_source(f"simulated:?{parameters}", lambda uri: pytest.fail(f"{uri} was fetched"))
+
+
+def rows_of(source: Source, after: int = 0) -> pd.DataFrame:
+    return pd.concat([batch.rows for batch in source.batches(after)], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    return rows_of(simulated("rows=30000"))
+
+
+def test_the_same_address_gives_the_same_rows() -> None:
+    first, second = (rows_of(simulated("rows=500&seed=7")) for _ in range(2))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_another_seed_gives_other_observations_with_other_keys() -> None:
+    first, second = (rows_of(simulated(f"rows=500&seed={seed}")) for seed in (1, 2))
+    assert first.merge(second, on=list(KEY)).empty
+    assert not set(first["r"]) & set(second["r"])
+
+
+def test_a_key_has_the_same_values_however_many_rows_are_asked_for() -> None:
+    few, many = rows_of(simulated("rows=300")), rows_of(simulated("rows=60000"))
+    both = few.merge(many, on=list(KEY), suffixes=("", "_again"))
+    assert len(both) == len(few)
+    assert (both["u"] == both["u_again"]).all()
+    assert (both["class"] == both["class_again"]).all()
+
+
+def test_each_day_brings_objects_of_its_own() -> None:
+    days = [rows_of(simulated(f"day=2026-01-{day}&rows=700")) for day in (30, 31)]
+    assert [set(rows["mjd"]) for rows in days] == [{61_070}, {61_071}]
+    assert days[0].merge(days[1], on=["u", "r"]).empty
+    assert all(len(check(rows).valid) == 700 for rows in days)
+    assert rows_of(simulated("day=2026-01-31&rows=700")).equals(days[1])
+
+
+def test_today_is_a_day_like_others() -> None:
+    today = simulated("day=today").name.rpartition("=")[2]
+    assert simulated(f"day={today}").watermark_id == simulated("day=today").watermark_id
+
+
+def test_reading_resumes_after_any_position() -> None:
+    source = simulated("rows=100")
+    whole = rows_of(source)
+    for after in (1, 33, 34, 35, 67, 99):
+        pd.testing.assert_frame_equal(rows_of(source, after), whole[after:].reset_index(drop=True))
+    assert list(source.batches(100)) == []
+
+
+def test_the_last_position_is_the_number_of_rows() -> None:
+    assert [batch.position for batch in simulated("rows=100").batches(0)] == [34, 67, 100]
+
+
+@pytest.mark.parametrize("era", Era)
+def test_an_era_is_as_the_survey_was(era: Era, rows: pd.DataFrame) -> None:
+    chosen = rows[era_of(rows["mjd"]) == era]
+    first, last, shares = SURVEY[era]
+    assert len(chosen) == 10_000
+    assert chosen["mjd"].between(first, last).all()
+    counts = chosen["class"].value_counts(normalize=True)
+    assert [counts[name] for name in CLASSES] == pytest.approx(shares, abs=0.02)
+
+
+def test_a_plate_is_observed_in_one_night(rows: pd.DataFrame) -> None:
+    assert (rows.groupby("plate")["mjd"].nunique() == 1).all()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_redshifts_stay_in_the_range_of_their_class(name: str, rows: pd.DataFrame) -> None:
+    redshift = rows.loc[rows["class"] == name, "redshift"]
+    assert redshift.between(*REDSHIFT[name]).all()
+    assert redshift.nunique() > 100
+
+
+def test_every_row_is_fit_to_be_kept(rows: pd.DataFrame) -> None:
+    assert len(check(rows).valid) == len(rows)
+
+
+def test_no_key_stands_twice_across_batches() -> None:
+    source = simulated("rows=400000&era=boss")
+    keys = pd.concat([batch.rows[list(KEY)] for batch in source.batches(0)])
+    assert len(keys) == 400_000
+    assert not keys.duplicated().any()
+
+
+def test_its_rows_say_that_they_are_synthetic() -> None:
+    assert set(rows_of(simulated("rows=30"))["release"]) == {RELEASE} == {"SIMULATED"}
+    assert is_synthetic(RELEASE)
+    assert not is_synthetic("DR17")
+
+
+def test_its_name_is_its_address() -> None:
+    source = simulated("era=boss,eboss&rows=20")
+    assert source.name == "simulated:?rows=20&era=boss,eboss&seed=0"
+    pd.testing.assert_frame_equal(rows_of(source), rows_of(open_source(source.name, pytest.fail)))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ("rows=0", "rows must lie between 1 and"),
+        ("rows=-5", "rows must lie between 1 and"),
+        ("rows=99999999999", "rows must lie between 1 and"),
+        ("rows=many", "rows and seed are whole numbers"),
+        ("rows=1.5", "rows and seed are whole numbers"),
+        ("rows=", "rows and seed are whole numbers"),
+        ("seed=-1", "seed must lie between 0 and"),
+        ("seed=20001", "seed must lie between 0 and"),
+        ("era=sdss1", "era is one or more of legacy, boss, eboss"),
+        ("era=", "era is one or more of legacy, boss, eboss"),
+        ("era=boss,boss", "an era stands twice"),
+        ("day=2020-12-31", "day must be 2021-01-01 or later"),
+        ("day=tomorrow", "day is today or a date like 2026-01-31"),
+        ("colour=red", "unknown part colour"),
+    ],
+)
+def test_a_malformed_address_is_refused_in_one_line(parameters: str, message: str) -> None:
+    with pytest.raises(CatalogError, match=message) as error:
+        simulated(parameters)
+    assert str(error.value).startswith("simulated:?")
+    assert "\n" not in str(error.value)
+
+
+def test_an_address_without_its_question_mark_is_refused() -> None:
+    with pytest.raises(CatalogError, match="unknown part rows=5: write simulated:"):
+        open_source("simulated:rows=5", pytest.fail)

@@ -1,0 +1,258 @@
+"""SkyServer is asked politely, and whatever it says ends in whole tables or in one clear line."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from urllib3.util import Timeout
+
+from skyclass.errors import CatalogError
+from skyclass.ingest.job import Accounting, ingest
+from skyclass.settings import Settings
+from skyclass.sources import open_source, skyserver
+from skyclass.sources.skyserver import client
+from skyclass.sources.skyserver.client import SkyServer
+from skyclass.storage.s3 import ObjectStore
+from skyclass.tables.observations import ObservationsTable
+from tests.support.skyserver import HEADER, Survey, spectra
+from tests.support.web import Answer, Web
+
+# The last plate's ids exceed every signed 64-bit number.
+KEYS = [(plate, 51_600 + plate, fibre) for plate in (300, 301, 700, 12_000) for fibre in (1, 2, 9)]
+QUERY = "SELECT TOP 5 s.plate FROM SpecObj AS s"
+TABLE = Answer(f"{HEADER}plate\n300\n301\n".encode())
+EMPTY = Answer(f"{HEADER}plate\n".encode())
+BUSY = Answer(b'error_message\n"Maximum 60 queries allowed per minute.\nTry later, please."\n')
+MAINTENANCE = Answer(b"<!DOCTYPE html><html><head><title>Down\n today</title></head></html>")
+TEMPORARY = {
+    "throttle": (BUSY, "the error Maximum 60 queries allowed per minute. Try later, please."),
+    "maintenance": (MAINTENANCE, r"status 200 with a web page \(Down today\) instead of a table"),
+    "overload": (Answer(b'{"ErrorMessage": "no"}', status=503), "status 503 with the error no"),
+    "too many": (Answer(b"slow down", status=429), "status 429 with the error slow down"),
+    "JSON in disguise": (Answer(b'{"ErrorMessage": "no"}'), "status 200 with the error no"),
+    "torn": (Answer(TABLE.body, length=99), r"no answer \("),
+    "dropped": (Answer(status=0), r"no answer \("),
+    "row cut short": (Answer(b"a,b\n1,2\n3"), "an answer that ends too early"),
+    "line cut short": (Answer(b"a,b\n1,2\n3,4.5"), "an answer that ends too early"),
+    "nothing": (Answer(b""), "an answer that ends too early"),
+}
+PERMANENT = {
+    "bad SQL": (
+        Answer(json.dumps({"ErrorCode": 400, "ErrorMessage": "Bad\nSQL"}).encode(), status=400),
+        "status 400 with the error Bad SQL",
+    ),
+    "address too long": (Answer(b"<html></html>", status=414), "status 414 with a web page"),
+    "no such release": (Answer(b"", status=404), "status 404 with the error that is not explained"),
+}
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same number of tries, less patience."""
+    monkeypatch.setattr(client, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(client, "BACKOFF_SECONDS", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr(client, "_TIMEOUT", Timeout(connect=0.5, read=0.5))
+
+
+@pytest.fixture
+def server(web: Web, store: ObjectStore) -> SkyServer:
+    """A client of the server that the test tells what to say."""
+    settings = store.settings.model_copy(
+        update={"skyserver_url": web.url, "skyserver_contact": "me@example.org"}
+    )
+    return SkyServer(ObjectStore(settings))
+
+
+@pytest.fixture
+def take(server: SkyServer, table: ObservationsTable) -> Callable[[str], Accounting]:
+    """Ingests a source of that server."""
+
+    def take(uri: str) -> Accounting:
+        source = open_source(uri, lambda uri: Path(uri), server.ask)
+        accounting = ingest(source, table, server.store)
+        assert accounting.balanced
+        return accounting
+
+    return take
+
+
+def keys(table: ObservationsTable) -> list[tuple[int, int, int]]:
+    rows = table.read(table.version(), ["plate", "mjd", "fiber_id"])
+    return sorted(map(tuple, rows.to_numpy().tolist()))
+
+
+@pytest.mark.parametrize(("answer", "said"), TEMPORARY.values(), ids=TEMPORARY.keys())
+def test_what_may_pass_is_asked_again_and_then_is_one_clear_line(
+    answer: Answer, said: str, web: Web, server: SkyServer
+) -> None:
+    web.answers = [answer, answer, TABLE]
+    assert server.ask("DR17", QUERY) == TABLE.body
+    web.answers, asked = [answer], len(web.requests)
+    with pytest.raises(CatalogError, match=rf"{said}.*: nothing was lost, try again") as error:
+        server.ask("DR16", QUERY)
+    assert "\n" not in str(error.value)
+    assert len(web.requests) == asked + 1 + len(client.BACKOFF_SECONDS)
+    assert not list(server.store.keys(server.store.settings.data_bucket, "skyserver/dr16"))
+
+
+@pytest.mark.parametrize(("answer", "said"), PERMANENT.values(), ids=PERMANENT.keys())
+def test_what_will_not_pass_is_said_at_once(
+    answer: Answer, said: str, web: Web, server: SkyServer
+) -> None:
+    web.answers = [answer]
+    with pytest.raises(CatalogError, match=rf"^{web.url}/dr17/.* gives {said}.*: correct") as error:
+        server.ask("DR17", QUERY)
+    assert "\n" not in str(error.value)
+    assert len(web.requests) == 1
+
+
+def test_nobody_there_is_one_clear_line(no_server: str, settings: Settings) -> None:
+    settings = settings.model_copy(update={"skyserver_url": no_server})
+    ObjectStore(settings).make_buckets()
+    with pytest.raises(CatalogError, match=r"gives no answer \(NewConnectionError\)"):
+        SkyServer(ObjectStore(settings)).ask("DR17", QUERY)
+
+
+def test_an_answer_is_kept_and_not_asked_for_again(web: Web, server: SkyServer) -> None:
+    web.answers = [TABLE]
+    first = server.ask("DR17", QUERY)
+    assert SkyServer(server.store).ask("DR17", QUERY) == first
+    assert len(web.requests) == 1
+    server.ask("DR18", QUERY)
+    assert [path.split("/")[1] for path in web.requests] == ["dr17", "dr18"]
+
+
+@pytest.mark.parametrize("empty", [EMPTY, Answer(b"No objects have been found\n")], ids=str)
+def test_an_empty_answer_is_asked_for_again(empty: Answer, web: Web, server: SkyServer) -> None:
+    web.answers = [empty]
+    for _ in range(2):
+        server.ask("DR17", QUERY)
+    assert len(web.requests) == 2
+
+
+def test_queries_keep_their_distance(
+    web: Web, server: SkyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(client, "BACKOFF_SECONDS", (0.4,))
+    begun: list[float] = []
+
+    def note(answer: Answer) -> Callable[[str], Answer]:
+        def answered(path: str) -> Answer:
+            begun.append(time.monotonic())
+            return answer
+
+        return answered
+
+    web.answers = [note(EMPTY), note(EMPTY), note(BUSY), note(EMPTY)]
+    for _ in range(3):
+        server.ask("DR17", QUERY)
+    gaps = [after - before for before, after in itertools.pairwise(begun)]
+    assert min(gaps) >= 0.2
+    assert gaps[-1] >= 0.4
+
+
+@pytest.mark.parametrize(("page", "cap"), [(5, 99), (99, 99), (5, 3), (5, 1), (12, 99)])
+def test_every_row_comes_once_whatever_the_pages(
+    page: int,
+    cap: int,
+    web: Web,
+    take: Callable[[str], Accounting],
+    table: ObservationsTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when the server cuts answers short without a word."""
+    monkeypatch.setattr(skyserver, "PAGE_ROWS", page)
+    web.answers = [Survey(spectra(*KEYS), cap)]
+    assert take("skyserver:?release=dr17").inserted == len(KEYS)
+    assert keys(table) == sorted(KEYS)
+    assert set(table.read(table.version(), ["release"])["release"]) == {"DR17"}
+
+
+def test_an_ingest_goes_on_where_the_last_one_was_refused(
+    web: Web,
+    take: Callable[[str], Accounting],
+    table: ObservationsTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(skyserver, "PAGE_ROWS", 5)
+    survey = Survey(spectra(*KEYS))
+    web.answers = [survey, survey, MAINTENANCE]
+    with pytest.raises(CatalogError, match="web page"):
+        take("skyserver:")
+    assert len(keys(table)) == 10
+    web.answers, asked = [survey], len(web.requests)
+    resumed = take("skyserver:")
+    assert (resumed.inserted, resumed.duplicates) == (2, 0)
+    assert len(web.requests) == asked + 2  # the last page, and that it was the last
+    assert take("skyserver:").rows_in == 0
+
+
+def test_a_window_of_nights_asks_for_its_plates_alone(
+    web: Web, take: Callable[[str], Accounting], table: ObservationsTable
+) -> None:
+    others = [(300, 58_000, 5), (701, 58_000, 5)]  # a plate of the window, on another night
+    web.answers = [Survey(spectra(*KEYS, *others))]
+    assert take("skyserver:?mjd=51900-52300").inserted == 9
+    assert keys(table) == sorted(key for key in KEYS if key[0] != 12_000)
+    ranges = {path.split("BETWEEN+")[1].split("+AND+s.zW")[0] for path in web.requests}
+    assert len(ranges) == 5  # the plates, then 300 to 301 and 700, each with its end
+
+
+def test_a_window_is_resumed_in_its_plates(
+    web: Web,
+    take: Callable[[str], Accounting],
+    table: ObservationsTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(skyserver, "PAGE_ROWS", 2)
+    survey = Survey(spectra(*KEYS))
+    web.answers = [*[survey] * 8, Answer(status=400)]
+    with pytest.raises(CatalogError, match="status 400"):
+        take("skyserver:?mjd=51900-52300")
+    taken = len(keys(table))
+    assert 0 < taken < 9
+    web.answers = [survey]
+    assert take("skyserver:?mjd=51900-52300").inserted == 9 - taken
+
+
+def test_rows_in_another_order_are_refused(web: Web, take: Callable[[str], Accounting]) -> None:
+    web.answers = [Answer((HEADER + spectra(*KEYS[::-1]).to_csv(index=False)).encode())]
+    with pytest.raises(CatalogError, match="rows do not come in the order that was asked for"):
+        take("skyserver:")
+
+
+def test_a_server_that_ignores_the_condition_is_refused(
+    web: Web, take: Callable[[str], Accounting]
+) -> None:
+    """Else the same page would come for ever."""
+    web.answers = [Answer((HEADER + spectra(*KEYS).to_csv(index=False)).encode())]
+    with pytest.raises(CatalogError, match="rows do not come in the order that was asked for"):
+        take("skyserver:")
+
+
+def test_a_column_that_is_not_there_is_named(web: Web, take: Callable[[str], Accounting]) -> None:
+    rows = spectra(*KEYS).drop(columns="redshift")
+    web.answers = [Answer((HEADER + rows.to_csv(index=False)).encode())]
+    with pytest.raises(CatalogError, match="the answer has no column redshift"):
+        take("skyserver:")
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("skyserver:?release=dr19", "release must be one of dr8 to dr18"),
+        ("skyserver:?release=17", "release must be one of"),
+        ("skyserver:?mjd=57000", "mjd is a first and a last night, like mjd=57000-57100"),
+        ("skyserver:?mjd=57100-57000", "mjd is a first and a last night"),
+        ("skyserver:?plate=266", "unknown part plate: write skyserver:"),
+        ("skyserver:dr17", "unknown part dr17: write skyserver:"),
+    ],
+)
+def test_a_malformed_address_is_refused_in_one_line(uri: str, message: str) -> None:
+    with pytest.raises(CatalogError, match=message) as error:
+        open_source(uri, lambda uri: Path(uri))
+    assert "\n" not in str(error.value)

@@ -1,0 +1,73 @@
+"""The prediction log: what the predictor wrote is what monitoring reads."""
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.prediction_log import LOG_SCHEMA, read_log, write_log
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def answers(*times: datetime, release: str = "r", mode: Mode = Mode.PHOTOMETRIC) -> pa.Table:
+    rows = [
+        {
+            **{"time": time, "request_id": "q", "row": row, "model_version": release},
+            **{"mode": str(mode), "predicted": "STAR"},
+        }
+        for row, time in enumerate(times)
+    ]
+    return pa.Table.from_pylist(rows, schema=LOG_SCHEMA)
+
+
+def rows_read(store: ObjectStore, start: datetime, end: datetime) -> list[int]:
+    rows = read_log(store, start, end, Mode.PHOTOMETRIC, "r").rows
+    return sorted(rows["row"])
+
+
+def test_each_row_lies_under_the_hour_of_its_own_time(store: ObjectStore) -> None:
+    before = NOON - timedelta(microseconds=1)
+    keys = write_log(store, answers(before, NOON, NOON), "pod")
+    assert [key.rpartition("/")[0] for key in keys] == [
+        "date=2026-01-01/hour=11",
+        "date=2026-01-01/hour=12",
+    ]
+    assert list(store.keys(store.settings.logs_bucket, "")) == sorted(keys)
+
+
+def test_a_window_includes_its_start_and_excludes_its_end(store: ObjectStore) -> None:
+    end = NOON + timedelta(hours=1)
+    instants = [NOON - timedelta(microseconds=1), NOON, end - timedelta(microseconds=1), end]
+    write_log(store, answers(*instants), "pod")
+    assert rows_read(store, NOON, end) == [1, 2]
+
+
+def test_a_window_may_begin_within_an_hour_and_cross_midnight(store: ObjectStore) -> None:
+    times = [NOON + timedelta(hours=hours) for hours in (11.4, 11.6, 12.4, 12.6)]
+    write_log(store, answers(*times), "pod")
+    start, end = (NOON + timedelta(hours=hours) for hours in (11.5, 12.5))
+    assert rows_read(store, start, end) == [1, 2]
+
+
+@pytest.mark.parametrize("other", [{"release": "s"}, {"mode": Mode.SPECTROSCOPIC}], ids=str)
+def test_a_window_belongs_to_one_release_and_mode(other: dict, store: ObjectStore) -> None:
+    write_log(store, answers(NOON), "pod")
+    write_log(store, answers(NOON, NOON, **other), "pod")
+    assert rows_read(store, NOON, NOON + timedelta(hours=1)) == [0]
+
+
+def test_a_file_that_cannot_be_read_is_named_and_left_out(store: ObjectStore) -> None:
+    write_log(store, answers(NOON), "pod")
+    torn = "date=2026-01-01/hour=12/torn.parquet"
+    store.put(store.settings.logs_bucket, torn, b"PAR1", "")
+    found = read_log(store, NOON, NOON + timedelta(hours=1), Mode.PHOTOMETRIC, "r")
+    assert (len(found.rows), found.files, found.unreadable) == (1, 1, (torn,))
+
+
+def test_an_empty_window_has_the_columns_of_the_log(store: ObjectStore) -> None:
+    found = read_log(store, NOON, NOON + timedelta(hours=1), Mode.PHOTOMETRIC, "r")
+    assert list(found.rows.columns) == LOG_SCHEMA.names
+    assert found.files == 0

@@ -1,0 +1,62 @@
+"""Recent answers, page by page: every row once, the newest first."""
+
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import Era
+from skyclass.tables.recent import Cursor, recent_answers
+from tests.support.monitoring import END, START, log, log_rows, simulated
+
+MODE = Mode.SPECTROSCOPIC
+RELEASE = "a" * 64
+
+
+@pytest.fixture
+def rows(store: ObjectStore) -> pd.DataFrame:
+    """Seventy answers over a day, thirty more in one instant, and others in the other mode."""
+    observed = simulated(Era.LEGACY, 70, seed=1)
+    spread = log_rows(observed, RELEASE)
+    burst = spread.head(30).assign(time=START + timedelta(hours=7), request_id="burst")
+    log(store, pd.concat([spread, burst]))
+    log(store, log_rows(observed, RELEASE, Mode.PHOTOMETRIC))
+    return pd.concat([spread, burst])
+
+
+def test_pages_have_every_row_once_and_the_newest_first(
+    store: ObjectStore, rows: pd.DataFrame
+) -> None:
+    found, cursor = [], None
+    for _ in range(9):
+        page = recent_answers(store, MODE, 16, END, cursor)
+        found.append(page.rows)
+        if page.next is None:
+            break
+        cursor = Cursor.parse(str(page.next))
+    together = pd.concat(found)
+    assert [len(each) for each in found] == [16] * 6 + [4]
+    assert together["time"].is_monotonic_decreasing
+    assert set(zip(together["request_id"], together["row"], strict=True)) == set(
+        zip(rows["request_id"], rows["row"], strict=True)
+    )
+    assert set(together["mode"]) == {str(MODE)}
+
+
+def test_an_empty_log_is_an_empty_page(store: ObjectStore) -> None:
+    page = recent_answers(store, MODE, 16, END)
+    assert page.rows.empty
+    assert page.next is None
+
+
+def test_an_unreadable_file_is_left_out(store: ObjectStore, rows: pd.DataFrame) -> None:
+    key = f"date={START:%Y-%m-%d}/hour=23/torn.parquet"
+    store.put(store.settings.logs_bucket, key, b"torn", "application/octet-stream")
+    assert len(recent_answers(store, MODE, 200, END).rows) == 100
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.2", "1.x.y", "-1.2.a"])
+def test_what_is_no_cursor_is_none(text: str) -> None:
+    assert Cursor.parse(text) is None
