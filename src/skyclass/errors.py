@@ -1,45 +1,58 @@
-"""The one family of errors whose text is meant for a person."""
+"""Errors whose text is meant for a person, and how foreign error texts are shortened."""
+
+_MAX_MESSAGE_CHARACTERS = 200
 
 
 class SkyclassError(Exception):
-    """Something could not be done.
+    """Base class of all expected failures.
 
-    The message is one line that says what happened and what to do about it; the command line
+    The message is one line, *what failed: the offending value; what to do*. The command line
     prints it without a traceback and exits with status 1.
     """
 
 
 class CatalogError(SkyclassError):
-    """A source of observations cannot be read, or its rows cannot be understood."""
+    """A source of observations cannot be read, or its rows cannot be interpreted."""
 
 
 class ValidationError(CatalogError):
-    """Rows are not what is expected of them."""
+    """Rows violate the expectations."""
 
 
 class StoreError(SkyclassError):
-    """The object store did not do what was asked of it."""
+    """The object store rejected a request or is unreachable."""
 
 
 class ReleaseError(SkyclassError):
-    """A release is missing, incomplete or not what its manifest says."""
+    """A release is missing, incomplete or differs from its manifest."""
 
 
 class ClusterError(SkyclassError):
-    """Kubernetes did not do what was asked of it."""
+    """The Kubernetes API rejected a request or is unreachable."""
 
 
 class PromotionError(SkyclassError):
-    """A release did not become champion; the one before is still served."""
+    """A release did not become champion; the previous champion is still served."""
 
 
 class TrainingError(SkyclassError):
-    """A training set cannot be trained on, or a run of the pipeline failed."""
+    """A training set is unusable, or a run of the pipeline failed."""
 
 
 class ServingError(SkyclassError):
-    """The predictor cannot be started or reached."""
+    """The predictor cannot start or is unreachable."""
 
 
 class MonitoringError(SkyclassError):
-    """A monitoring window cannot be judged."""
+    """A monitoring window cannot be evaluated."""
+
+
+def one_line(error: object, max_characters: int = _MAX_MESSAGE_CHARACTERS) -> str:
+    """Return the text of an error on one line, truncated.
+
+    Args:
+        error: An exception, or any text.
+        max_characters: Length at which the text is truncated and marked with an ellipsis.
+    """
+    text = " ".join(str(error).split())
+    return text if len(text) <= max_characters else f"{text[: max_characters - 1]}…"

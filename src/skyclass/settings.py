@@ -1,11 +1,14 @@
 """Settings, all from the environment (and from the embedded S3 server while one runs)."""
 
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from skyclass.errors import SkyclassError
+
+S = TypeVar("S", bound=BaseSettings)
 
 S3_ENV_FILE = "s3.env"
 """Where `skyclass s3` leaves its AWS_* settings, inside the home folder, while it runs."""
@@ -74,15 +77,29 @@ def load_settings() -> Settings:
     Raises:
         SkyclassError: A setting is missing or malformed; the message names it.
     """
+    return load(Settings, env_file=HomeSettings().home / S3_ENV_FILE)
+
+
+def load(kind: type[S], env_file: Path | None = None) -> S:
+    """Read one group of settings from the environment.
+
+    Args:
+        kind: The settings class; its `env_prefix` and aliases name the variables.
+        env_file: A file with further variables; those of the environment take precedence.
+
+    Raises:
+        SkyclassError: A setting is missing or malformed; the message names it.
+    """
     try:
-        return Settings(_env_file=HomeSettings().home / S3_ENV_FILE)
+        return kind(_env_file=env_file)
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
-        name = field if field.startswith("AWS_") else f"SKYCLASS_{field.upper()}"
+        prefix = kind.model_config.get("env_prefix", "")
+        name = field if field.startswith("AWS_") else f"{prefix}{field.upper()}"
         if first["type"] == "missing":
             raise SkyclassError(
                 f"{name} is not set: start the embedded object store with `skyclass s3`, "
-                "or set the AWS_* variables of yours"
+                "or set the AWS_* variables of your own"
             ) from None
-        raise SkyclassError(f"setting {name} is malformed ({first['msg']}): correct it") from None
+        raise SkyclassError(f"{name} is malformed ({first['msg']}): correct it") from None

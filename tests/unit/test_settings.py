@@ -57,7 +57,7 @@ def test_a_malformed_setting_is_named_as_its_variable(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_all(monkeypatch, **{name: value})
-    with pytest.raises(SkyclassError, match=f"^setting {name} is malformed") as error:
+    with pytest.raises(SkyclassError, match=f"^{name} is malformed") as error:
         load_settings()
     assert "\n" not in str(error.value)
 
