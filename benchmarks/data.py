@@ -14,7 +14,7 @@ import pandas as pd
 from benchmarks.workshop import Cost, empty_bucket, measure, simulate, workshop
 from skyclass.ingest.job import ingest
 from skyclass.settings import Settings
-from skyclass.sources import open_source
+from skyclass.sources import FileSource
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.observations import ObservationsTable
 
@@ -28,7 +28,7 @@ def plain(path: Path) -> None:
 
 def ours(path: Path, settings: Settings, rows: int) -> None:
     """Validated, keyed, in transactions, into S3."""
-    source = open_source(str(path), Path)
+    source = FileSource(path, str(path))
     done = ingest(source, ObservationsTable(settings), ObjectStore(settings))
     assert done.inserted == rows, done  # noqa: S101
 

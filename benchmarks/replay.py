@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from skyclass.ingest.validation import check
+from skyclass.ingest.validation import validate_rows
 from skyclass.monitoring.accuracy import estimate
 from skyclass.monitoring.policy import POLICY, class_shares, drift_frame, judge
 from skyclass.monitoring.retraining import Action, Decision, Run, RunState, Situation, decide
@@ -83,7 +83,9 @@ class Model:
 
 def observations(path: Path, mode: Mode) -> pd.DataFrame:
     """Labelled, complete observations of a file, in the order of their nights."""
-    rows = pd.concat(check(batch.rows).valid for batch in FileSource(path, str(path)).batches(0))
+    rows = pd.concat(
+        validate_rows(batch.rows).valid for batch in FileSource(path, str(path)).read_batches(0)
+    )
     complete = rows[rows[list(INPUTS[mode])].gt(-9999).all(axis=1)].dropna(subset=["class"])
     return complete.sort_values(["mjd", "plate", "fiber_id"], ignore_index=True)
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from skyclass.local.s3_server import EmbeddedS3
 from skyclass.settings import Settings
-from skyclass.sources import open_source
+from skyclass.sources import SimulatedSource
 from skyclass.storage.s3 import ObjectStore
 
 _PROCESSES = multiprocessing.get_context("spawn")
@@ -73,7 +73,9 @@ def measure(work: Callable[..., None], *arguments: Any) -> Cost:
 def simulate(rows: int, path: Path) -> None:
     """Write simulated rows, in the dialect of the Kaggle SDSS17 file, as CSV or Parquet."""
     writer: pq.ParquetWriter | None = None
-    for number, batch in enumerate(open_source(f"simulated:?rows={rows}", Path).batches(0)):
+    for number, batch in enumerate(
+        SimulatedSource.from_uri(f"simulated:?rows={rows}").read_batches(0)
+    ):
         part = batch.rows.sample(frac=1, random_state=number)  # as unsorted as the public file
         if path.suffix == ".csv":
             part = part.rename(columns={"mjd": "MJD", "fiber_id": "fiber_ID"})

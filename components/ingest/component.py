@@ -20,10 +20,10 @@ def ingest(source_uri: str, accounting: dsl.Output[dsl.Metrics]) -> NamedTuple(
     Returns:
         Which table it is, and its version afterwards.
     """
+    from skyclass.ingest.step import ingest_step
     from skyclass.logs import start_logging
     from skyclass.settings import load_settings
     from skyclass.tables.observations import ObservationsTable
-    from skyclass.training.steps.ingest import ingest_step
 
     start_logging()
     settings = load_settings()

@@ -21,7 +21,7 @@ from tests.support.scoring import publish_tree
 @pytest.fixture
 def release(store: ObjectStore, table: ObservationsTable, tmp_path: Path) -> Release:
     """A champion, and a table of 300 rows in three files to score."""
-    ingest(open_source("simulated:?rows=300", Path), table, store)
+    ingest(open_source("simulated:?rows=300", store), table, store)
     found = publish_tree(store, tmp_path / "release", Mode.PHOTOMETRIC)
     champions(store.settings).promote(found, "a test", "test")
     return found

@@ -18,7 +18,7 @@ from skyclass.training.dataset import Dataset
 
 @pytest.fixture
 def version(table: ObservationsTable, store: ObjectStore) -> int:
-    return ingest(open_source("simulated:?rows=900", Path), table, store).version
+    return ingest(open_source("simulated:?rows=900", store), table, store).version
 
 
 def outputs(folder: Path) -> dict[str, dsl.Artifact]:
@@ -58,10 +58,10 @@ def test_what_cannot_be_trained_on_stops_the_run(
 def test_what_is_not_as_expected_leaves_the_pages_and_no_dataset(
     table: ObservationsTable, store: ObjectStore, tmp_path: Path
 ) -> None:
-    rows = next(open_source("simulated:?rows=900&era=boss", Path).batches(0)).rows
+    rows = next(open_source("simulated:?rows=900&era=boss", store).read_batches(0)).rows
     rows["u"] = rows["u"].where(rows.index % 4 > 0)
     rows.to_parquet(tmp_path / "rows.parquet")
-    version = ingest(open_source(str(tmp_path / "rows.parquet"), Path), table, store).version
+    version = ingest(open_source(str(tmp_path / "rows.parquet"), store), table, store).version
     left = outputs(tmp_path)
     with pytest.raises(ValidationError, match=r"^validation failed: u: not measured in 2\d\.\d%"):
         validate.python_func("a table", version, "photometric", 900, **left)

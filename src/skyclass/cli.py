@@ -103,7 +103,7 @@ def s3(
 @app.command()
 def ingest(uri: str, as_json: AsJson = False) -> None:
     """Bring the observations of a source into the table."""
-    from skyclass.training.steps.ingest import ingest_step
+    from skyclass.ingest.step import ingest_step
 
     with err.status(f"reading {uri}") as status:
         done = ingest_step(
@@ -278,7 +278,7 @@ def predict(
 ) -> None:
     """Classify the objects of a file through the endpoint."""
     from skyclass.client import Client
-    from skyclass.tables.objects import SUFFIXES, read_objects, write_answers
+    from skyclass.tables.objects import SUFFIXES, read_objects, write_predictions
 
     if output and output.suffix not in SUFFIXES:
         raise typer.BadParameter(f"{output}: end it with {' or '.join(SUFFIXES)}", param_hint="-o")
@@ -286,7 +286,7 @@ def predict(
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("classifying", total=len(rows))
         answers = Client(url, mode).classify(rows, lambda done: bar.update(task, completed=done))
-    write_answers(rows.join(answers), output or sys.stdout)
+    write_predictions(rows.join(answers), output or sys.stdout)
     if output:
         err.print(f"{len(rows):,} objects classified: see {output}")
 

@@ -15,7 +15,7 @@ WINDOW = (f"{TODAY - timedelta(days=30):%Y-%m-%d}", f"{TODAY - timedelta(days=29
 def drift_objects(settings: Settings, mode: str) -> dict[str, bytes]:
     """Everything that the drift job has written, by key."""
     store, bucket = ObjectStore(settings), settings.reports_bucket
-    return {key: store.get(bucket, key) for key in store.keys(bucket, f"drift/{mode}/")}
+    return {key: store.get(bucket, key) for key in store.list_keys(bucket, f"drift/{mode}/")}
 
 
 def test_the_same_window_twice_changes_nothing(installed: Installation) -> None:

@@ -96,7 +96,7 @@ def test_a_run_of_the_package_ends_in_a_release_that_is_served(
     with empty.store() as settings:
         store = ObjectStore(settings)
         release = Registry(store).find(published["release_id"])
-        assert release.prefix + SIGNATURE in store.keys(settings.models_bucket, release.prefix)
+        assert release.prefix + SIGNATURE in store.list_keys(settings.models_bucket, release.prefix)
     assert (release.manifest.mode, release.manifest.run_id) == (Mode(MODE), run.run_id)
     assert 0 < run.steps["evaluate"].sizes["report"] < WORTH_LOOKING_AT
     for step in run.steps.values():

@@ -65,7 +65,8 @@ def judge(lively: Installation, window: Window, *more: str) -> dict[str, bytes]:
     with lively.store() as settings:
         store, bucket = ObjectStore(settings), settings.reports_bucket
         return {
-            key.removeprefix(prefix): store.get(bucket, key) for key in store.keys(bucket, prefix)
+            key.removeprefix(prefix): store.get(bucket, key)
+            for key in store.list_keys(bucket, prefix)
         }
 
 

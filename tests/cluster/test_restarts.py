@@ -43,7 +43,7 @@ def survives(
     job = start()
     eventually(lambda: is_in_the_middle(job), 180, pause=0.1)
     with outage(installation):
-        eventually(lambda: "does not answer" in namespace.logs(job), 180)
+        eventually(lambda: "is unreachable" in namespace.logs(job), 180)
     ended_well = namespace.finish(job, 600)
     assert "Traceback" not in namespace.logs(job)
     if not ended_well:
@@ -75,7 +75,7 @@ def test_drift(lively: Installation) -> None:
     def reports() -> dict[str, bytes]:
         with lively.store() as settings:
             store, bucket = ObjectStore(settings), settings.reports_bucket
-            return {key: store.get(bucket, key) for key in store.keys(bucket, window)}
+            return {key: store.get(bucket, key) for key in store.list_keys(bucket, window)}
 
     today = datetime.now(UTC)
     window = f"drift/{MODE}/{today:%Y%m%d}T235900Z/"

@@ -16,10 +16,9 @@ from skyclass.errors import StoreError
 from skyclass.ingest.job import REJECTED_PREFIX, Accounting, ingest
 from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.settings import Settings
-from skyclass.sources import files, open_source
+from skyclass.sources import FileSource, files
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.observation import SCHEMA
-from skyclass.tables.observations import ObservationsTable
+from skyclass.tables.observations import SCHEMA, ObservationsTable
 from tests.support.processes import KILLED, Fuse, at_once, exit_code, processes
 from tests.support.rows import frame
 
@@ -30,7 +29,7 @@ MOMENTS_PER_BATCH = 4  # before and after the rejected row is kept, and the tabl
 def take(night: Path, settings: Settings, **hooks: Any) -> Accounting:
     """Ingest the file in small batches."""
     files.BATCH_ROWS = BATCH_ROWS
-    source = open_source(str(night), pytest.fail)
+    source = FileSource(night, str(night))
     return ingest(source, ObservationsTable(settings), ObjectStore(settings), **hooks)
 
 
@@ -50,7 +49,7 @@ def contents(settings: Settings) -> pd.DataFrame:
 
 
 def rejected(settings: Settings) -> list[str]:
-    return list(ObjectStore(settings).keys(settings.data_bucket, REJECTED_PREFIX))
+    return list(ObjectStore(settings).list_keys(settings.data_bucket, REJECTED_PREFIX))
 
 
 def settings_for(access: Access) -> Settings:
@@ -161,7 +160,7 @@ def test_a_server_that_dies_is_one_clear_error_and_the_rest_is_taken_later(
         os.kill(server.pid, signal.SIGKILL)
         thread.join()
     [error] = errors
-    assert f"{access.endpoint_url} does not answer" in error
+    assert f"{access.endpoint_url} is unreachable" in error
     assert "\n" not in error
 
     with server as access:
@@ -202,7 +201,7 @@ def test_ingests_of_files_that_overlap_at_once_leave_each_key_once(
         plates = range(number * half + 1, (number + 2) * half + 1)
         frame(*[{"plate": plate, "fiber_id": 1} for plate in plates]).astype(str).to_parquet(path)
     results = at_once(take_together, *((path, settings) for path in files_of))
-    assert all(isinstance(result, Accounting) and result.balanced for result in results), results
+    assert all(isinstance(result, Accounting) and result.is_balanced for result in results), results
     assert list(contents(settings)["plate"]) == list(range(1, (writers + 1) * half + 1))
     assert sum(result.inserted for result in results) == (writers + 1) * half
     assert sum(result.duplicates for result in results) == (writers - 1) * half

@@ -115,10 +115,10 @@ def test_a_store_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:
         settings = Settings(**access.environment(), s3_retries=0)
         store = ObjectStore(settings)
         store.make_buckets()
-        ingest(open_source("simulated:?rows=300", Path), ObservationsTable(settings), store)
+        ingest(open_source("simulated:?rows=300", store), ObservationsTable(settings), store)
         given = open_input(settings, "table:")
-    with pytest.raises(StoreError, match="does not answer"):
+    with pytest.raises(StoreError, match="is unreachable"):
         next(given.chunks(given.pieces[0], Mode.PHOTOMETRIC, 0))
     for uri in ("table:", "s3://skyclass-data/x.parquet", "s3://skyclass-data/folder"):
-        with pytest.raises(StoreError, match="does not answer"):
+        with pytest.raises(StoreError, match="is unreachable"):
             open_input(settings, uri)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from skyclass.ingest.step import ingest_step
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.training.steps.evaluate import evaluate_step
-from skyclass.training.steps.ingest import ingest_step
 from skyclass.training.steps.train import train_step
 from skyclass.training.steps.validate import validate_step
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_run_scores_all_parts_and_a_second_run_only_what_is_new(
     store: ObjectStore, table: ObservationsTable, tmp_path: Path
 ) -> None:
-    ingest(open_source("simulated:?rows=300", Path), table, store)
+    ingest(open_source("simulated:?rows=300", store), table, store)
     release = publish_tree(store, tmp_path / "release", Mode.SPECTROSCOPIC)
     champions(store.settings).promote(release, "a test", "test")
     runner = local.SubprocessRunner(use_venv=False)
@@ -33,7 +33,7 @@ def test_a_run_scores_all_parts_and_a_second_run_only_what_is_new(
         scoring(shards=2)
         found = predictions(store.settings, release)
         assert len(found) == rows
-        ingest(open_source("simulated:?rows=40&seed=1", Path), table, store)
+        ingest(open_source("simulated:?rows=40&seed=1", store), table, store)
 
 
 def test_the_package_loops_over_the_parts_and_is_never_cached() -> None:

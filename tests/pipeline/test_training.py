@@ -85,5 +85,5 @@ def test_without_an_object_store_the_run_says_so(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("SKYCLASS_S3_RETRIES", "0")
-    with pytest.raises(TrainingError, match=r"step ingest: .*127\.0\.0\.1:9 does not answer"):
+    with pytest.raises(TrainingError, match=r"step ingest: .*127\.0\.0\.1:9 is unreachable"):
         run_training(SMALL, tmp_path, lambda step: None)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skyclass.ingest.job import ingest
-from skyclass.ingest.validation import check
+from skyclass.ingest.validation import validate_rows
 from skyclass.monitoring.policy import POLICY, drift_frame
 from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
 from skyclass.monitoring.windows import Accounting
@@ -34,7 +34,9 @@ def simulated(era: Era, size: int, seed: int) -> pd.DataFrame:
 
 def real(path: Path) -> pd.DataFrame:
     """The real observations of a file, all inputs measured, in order of time."""
-    rows = pd.concat(check(batch.rows).valid for batch in FileSource(path, str(path)).batches(0))
+    rows = pd.concat(
+        validate_rows(batch.rows).valid for batch in FileSource(path, str(path)).read_batches(0)
+    )
     return _complete(rows).sort_values("mjd", kind="stable")
 
 

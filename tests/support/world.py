@@ -23,11 +23,12 @@ from skyclass.monitoring.verdict import ClassShares, DriftVerdict
 from skyclass.monitoring.windows import Accounting
 from skyclass.registry.manifest import GateVerdict, TrainingSet
 from skyclass.registry.releases import JOBLIB_MODEL, REFERENCE, Registry, Release
-from skyclass.scoring.inputs import OBSERVATIONS, open_input
+from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import score
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode, make_features
 from skyclass.survey.observation import CLASSES, Era
+from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.prediction_log import PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.evaluation import evaluate
@@ -67,7 +68,7 @@ def build(store: ObjectStore, table: ObservationsTable, folder: Path) -> Registr
     run_drift(store, registry, MODE, END - DAY, END)
     observe(table, store, pd.concat(seen[:-UNLABELLED]), folder)
     measure_windows(store, registry, MODE)
-    score(store.settings, open_input(store.settings, OBSERVATIONS), second or first)
+    score(store.settings, open_input(store.settings, OBSERVATIONS_URI), second or first)
     return registry
 
 

@@ -15,7 +15,7 @@ from skyclass.errors import SkyclassError, TrainingError
 from skyclass.logs import start_logging
 from skyclass.promotion.champions import Champions, champions
 from skyclass.settings import load_settings
-from skyclass.storage.readiness import until_ready
+from skyclass.storage.readiness import wait_until_ready
 from skyclass.survey.features import Mode
 
 logger = logging.getLogger("skyclass.admin.bootstrap")  # its name as a program is another
@@ -72,7 +72,7 @@ def bootstrap(
         TrainingError: A release was not good enough to be served.
         StoreError: The object store was not ready in time.
     """
-    until_ready(lambda: leading.promotions(modes[0]), patience_seconds)
+    wait_until_ready(lambda: leading.promotions(modes[0]), patience_seconds)
     done = []
     for mode in modes:
         champion = leading.champion(mode)

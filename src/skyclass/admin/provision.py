@@ -24,8 +24,8 @@ from skyclass.admin.identities import Role, policy
 from skyclass.errors import SkyclassError, StoreError
 from skyclass.logs import start_logging
 from skyclass.settings import Settings, load_settings
-from skyclass.storage.readiness import until_ready
-from skyclass.storage.s3 import ObjectStore, no_answer
+from skyclass.storage.readiness import wait_until_ready
+from skyclass.storage.s3 import ObjectStore, unreachable_error
 
 logger = logging.getLogger("skyclass.admin.provision")  # its name as a program is another
 
@@ -49,9 +49,9 @@ class Provisioner(ObjectStore):
         Raises:
             StoreError: The store does not answer, or refuses.
         """
-        until_ready(self.make_buckets, patience_seconds)
+        wait_until_ready(self.make_buckets, patience_seconds)
         for bucket in self.settings.buckets:
-            with self._reported(bucket, ""):
+            with self._translate_errors(bucket, ""):
                 self._client.set_bucket_versioning(
                     bucket_name=bucket, config=VersioningConfig(ENABLED)
                 )
@@ -76,7 +76,7 @@ class Provisioner(ObjectStore):
                 "are the keys its administrator's?"
             ) from error
         except urllib3.exceptions.HTTPError as error:
-            raise no_answer(self.settings.endpoint_url, type(error).__name__) from error
+            raise unreachable_error(self.settings.endpoint_url, type(error).__name__) from error
         logger.info("identity %s may do what role %s needs", user, role)
 
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from skyclass.errors import ValidationError
-from skyclass.ingest.validation import check
-from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS, Era, era_of
+from skyclass.ingest.validation import validate_rows
+from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS, Era, find_eras
 
 EXAMPLES = 3
 """How many rows are shown for a rule that is broken."""
@@ -144,7 +144,7 @@ def describe(rows: pd.DataFrame, column: str) -> tuple[str, ...]:
 
 
 def _unfit(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:
-    rejected = check(rows).rejected
+    rejected = validate_rows(rows).rejected
     for reason, found in rejected.groupby("reason", sort=False):
         if len(found) > limits.unfit * len(rows):
             column, rule = split_reason(str(reason))
@@ -187,7 +187,7 @@ def _copied(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:
 def _eras(rows: pd.DataFrame, last: pd.Series, limits: Expectations) -> Iterator[Violation]:
     """The survey moves on, and training has to follow; but it never goes back."""
     now, before = (
-        pd.Series(era_of(nights)).value_counts(normalize=True).reindex(list(Era), fill_value=0)
+        pd.Series(find_eras(nights)).value_counts(normalize=True).reindex(list(Era), fill_value=0)
         for nights in (rows["mjd"], last)
     )
     back = now.cumsum() - before.cumsum()

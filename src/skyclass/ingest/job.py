@@ -13,12 +13,12 @@ import pyarrow as pa
 
 from skyclass.errors import CatalogError, StoreError
 from skyclass.ingest.expectations import describe, split_reason
-from skyclass.ingest.validation import Checked, check
+from skyclass.ingest.validation import ValidationResult, validate_rows
 from skyclass.sources import Batch, Source
-from skyclass.storage.prefetch import ahead
+from skyclass.storage.prefetch import prefetch
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.observation import KEY, SCHEMA, era_of
-from skyclass.tables.observations import ObservationsTable
+from skyclass.survey.observation import KEY, find_eras
+from skyclass.tables.observations import SCHEMA, ObservationsTable
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Accounting:
     examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def balanced(self) -> bool:
+    def is_balanced(self) -> bool:
         """Whether every row read is accounted for."""
         return self.rows_in == self.inserted + self.updated + self.duplicates + self.rejected
 
@@ -86,12 +86,12 @@ def ingest(
     resumed_after = table.watermark(source.watermark_id)
     total = Accounting(source.name, version=0, resumed_after=resumed_after)
     position = resumed_after
-    batches = ((batch, check(batch.rows)) for batch in source.batches(resumed_after))
-    for batch, checked in ahead(batches):
+    batches = ((batch, validate_rows(batch.rows)) for batch in source.read_batches(resumed_after))
+    for batch, checked in prefetch(batches):
         total = _add(total, _ingest_batch(batch, checked, position, source, table, store))
         position = batch.position
         progress(total.rows_in)
-    if not total.balanced:
+    if not total.is_balanced:
         raise StoreError(f"the accounting of {source.name} does not balance ({total}): report it")
     if total.rows_in == 0:
         return _add(total, Accounting(source.name, version=table.version()))
@@ -105,7 +105,7 @@ def ingest(
 
 def _ingest_batch(
     batch: Batch,
-    checked: Checked,
+    checked: ValidationResult,
     since: int,
     source: Source,
     table: ObservationsTable,
@@ -117,7 +117,7 @@ def _ingest_batch(
         valid = valid.groupby(list(KEY), sort=False, as_index=False).last()
     batch_id = _batch_id(source, since, batch.position)
     columns = checked.rejected.columns
-    torn = pd.DataFrame({"reason": batch.torn}, columns=columns, dtype="string")
+    torn = pd.DataFrame({"reason": batch.malformed}, columns=columns, dtype="string")
     rejected = pd.concat([checked.rejected, torn], ignore_index=True)
     if len(rejected):
         key = f"{REJECTED_PREFIX}/{batch_id}.parquet"
@@ -126,7 +126,7 @@ def _ingest_batch(
     origin = {"source": source.name, "batch_id": batch_id, "ingested_at": datetime.now(UTC)}
     rows = _table(valid, origin)
     merged = table.merge(rows, source.watermark_id, since, batch.position)
-    rows_in = len(batch.rows) + len(batch.torn)
+    rows_in = len(batch.rows) + len(batch.malformed)
     return Accounting(
         source=source.name,
         version=merged.version,
@@ -141,7 +141,7 @@ def _ingest_batch(
             str(why): describe(rows, split_reason(str(why))[0])
             for why, rows in checked.rejected.groupby("reason")
         }
-        | dict.fromkeys(batch.torn, ()),
+        | dict.fromkeys(batch.malformed, ()),
     )
 
 
@@ -164,7 +164,7 @@ def _add(total: Accounting, part: Accounting) -> Accounting:
 
 def _table(rows: pd.DataFrame, origin: dict[str, object]) -> pa.Table:
     """The rows as the table has them, with what is the same for all of them."""
-    rows = rows.assign(era=era_of(rows["mjd"]))
+    rows = rows.assign(era=find_eras(rows["mjd"]))
     columns = {
         field.name: pa.repeat(pa.scalar(origin[field.name], field.type), len(rows))
         if field.name in origin

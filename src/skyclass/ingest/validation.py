@@ -59,7 +59,7 @@ ROW_SCHEMA = pandera.DataFrameSchema(
 
 
 @dataclass(frozen=True)
-class Checked:
+class ValidationResult:
     """The rows of a batch, sorted into fit and unfit.
 
     Attributes:
@@ -73,7 +73,7 @@ class Checked:
     not_measured: int
 
 
-def check(rows: pd.DataFrame) -> Checked:
+def validate_rows(rows: pd.DataFrame) -> ValidationResult:
     """Sort the rows of one batch into fit and unfit.
 
     Args:
@@ -99,7 +99,7 @@ def check(rows: pd.DataFrame) -> Checked:
     valid = parsed[~unfit].reset_index(drop=True) if reasons else parsed
     rejected = rows.loc[unfit, list(ROW_COLUMNS)].astype("string").reset_index(drop=True)
     rejected["reason"] = pd.Series([reasons[row] for row in sorted(reasons)], dtype="string")
-    return Checked(
+    return ValidationResult(
         valid=valid.astype({name: "int32" for name in KEY}),
         rejected=rejected,
         not_measured=not_measured,

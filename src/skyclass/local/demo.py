@@ -19,7 +19,7 @@ import pandas as pd
 from skyclass.admin.bootstrap import Run, RunTraining
 from skyclass.client import Client
 from skyclass.errors import CatalogError, ServingError
-from skyclass.ingest.validation import check
+from skyclass.ingest.validation import validate_rows
 from skyclass.local.progress import Teller
 from skyclass.local.s3_server import free_ports
 from skyclass.monitoring.drift import REPORT as DRIFT_REPORT
@@ -28,7 +28,6 @@ from skyclass.monitoring.verdict import Verdict
 from skyclass.registry.releases import REPORT, Registry
 from skyclass.settings import Settings
 from skyclass.sources import open_source
-from skyclass.sources.remote import fetch
 from skyclass.sources.simulated import is_synthetic
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
@@ -188,8 +187,8 @@ def read_cast(source_uri: str, mode: Mode, store: ObjectStore) -> tuple[Cast, bo
     Raises:
         CatalogError: There are too few labelled, complete objects for monitoring to judge.
     """
-    source = open_source(source_uri, lambda uri: fetch(uri, store))
-    checked = [check(batch.rows).valid for batch in source.batches(after=0)]
+    source = open_source(source_uri, store)
+    checked = [validate_rows(batch.rows).valid for batch in source.read_batches(after=0)]
     rows = pd.concat(checked).dropna(subset=[*INPUTS[mode], "class"])
     boundary = FIRST_MJD[Era.BOSS]
     if not 0.2 < (rows["mjd"] < boundary).mean() < 0.8:

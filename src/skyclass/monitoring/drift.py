@@ -153,7 +153,7 @@ def read_documents(
     # The names of windows are times, so the order of the keys is that of the windows.
     keys = [
         key
-        for key in store.keys(bucket, f"{DRIFT_PREFIX}/{mode}/")
+        for key in store.list_keys(bucket, f"{DRIFT_PREFIX}/{mode}/")
         if key.endswith(f"/{name}") and key >= first
     ]
     found = []

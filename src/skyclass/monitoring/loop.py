@@ -26,6 +26,7 @@ from skyclass.promotion.champions import Champions
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
 
 logger = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def decisions(store: ObjectStore, mode: Mode, last: int | None = None) -> list[D
 def _train(store: ObjectStore, trainer: Trainer, decision: Decision, newest_rows: int) -> Decision:
     parameters = {
         "mode": str(decision.mode),
-        "source_uri": "table:",  # on what has been ingested already
+        "source_uri": OBSERVATIONS_URI,
         "newest_rows": str(newest_rows),
         "reason": decision.reason,
     }

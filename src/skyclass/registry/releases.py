@@ -103,7 +103,7 @@ class Registry:
         """All complete releases of a mode, the oldest first."""
         prefix = f"{RELEASES_PREFIX}/{mode}/"
         found = []
-        for folder in self._store.folders(self._bucket, prefix):
+        for folder in self._store.list_prefixes(self._bucket, prefix):
             name = folder.removeprefix(prefix).rstrip("/")
             try:
                 found.append(self.read(mode, name))
@@ -124,7 +124,7 @@ class Registry:
         found = []
         for mode in Mode:
             prefix = f"{RELEASES_PREFIX}/{mode}/"
-            for folder in self._store.folders(self._bucket, prefix + abbreviation):
+            for folder in self._store.list_prefixes(self._bucket, prefix + abbreviation):
                 found.append((mode, folder.removeprefix(prefix).rstrip("/")))
         if len(found) != 1:
             how_many = "no release begins" if not found else f"{len(found)} releases begin"
@@ -178,7 +178,7 @@ class Registry:
     def promotions(self, mode: Mode) -> list[Promotion]:
         """All promotions of a mode, the oldest first."""
         prefix = f"{PROMOTIONS_PREFIX}/{mode}/"
-        return [self._promotion(key) for key in self._store.keys(self._bucket, prefix)]
+        return [self._promotion(key) for key in self._store.list_keys(self._bucket, prefix)]
 
     def predecessor(self, mode: Mode) -> Release:
         """The release that the champion once replaced: where a rollback leads.
@@ -236,7 +236,7 @@ class Registry:
         return parse_release(self._store.get(self._bucket, key), name)
 
     def _newest_promotion(self, mode: Mode) -> Promotion | None:
-        keys = list(self._store.keys(self._bucket, f"{PROMOTIONS_PREFIX}/{mode}/"))
+        keys = list(self._store.list_keys(self._bucket, f"{PROMOTIONS_PREFIX}/{mode}/"))
         return self._promotion(keys[-1]) if keys else None
 
     def _promotion(self, key: str) -> Promotion:

@@ -19,15 +19,13 @@ from pyarrow import fs
 
 from skyclass.errors import CatalogError
 from skyclass.settings import Settings
-from skyclass.storage.delta import delta_options, is_silence
-from skyclass.storage.s3 import no_answer
+from skyclass.storage.delta import is_connection_error, make_storage_options
+from skyclass.storage.s3 import unreachable_error
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import KEY
-from skyclass.tables.observations import LAYOUT
+from skyclass.tables import OBSERVATIONS_URI
+from skyclass.tables.observations import SPEC
 from skyclass.tables.predictions import SOURCE_ID
-
-OBSERVATIONS = "table:"
-"""Names the observations table as an input."""
 
 CHUNK_ROWS = 200_000
 """Rows that are scored and committed together."""
@@ -123,13 +121,13 @@ def open_input(settings: Settings, uri: str) -> Input:
     if version and not version.isdigit():
         raise CatalogError(f"{uri}: version is a whole number, like ?version=3")
     address = plain
-    if plain == OBSERVATIONS:
-        address = f"s3://{settings.data_bucket}/{LAYOUT.prefix}"
+    if plain == OBSERVATIONS_URI:
+        address = f"s3://{settings.data_bucket}/{SPEC.prefix}"
     with _reported(uri, settings.endpoint_url):
         if address.endswith(".parquet"):
             return _parquet_input(settings, address)
-        if plain == OBSERVATIONS or DeltaTable.is_deltatable(
-            address, storage_options=delta_options(settings)
+        if plain == OBSERVATIONS_URI or DeltaTable.is_deltatable(
+            address, storage_options=make_storage_options(settings)
         ):
             return _delta_input(settings, plain, address, int(version) if version else None)
         return _parquet_input(settings, address)
@@ -142,8 +140,8 @@ def _reported(uri: str, endpoint: str) -> Iterator[None]:
     except TableNotFoundError as error:
         raise CatalogError(f"{uri}: there is no such table, or not at that version") from error
     except (DeltaError, pa.ArrowException, OSError) as error:
-        if is_silence(str(error)):
-            raise no_answer(endpoint, "no connection") from error
+        if is_connection_error(str(error)):
+            raise unreachable_error(endpoint, "no connection") from error
         reason = " ".join(str(error).split())[:200]
         raise CatalogError(
             f"{uri}: no Delta table and no Parquet ({reason}): check the address"
@@ -151,7 +149,7 @@ def _reported(uri: str, endpoint: str) -> Iterator[None]:
 
 
 def _delta_input(settings: Settings, name: str, address: str, version: int | None) -> Input:
-    table = DeltaTable(address, version=version, storage_options=delta_options(settings))
+    table = DeltaTable(address, version=version, storage_options=make_storage_options(settings))
     dataset = table.to_pyarrow_dataset()
     paths = sorted(fragment.path for fragment in dataset.get_fragments())
     pieces = [

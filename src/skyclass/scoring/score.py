@@ -20,12 +20,12 @@ from skyclass.registry.models import LoadedModel, load_model
 from skyclass.registry.releases import Registry, Release
 from skyclass.scoring.inputs import Input, Piece
 from skyclass.settings import Settings
-from skyclass.storage.prefetch import ahead
+from skyclass.storage.prefetch import prefetch
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY, NOT_MEASURED
 from skyclass.tables.prediction_log import PROBABILITIES
-from skyclass.tables.predictions import LAYOUT, SCHEMA, SOURCE_ID, PredictionsTable
+from skyclass.tables.predictions import SCHEMA, SOURCE_ID, SPEC, PredictionsTable
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ def score(
     for piece in given.pieces[shard.number :: shard.of]:
         watermark_id = f"{piece.id}#{release.id}"
         position = table.watermark(watermark_id)
-        for rows_in, rows, unique in ahead(_answers(given, piece, model, position)):
+        for rows_in, rows, unique in prefetch(_answers(given, piece, model, position)):
             merged = table.merge(unique, watermark_id, position, position + rows_in, always=True)
             position += rows_in
             total = replace(
@@ -186,7 +186,7 @@ def _probabilities(model: LoadedModel, inputs: npt.NDArray[np.float64]) -> npt.N
 
 def _complete(chunk: pa.Table, mode: Mode) -> pa.ChunkedArray:
     """Which rows have a key and all inputs; the survey's sentinel is no value."""
-    named = [name for name in LAYOUT.key if name in chunk.column_names]
+    named = [name for name in SPEC.key if name in chunk.column_names]
     checks = [pc.greater(chunk[name], 0) for name in named]
     checks += [
         pc.and_(pc.is_finite(chunk[name]), pc.not_equal(chunk[name], NOT_MEASURED))
@@ -214,5 +214,5 @@ def _table(answers: dict[str, object], rows: int) -> pa.Table:
 
 def _last_of_each(rows: pa.Table) -> pa.Table:
     """One row for each object: the last, should it come twice."""
-    twice = rows.select(list(LAYOUT.key)).to_pandas().duplicated(keep="last")
+    twice = rows.select(list(SPEC.key)).to_pandas().duplicated(keep="last")
     return rows.filter(pa.array(~twice)) if twice.any() else rows

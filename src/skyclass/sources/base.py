@@ -1,4 +1,4 @@
-"""What every source of observations offers."""
+"""The interface of every source of observations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from typing import Protocol
 import pandas as pd
 
 BATCH_ROWS = 200_000
-"""Rows per batch: what bounds the memory of an ingest, whatever the size of its source."""
+"""Rows per batch. It bounds the memory of an ingest, whatever the size of the source."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A run of rows of a source.
+    """Consecutive rows of a source.
 
     Attributes:
-        rows: Columns `ROW_COLUMNS`, not yet validated.
-        position: How far the source has been read once these rows are: its next watermark.
-        torn: Why each row was left out that could not even be split into fields.
+        rows: Columns `ROW_COLUMNS`, not validated.
+        position: Position in the source after these rows; the watermark once they are committed.
+        malformed: One reason for each row that could not be split into fields.
     """
 
     rows: pd.DataFrame
     position: int
-    torn: tuple[str, ...] = ()
+    malformed: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -30,11 +30,11 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What the rows' `source` column says."""
+        """Value of the table's `source` column for rows of this source."""
 
     @property
     def watermark_id(self) -> str:
-        """Names this source's watermark; another content is another source."""
+        """Identifier of the source's watermark. It changes when the content changes."""
 
-    def batches(self, after: int) -> Iterator[Batch]:
-        """Read the rows that follow the position `after` (0: from the start)."""
+    def read_batches(self, after: int) -> Iterator[Batch]:
+        """Read the rows that follow position `after`; 0 reads from the start."""

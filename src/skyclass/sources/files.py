@@ -66,7 +66,7 @@ class FileSource:
                 header = self._open_csv(None, [], _HEADER_BYTES).schema.names
         return recognise(header, self.name)
 
-    def batches(self, after: int) -> Iterator[Batch]:
+    def read_batches(self, after: int) -> Iterator[Batch]:
         """Read the batches that follow position `after`, which counts torn lines as well.
 
         Raises:

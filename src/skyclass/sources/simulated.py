@@ -118,7 +118,7 @@ class SimulatedSource:
         """The URI: the same arguments are the same rows."""
         return self.name
 
-    def batches(self, after: int) -> Iterator[Batch]:
+    def read_batches(self, after: int) -> Iterator[Batch]:
         """Draw the rows that follow row number `after`."""
         position = 0
         for number, era in enumerate(self.eras):

@@ -18,8 +18,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from skyclass.errors import StoreError
 from skyclass.settings import Settings
-from skyclass.storage.key_index import KnownKeys
-from skyclass.storage.s3 import explain, no_answer
+from skyclass.storage.key_index import KeyIndex
+from skyclass.storage.s3 import s3_error, unreachable_error
 
 TRIES = 20
 """How often a change is begun anew because another writer was faster."""
@@ -29,7 +29,7 @@ _KEEP_EVERY_VERSION = {"delta.enableExpiredLogCleanup": "false"}
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergeResult:
     """What a merge did to the table.
 
     Attributes:
@@ -44,7 +44,7 @@ class Merged:
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableSpec:
     """What a table looks like.
 
     Attributes:
@@ -60,24 +60,24 @@ class Layout:
 
     prefix: str
     schema: pa.Schema
-    partition: str
+    partition_column: str
     key: tuple[str, ...]
     values: tuple[str, ...]
-    origin: tuple[str, ...]
-    what: str
-    begin: str
+    provenance: tuple[str, ...]
+    description: str
+    missing_hint: str
 
 
 class KeyedTable:
     """A table of unique keys, changed in transactions, read at a version."""
 
-    def __init__(self, settings: Settings, layout: Layout) -> None:
+    def __init__(self, settings: Settings, spec: TableSpec) -> None:
         """Name the table; nothing is contacted yet."""
-        self.uri = f"s3://{settings.data_bucket}/{layout.prefix}"
-        self._layout = layout
+        self.uri = f"s3://{settings.data_bucket}/{spec.prefix}"
+        self._spec = spec
         self._endpoint = settings.endpoint_url
-        self._options = delta_options(settings)
-        self._known = KnownKeys(layout.key)
+        self._options = make_storage_options(settings)
+        self._known = KeyIndex(spec.key)
         self._table: DeltaTable | None = None
 
     def merge(
@@ -88,7 +88,7 @@ class KeyedTable:
         watermark: int,
         *,
         always: bool = False,
-    ) -> Merged:
+    ) -> MergeResult:
         """Insert rows with new keys and correct those with other values, in one transaction.
 
         The source's watermark is committed with the rows, so a kill loses and doubles nothing.
@@ -113,7 +113,7 @@ class KeyedTable:
             max_commit_retries=0, app_transactions=[Transaction(watermark_id, watermark)]
         )
         for _ in range(TRIES):
-            with self._reported():
+            with self._translate_errors():
                 table = self._newest()
                 if (table.transaction_version(watermark_id) or 0) > since:
                     raise StoreError(
@@ -122,7 +122,7 @@ class KeyedTable:
                     )
                 looked_at = table.version()
                 try:
-                    done = Merged(inserted=0, updated=0, version=looked_at)
+                    done = MergeResult(inserted=0, updated=0, version=looked_at)
                     if rows.num_rows and self._known.are_new(rows, table):
                         return self._append(table, rows, commit)
                     if rows.num_rows:
@@ -137,7 +137,7 @@ class KeyedTable:
 
     def watermark(self, watermark_id: str) -> int:
         """How far a source has been read: 0 when it, or the table, is new."""
-        with self._reported():
+        with self._translate_errors():
             try:
                 return self._open(None).transaction_version(watermark_id) or 0
             except TableNotFoundError:
@@ -145,7 +145,7 @@ class KeyedTable:
 
     def newest_version(self) -> int | None:
         """The newest version of the table; none when there is no table yet."""
-        with self._reported():
+        with self._translate_errors():
             try:
                 return self._open(None).version()
             except TableNotFoundError:
@@ -153,10 +153,10 @@ class KeyedTable:
 
     def version(self) -> int:
         """The newest version of the table."""
-        with self._reported():
+        with self._translate_errors():
             return self._open(None).version()
 
-    def _append(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> Merged:
+    def _append(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> MergeResult:
         looked_at, before = table.version(), _paths(table)
         # Measurements hardly repeat: looking for repetitions takes half of the time of a write.
         plain = ColumnProperties(dictionary_enabled=False)
@@ -171,17 +171,19 @@ class KeyedTable:
         table.update_incremental()
         if rows.num_rows and table.version() == looked_at + 1:  # nobody else's files are new
             self._known.add(rows, _paths(table) - before)
-        return Merged(inserted=rows.num_rows, updated=0, version=table.version())
+        return MergeResult(inserted=rows.num_rows, updated=0, version=table.version())
 
-    def _upsert(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> Merged:
-        layout = self._layout
+    def _upsert(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> MergeResult:
+        spec = self._spec
         news = " OR ".join(
             f"(s.`{name}` IS NOT NULL AND s.`{name}` IS DISTINCT FROM t.`{name}`)"
-            for name in layout.values
+            for name in spec.values
         )
-        values = {f"t.`{name}`": f"COALESCE(s.`{name}`, t.`{name}`)" for name in layout.values}
-        origin = {f"t.`{name}`": f"s.`{name}`" for name in layout.origin}
-        same = " AND ".join(f"t.`{name}` = s.`{name}`" for name in (layout.partition, *layout.key))
+        values = {f"t.`{name}`": f"COALESCE(s.`{name}`, t.`{name}`)" for name in spec.values}
+        origin = {f"t.`{name}`": f"s.`{name}`" for name in spec.provenance}
+        same = " AND ".join(
+            f"t.`{name}` = s.`{name}`" for name in (spec.partition_column, *spec.key)
+        )
         did = (
             table.merge(
                 rows,
@@ -196,7 +198,7 @@ class KeyedTable:
             .execute()
         )
         table.update_incremental()
-        return Merged(
+        return MergeResult(
             inserted=did["num_target_rows_inserted"],
             updated=did["num_target_rows_updated"],
             version=table.version(),
@@ -214,9 +216,9 @@ class KeyedTable:
         try:
             return DeltaTable.create(
                 self.uri,
-                self._layout.schema,
+                self._spec.schema,
                 mode="ignore",
-                partition_by=[self._layout.partition],
+                partition_by=[self._spec.partition_column],
                 configuration=_KEEP_EVERY_VERSION,
                 storage_options=self._options,
             )
@@ -227,13 +229,13 @@ class KeyedTable:
         return DeltaTable(self.uri, version=version, storage_options=self._options)
 
     @contextmanager
-    def _reported(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except TableNotFoundError as error:
             raise StoreError(
-                f"the {self._layout.what} table {self.uri} does not exist, or not at that version: "
-                f"{self._layout.begin}"
+                f"the {self._spec.description} table {self.uri} does not exist, or not at that "
+                f"version: {self._spec.missing_hint}"
             ) from error
         except (DeltaError, OSError) as error:
             raise self._explain(str(error)) from error
@@ -241,16 +243,16 @@ class KeyedTable:
     def _explain(self, report: str) -> StoreError:
         code = re.search(r"<Code>(\w+)</Code>", report)
         if code:
-            return explain(code[1], self.uri)
+            return s3_error(code[1], self.uri)
         if "specified end version" in report:
             return StoreError(f"{self.uri} has no such version yet: ask for an earlier one")
-        if is_silence(report):
-            return no_answer(self._endpoint, "no connection")
+        if is_connection_error(report):
+            return unreachable_error(self._endpoint, "no connection")
         gist = " ".join(report.replace("\x1b[31m↳\x1b[0m", "").split())[:200]
         return StoreError(f"{self.uri} failed ({gist}): nothing was lost, do the same again")
 
 
-def is_silence(report: str) -> bool:
+def is_connection_error(report: str) -> bool:
     """Whether delta-rs, or Arrow's S3 client, reports that nobody answers any more."""
     signs = ("error sending request", "HTTP error", "response body", "NETWORK_CONNECTION")
     return any(sign in report for sign in signs)
@@ -261,7 +263,7 @@ def _paths(table: DeltaTable) -> set[str]:
     return set(pa.table(table.get_add_actions())["path"].to_pylist())
 
 
-def delta_options(settings: Settings) -> dict[str, str]:
+def make_storage_options(settings: Settings) -> dict[str, str]:
     """The storage options of delta-rs, with the same deadlines as every other S3 call."""
     longest = (settings.s3_retries + 1) * (settings.s3_connect_seconds + settings.s3_read_seconds)
     return {

@@ -13,7 +13,7 @@ MAX_KEYS = 40_000_000
 Hashes = npt.NDArray[np.uint64]
 
 
-class KnownKeys:
+class KeyIndex:
     """Hashes of the keys in those files of a table that were looked into.
 
     Equal hashes of different keys are harmless: such a row is taken for known, and merged.

@@ -1,4 +1,4 @@
-"""Work on one item of a stream while the next is prepared."""
+"""Iterators that prepare the next item in the background."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,10 +7,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """Prepare the next item in a thread while one is worked on."""
+def prefetch(items: Iterator[T]) -> Iterator[T]:
+    """Compute the next item in a thread while the caller works on the current one.
+
+    At most two items are in memory. Items must not be None.
+    """
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, items, None)
-        while (item := following.result()) is not None:
-            following = pool.submit(next, items, None)
+        upcoming = pool.submit(next, items, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = pool.submit(next, items, None)
             yield item

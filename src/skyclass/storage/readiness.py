@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 2.0
 
 
-def until_ready(ask: Callable[[], object], seconds: float) -> None:
+def wait_until_ready(ask: Callable[[], object], seconds: float) -> None:
     """Ask again until the store answers; each new reason for waiting is told once.
 
     Args:

@@ -74,7 +74,7 @@ class ObjectStore:
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         """Write one object, whole or not at all."""
-        with self._reported(bucket, key):
+        with self._translate_errors(bucket, key):
             self._client.put_object(
                 bucket_name=bucket,
                 object_name=key,
@@ -90,7 +90,7 @@ class ObjectStore:
         Raises:
             ObjectMissingError: There is no such object.
         """
-        with self._reported(bucket, key):
+        with self._translate_errors(bucket, key):
             response = self._client.get_object(bucket_name=bucket, object_name=key)
             try:
                 return response.read()
@@ -100,29 +100,29 @@ class ObjectStore:
 
     def download(self, bucket: str, key: str, path: Path) -> None:
         """Copy one object into a file."""
-        with self._reported(bucket, key):
+        with self._translate_errors(bucket, key):
             self._client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
 
-    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
+    def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
         """Keys below a prefix, in the order of their bytes."""
-        with self._reported(bucket, prefix):
+        with self._translate_errors(bucket, prefix):
             for item in self._client.list_objects(
                 bucket_name=bucket, prefix=prefix, recursive=True
             ):
                 yield str(item.object_name)
 
-    def written(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
+    def list_with_times(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
         """Keys below a prefix, and when each was written (UTC)."""
-        with self._reported(bucket, prefix):
+        with self._translate_errors(bucket, prefix):
             for item in self._client.list_objects(
                 bucket_name=bucket, prefix=prefix, recursive=True
             ):
                 if item.last_modified:
                     yield str(item.object_name), item.last_modified
 
-    def folders(self, bucket: str, prefix: str) -> Iterator[str]:
+    def list_prefixes(self, bucket: str, prefix: str) -> Iterator[str]:
         """Common prefixes one level below a prefix, each ending in a slash."""
-        with self._reported(bucket, prefix):
+        with self._translate_errors(bucket, prefix):
             for item in self._client.list_objects(bucket_name=bucket, prefix=prefix):
                 if item.is_dir:
                     yield str(item.object_name)
@@ -130,18 +130,18 @@ class ObjectStore:
     def make_buckets(self) -> None:
         """Create the project's buckets where they are missing."""
         for bucket in self.settings.buckets:
-            with self._reported(bucket, ""):
+            with self._translate_errors(bucket, ""):
                 if not self._client.bucket_exists(bucket_name=bucket):
                     self._client.make_bucket(bucket_name=bucket)
 
     @contextmanager
-    def _reported(self, bucket: str, key: str) -> Iterator[None]:
+    def _translate_errors(self, bucket: str, key: str) -> Iterator[None]:
         try:
             yield
         except S3Error as error:
-            raise explain(error.code or "no code", f"s3://{bucket}/{key}") from error
+            raise s3_error(error.code or "no code", f"s3://{bucket}/{key}") from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise no_answer(self.settings.endpoint_url, type(error).__name__) from error
+            raise unreachable_error(self.settings.endpoint_url, type(error).__name__) from error
         except ValueError as error:  # the client checks names before it asks the server
             raise StoreError(
                 f"s3://{bucket}/{key} is no address of an object ({str(error) or 'no key'}): "
@@ -149,7 +149,7 @@ class ObjectStore:
             ) from error
 
 
-def explain(code: str, where: str) -> StoreError:
+def s3_error(code: str, where: str) -> StoreError:
     """Say in one line what an S3 error code means for the object or bucket concerned."""
     if code in _ABSENT:
         return ObjectMissingError(f"{where}: there is no such object")
@@ -166,10 +166,10 @@ def explain(code: str, where: str) -> StoreError:
     return StoreError(f"{where}: the object store failed ({code}): try again")
 
 
-def no_answer(endpoint: str, reason: str) -> StoreError:
+def unreachable_error(endpoint: str, reason: str) -> StoreError:
     """Say in one line that the object store cannot be reached."""
     return StoreError(
-        f"the object store at {endpoint} does not answer ({reason}): "
+        f"the object store at {endpoint} is unreachable ({reason}): "
         "start it (`skyclass s3` on one machine) or correct AWS_ENDPOINT_URL"
     )
 

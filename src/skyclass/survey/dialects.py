@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from skyclass.errors import CatalogError
 from skyclass.survey.features import MAGNITUDES
-from skyclass.survey.observation import CLASSES, OBSERVED, ROW_COLUMNS
+from skyclass.survey.observation import CLASSES, OBSERVATION_COLUMNS, ROW_COLUMNS
 
 CLASS_CODES = dict(zip("012", CLASSES, strict=True))
 """Some copies of the Kaggle files carry the class as a number, in alphabetical order."""
@@ -24,7 +24,7 @@ class Dialect:
 
     Attributes:
         name: What the dialect is called in messages and docs.
-        columns: Source column of each of `OBSERVED`, or of `ROW_COLUMNS`.
+        columns: Source column of each of `OBSERVATION_COLUMNS`, or of `ROW_COLUMNS`.
         release: The survey's data release that files of this dialect hold; none where each row
             says its own.
     """
@@ -63,7 +63,7 @@ DIALECTS = (
         "DR17",
     ),
     Dialect("skyclass table", {name: name for name in ROW_COLUMNS}, None),
-    Dialect("skyclass", {name: name for name in OBSERVED}, "UNKNOWN"),
+    Dialect("skyclass", {name: name for name in OBSERVATION_COLUMNS}, "UNKNOWN"),
 )
 
 
@@ -88,7 +88,7 @@ def recognise(header: Sequence[str], where: str) -> Dialect:
     nearest = min(DIALECTS, key=lambda dialect: len(missing(dialect)))
     if not missing(nearest):
         return nearest
-    if len(missing(nearest)) > len(OBSERVED) // 2:
+    if len(missing(nearest)) > len(OBSERVATION_COLUMNS) // 2:
         raise CatalogError(
             f"{where}: no known dialect (found columns {', '.join(header[:8]) or 'none'}): "
             f"give a file in one of {', '.join(dialect.name for dialect in DIALECTS)}"

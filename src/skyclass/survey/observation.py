@@ -4,8 +4,6 @@ from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
 
 from skyclass.survey.features import MAGNITUDES
 
@@ -22,38 +20,21 @@ Object and spectrum ids are not used: public CSV files carry them rounded to flo
 POSITION = ("alpha", "delta")
 MEASUREMENTS = (*MAGNITUDES, "redshift")
 NOT_MEASURED = -9999.0
-"""The survey's sentinel for a value that was not measured; it becomes null."""
+"""The survey's sentinel for a value that was not measured; tables hold null instead."""
 
 MAGNITUDE_RANGE = (5.0, 35.0)
 """mag; the survey saturates near 12 and its faintest asinh magnitudes stay below 30."""
 REDSHIFT_RANGE = (-0.05, 8.0)
 """Dimensionless; the survey's highest redshift is 7.011."""
 
-OBSERVED = (*KEY, *POSITION, *MEASUREMENTS, "class")
+OBSERVATION_COLUMNS = (*KEY, *POSITION, *MEASUREMENTS, "class")
 """What a survey's table says of each observation."""
 
-ROW_COLUMNS = (*OBSERVED, "release")
+ROW_COLUMNS = (*OBSERVATION_COLUMNS, "release")
 """What a source delivers for each row, once its dialect has been understood.
 
 `release` is the survey's data release (DR17, SIMULATED, …). It goes with the row, so that synthetic
 rows still say so when they were written to a file on their way.
-"""
-
-SCHEMA = pa.schema(
-    [
-        *((name, pa.int32()) for name in KEY),
-        *((name, pa.float64()) for name in (*POSITION, *MEASUREMENTS)),
-        ("class", pa.string()),
-        ("source", pa.string()),
-        ("release", pa.string()),
-        ("batch_id", pa.string()),
-        ("ingested_at", pa.timestamp("us", tz="UTC")),
-        ("era", pa.string()),
-    ]
-)
-"""The observations table.
-
-Source: SDSS DR17 data model, tables PhotoObj and SpecObj.
 """
 
 
@@ -69,14 +50,31 @@ FIRST_MJD = {Era.LEGACY: 0, Era.BOSS: 55_100, Era.EBOSS: 56_850}
 """The first night of each era, set in the gaps between the programmes' plates."""
 
 
-def era_of(mjd: pd.Series) -> npt.NDArray[np.object_]:
-    """Name the era of each night.
+def find_eras(mjd: npt.ArrayLike) -> npt.NDArray[np.object_]:
+    """Return the era of each night.
 
     Args:
         mjd: Modified Julian Dates (days), shape (n,).
 
     Returns:
         Era names, shape (n,).
+
+    Examples:
+        >>> find_eras([51_608, 55_176, 58_932]).tolist()
+        ['legacy', 'boss', 'eboss']
     """
-    index = np.searchsorted(list(FIRST_MJD.values()), mjd.to_numpy(), side="right") - 1
+    index = np.searchsorted(list(FIRST_MJD.values()), np.asarray(mjd), side="right") - 1
     return np.array([str(era) for era in FIRST_MJD], dtype=object)[np.maximum(index, 0)]
+
+
+def is_sentinel(values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Return where values are the survey's sentinel for "not measured".
+
+    Args:
+        values: Numbers of any shape: an array, a pandas or Arrow column, or a scalar.
+
+    Examples:
+        >>> is_sentinel([-9999, 21.2, float("nan")]).tolist()
+        [True, False, False]
+    """
+    return np.asarray(values, dtype=np.float64) == NOT_MEASURED

@@ -1,1 +1,6 @@
-"""Stored tables: observations, the prediction log, batch predictions; and users' files."""
+"""Stored tables: observations, the prediction log, predictions, and tables kept by users."""
+
+__all__ = ["OBSERVATIONS_URI"]
+
+OBSERVATIONS_URI = "table:"
+"""URI of the observations table, wherever a source URI is accepted."""

@@ -27,7 +27,7 @@ def read_objects(file: Path) -> pd.DataFrame:
         raise ServingError(f"{file}: not readable ({error}): check where it came from") from error
 
 
-def write_answers(answers: pd.DataFrame, target: Path | TextIO) -> None:
+def write_predictions(answers: pd.DataFrame, target: Path | TextIO) -> None:
     """Write a table, as Parquet where the target's suffix says so, else as CSV."""
     if isinstance(target, Path) and target.suffix == ".parquet":
         answers.to_parquet(target, index=False)

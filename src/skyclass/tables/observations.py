@@ -1,20 +1,38 @@
 """The observations table: one Delta Lake table on S3, written by key, read at a version."""
 
 import pandas as pd
+import pyarrow as pa
 
 from skyclass.settings import Settings
-from skyclass.storage.delta import KeyedTable, Layout
-from skyclass.survey.observation import KEY, MEASUREMENTS, POSITION, SCHEMA
+from skyclass.storage.delta import KeyedTable, TableSpec
+from skyclass.survey.observation import KEY, MEASUREMENTS, POSITION
 
-LAYOUT = Layout(
+SCHEMA = pa.schema(
+    [
+        *((name, pa.int32()) for name in KEY),
+        *((name, pa.float64()) for name in (*POSITION, *MEASUREMENTS)),
+        ("class", pa.string()),
+        ("source", pa.string()),
+        ("release", pa.string()),
+        ("batch_id", pa.string()),
+        ("ingested_at", pa.timestamp("us", tz="UTC")),
+        ("era", pa.string()),
+    ]
+)
+"""The observations table.
+
+Source: SDSS DR17 data model, tables PhotoObj and SpecObj.
+"""
+
+SPEC = TableSpec(
     prefix="observations",
     schema=SCHEMA,
-    partition="era",
+    partition_column="era",
     key=KEY,
     values=(*POSITION, *MEASUREMENTS, "class"),
-    origin=("source", "release", "batch_id", "ingested_at"),
-    what="observations",
-    begin="ingest something first (`skyclass ingest URI`)",
+    provenance=("source", "release", "batch_id", "ingested_at"),
+    description="observations",
+    missing_hint="ingest something first (`skyclass ingest URI`)",
 )
 
 
@@ -23,11 +41,11 @@ class ObservationsTable(KeyedTable):
 
     def __init__(self, settings: Settings) -> None:
         """Name the table; nothing is contacted yet."""
-        super().__init__(settings, LAYOUT)
+        super().__init__(settings, SPEC)
 
     def identity(self) -> str:
         """What sets the table apart from another one that was made at its place, or elsewhere."""
-        with self._reported():
+        with self._translate_errors():
             return str(self._open(None).metadata().id)
 
     def read(
@@ -41,7 +59,7 @@ class ObservationsTable(KeyedTable):
             nights: The first and the last night (MJD) wanted; all when not given.
         """
         between = [("mjd", ">=", nights[0]), ("mjd", "<=", nights[1])] if nights else None
-        with self._reported():
+        with self._translate_errors():
             wanted = list(dict.fromkeys([*columns, *KEY]))
             table = self._open(version).to_pyarrow_table(columns=wanted, filters=between)
         order = [(name, "ascending") for name in ("mjd", "plate", "fiber_id")]

@@ -150,7 +150,7 @@ def day_prefix(day: date) -> str:
 def _keys(store: ObjectStore, start: datetime, end: datetime) -> Iterator[str]:
     hour = start.replace(minute=0, second=0, microsecond=0)
     while hour < end:
-        yield from store.keys(store.settings.logs_bucket, _hour_prefix(hour))
+        yield from store.list_keys(store.settings.logs_bucket, _hour_prefix(hour))
         hour += timedelta(hours=1)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from skyclass.settings import Settings
-from skyclass.storage.delta import KeyedTable, Layout
+from skyclass.storage.delta import KeyedTable, TableSpec
 from skyclass.survey.observation import KEY, MEASUREMENTS
 from skyclass.tables.prediction_log import PROBABILITIES
 
@@ -30,15 +30,15 @@ SCHEMA = pa.schema(
     ]
 )
 
-LAYOUT = Layout(
+SPEC = TableSpec(
     prefix="predictions",
     schema=SCHEMA,
-    partition="model_version",
+    partition_column="model_version",
     key=(SOURCE_ID, *KEY),
     values=(*MEASUREMENTS, "predicted", *PROBABILITIES, "class"),
-    origin=("source",),
-    what="predictions",
-    begin="score something first (`skyclass score URI`)",
+    provenance=("source",),
+    description="predictions",
+    missing_hint="score something first (`skyclass score URI`)",
 )
 
 
@@ -47,7 +47,7 @@ class PredictionsTable(KeyedTable):
 
     def __init__(self, settings: Settings) -> None:
         """Name the table; nothing is contacted yet."""
-        super().__init__(settings, LAYOUT)
+        super().__init__(settings, SPEC)
 
     def batches(self, model_version: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Read what a release said, a batch of rows at a time.
@@ -57,7 +57,7 @@ class PredictionsTable(KeyedTable):
             columns: The columns wanted.
         """
         schema = pa.schema([SCHEMA.field(name) for name in columns])
-        with self._reported():
+        with self._translate_errors():
             dataset = self._open(None).to_pyarrow_dataset(
                 file_pruning_predicate=[("model_version", "=", model_version)]
             )

@@ -104,7 +104,7 @@ def _hours(store: ObjectStore, newest: datetime, oldest: datetime) -> Iterator[l
     day = newest.date()
     while day >= oldest.date():
         by_hour: dict[str, list[str]] = {}
-        for key in store.keys(store.settings.logs_bucket, day_prefix(day)):
+        for key in store.list_keys(store.settings.logs_bucket, day_prefix(day)):
             by_hour.setdefault(key.rsplit("/", 1)[0], []).append(key)
         for hour in sorted(by_hour, reverse=True):
             yield by_hour[hour]

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from skyclass.errors import CatalogError
-from skyclass.ingest.validation import check
+from skyclass.ingest.validation import validate_rows
 from skyclass.sources import Source
 from skyclass.sources.simulated import is_synthetic
 from skyclass.survey.features import FEATURES, MAGNITUDES, Mode, make_features
-from skyclass.survey.observation import CLASSES, MEASUREMENTS, Era, era_of
+from skyclass.survey.observation import CLASSES, MEASUREMENTS, Era, find_eras
 from skyclass.training.plots import STYLE, svg
 
 MAX_ROWS = 100_000
@@ -55,10 +55,10 @@ def sample(source: Source) -> Sample:
         CatalogError: The source cannot be read, or has no fit row.
     """
     kept, rows_in, rejected, share = pd.DataFrame(), 0, 0, 1.0
-    for batch in source.batches(0):
-        checked = check(batch.rows)
-        rows_in += len(batch.rows) + len(batch.torn)
-        rejected += len(checked.rejected) + len(batch.torn)
+    for batch in source.read_batches(0):
+        checked = validate_rows(batch.rows)
+        rows_in += len(batch.rows) + len(batch.malformed)
+        rejected += len(checked.rejected) + len(batch.malformed)
         kept = pd.concat([kept, checked.valid.sample(frac=share, random_state=rows_in)])
         while len(kept) > MAX_ROWS:
             kept, share = kept.sample(frac=0.5, random_state=rows_in), share / 2
@@ -101,7 +101,7 @@ def explore(given: Sample) -> str:
 
 def _with_colours(rows: pd.DataFrame) -> pd.DataFrame:
     colours = make_features(rows[list(MAGNITUDES)], Mode.PHOTOMETRIC)[:, :4]
-    return rows.assign(era=era_of(rows["mjd"]), **dict(zip(_COLOURS, colours.T, strict=True)))
+    return rows.assign(era=find_eras(rows["mjd"]), **dict(zip(_COLOURS, colours.T, strict=True)))
 
 
 def _statistics(groups: Any, names: Sequence[str], total: int) -> list[dict[str, object]]:

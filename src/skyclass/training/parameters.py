@@ -3,9 +3,6 @@
 from skyclass.errors import TrainingError
 from skyclass.survey.features import Mode
 
-ALREADY_INGESTED = "table:"
-"""The source of a run that trains on what the observations table holds already."""
-
 PROMOTION_CHOICES = {"if_better": True, "never": False}
 """Whether a release that passes the gate becomes the champion."""
 

@@ -37,5 +37,5 @@ def test_identities_on_a_store_that_is_no_minio_are_refused_in_words(
 def test_a_store_that_stays_away_is_said_in_one_line(settings: Settings) -> None:
     away = settings.model_copy(update={"endpoint_url": "http://127.0.0.1:9", "s3_retries": 0})
 
-    with pytest.raises(StoreError, match="does not answer"):
+    with pytest.raises(StoreError, match="is unreachable"):
         Provisioner(away).prepare(None, patience_seconds=0)

@@ -11,9 +11,8 @@ import pytest
 from skyclass.errors import CatalogError, StoreError
 from skyclass.ingest.job import REJECTED_PREFIX, Accounting, ingest
 from skyclass.sources import files, open_source
-from skyclass.sources.remote import fetch
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.observation import OBSERVED
+from skyclass.survey.observation import OBSERVATION_COLUMNS
 from skyclass.tables.observations import ObservationsTable
 from tests.support.rows import frame
 from tests.support.web import Answer, Web
@@ -31,9 +30,9 @@ class Observatory:
         return self.take_from(str(self.folder / file))
 
     def take_from(self, uri: str) -> Accounting:
-        source = open_source(uri, lambda uri: fetch(uri, self.store))
+        source = open_source(uri, self.store)
         accounting = ingest(source, self.table, self.store)
-        assert accounting.balanced
+        assert accounting.is_balanced
         return accounting
 
     def column(self, name: str) -> list[Any]:
@@ -42,7 +41,7 @@ class Observatory:
 
     def rejected(self) -> list[dict[str, Any]]:
         data_bucket = self.store.settings.data_bucket
-        keys = self.store.keys(data_bucket, f"{REJECTED_PREFIX}/")
+        keys = self.store.list_keys(data_bucket, f"{REJECTED_PREFIX}/")
         parts = [pd.read_parquet(io.BytesIO(self.store.get(data_bucket, key))) for key in keys]
         return [row for part in parts for row in part.to_dict("records")]
 
@@ -171,7 +170,7 @@ def test_every_row_is_accounted_for(observatory: Observatory) -> None:
     "line", ["267,51608,,147,-0.8,21,19,18,17,17,0.1,STAR", "torn,line"], ids=["unfit", "torn"]
 )
 def test_a_file_of_rejected_rows_alone_is_refused(line: str, observatory: Observatory) -> None:
-    (observatory.folder / "a.csv").write_text(f"{','.join(OBSERVED)}\n{line}\n{line}\n")
+    (observatory.folder / "a.csv").write_text(f"{','.join(OBSERVATION_COLUMNS)}\n{line}\n{line}\n")
     with pytest.raises(CatalogError, match="all 2 rows were rejected") as error:
         observatory.take_from(str(observatory.folder / "a.csv"))
     assert "\n" not in str(error.value)
@@ -198,7 +197,7 @@ def test_an_ingest_resumes_after_the_last_batch_that_was_taken(
     monkeypatch.setattr(files, "BATCH_ROWS", 2)
     file = observatory.folder / "a.parquet"
     frame(*[{}] * 5).astype(str).to_parquet(file)
-    source = open_source(str(file), fetch)
+    source = open_source(str(file), observatory.store)
 
     def interrupt(rows: int) -> None:
         if rows == 4:
@@ -224,14 +223,19 @@ def test_an_ingest_that_was_overtaken_does_not_undo_corrections(
             observatory.take_from(str(file))
 
     with pytest.raises(StoreError, match="another run has overtaken this one of") as error:
-        ingest(open_source(str(file), fetch), observatory.table, observatory.store, overtake)
+        ingest(
+            open_source(str(file), observatory.store),
+            observatory.table,
+            observatory.store,
+            overtake,
+        )
     assert "\n" not in str(error.value)
     assert observatory.column("u") == [22.5, 21.21101]
 
 
 def test_progress_counts_the_rows_read(observatory: Observatory) -> None:
     told: list[int] = []
-    source = open_source("simulated:?rows=31", fetch)
+    source = open_source("simulated:?rows=31", observatory.store)
     ingest(source, observatory.table, observatory.store, told.append)
     assert told == [11, 21, 31]
 
@@ -262,7 +266,9 @@ def test_an_object_is_taken_under_its_address(observatory: Observatory) -> None:
 def test_the_real_sample_is_taken_whole(real_rows: Path, observatory: Observatory) -> None:
     accounting = observatory.take_from(str(real_rows))
     assert counts(accounting) == {"rows_in": 20_000, "inserted": 20_000}
-    stored = observatory.table.read(accounting.version, list(OBSERVED))
+    stored = observatory.table.read(accounting.version, list(OBSERVATION_COLUMNS))
     given = pd.read_csv(real_rows).rename(columns={"MJD": "mjd", "fiber_ID": "fiber_id"})
-    given = given[list(OBSERVED)].sort_values(["mjd", "plate", "fiber_id"], ignore_index=True)
+    given = given[list(OBSERVATION_COLUMNS)].sort_values(
+        ["mjd", "plate", "fiber_id"], ignore_index=True
+    )
     pd.testing.assert_frame_equal(stored, given, check_dtype=False)

@@ -22,7 +22,9 @@ MODE = Mode.SPECTROSCOPIC
 def left(store: ObjectStore, prefix: str) -> dict[str, bytes]:
     """What lies beside a verdict, with the verdict."""
     bucket = store.settings.reports_bucket
-    return {key.removeprefix(prefix): store.get(bucket, key) for key in store.keys(bucket, prefix)}
+    return {
+        key.removeprefix(prefix): store.get(bucket, key) for key in store.list_keys(bucket, prefix)
+    }
 
 
 def test_judging_a_window_again_changes_nothing(store: ObjectStore, tmp_path: Path) -> None:

@@ -72,10 +72,10 @@ def test_the_answers_are_those_of_the_model(
 def test_only_what_is_new_since_the_last_run_is_read(
     store: ObjectStore, table: ObservationsTable, release: Release
 ) -> None:
-    ingest(open_source("simulated:?rows=300", Path), table, store)
+    ingest(open_source("simulated:?rows=300", store), table, store)
     assert run(store, "table:", release).inserted == 300
     assert run(store, "table:", release).rows_in == 0
-    ingest(open_source("simulated:?rows=40&seed=1&era=boss", Path), table, store)
+    ingest(open_source("simulated:?rows=40&seed=1&era=boss", store), table, store)
     again = run(store, "table:", release)
     assert (again.rows_in, again.inserted) == (40, 40)
     assert run(store, "table:", release).rows_in == 0
@@ -84,8 +84,8 @@ def test_only_what_is_new_since_the_last_run_is_read(
 def test_a_version_of_a_table_stays_what_it_was(
     store: ObjectStore, table: ObservationsTable, release: Release
 ) -> None:
-    version = ingest(open_source("simulated:?rows=50&era=boss", Path), table, store).version
-    ingest(open_source("simulated:?rows=50&era=boss&seed=1", Path), table, store)
+    version = ingest(open_source("simulated:?rows=50&era=boss", store), table, store).version
+    ingest(open_source("simulated:?rows=50&era=boss&seed=1", store), table, store)
     assert open_input(store.settings, "table:").uri == f"table:?version={version + 1}"
     assert run(store, f"table:?version={version}", release).inserted == 50
 

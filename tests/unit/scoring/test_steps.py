@@ -19,7 +19,7 @@ from skyclass.tables.observations import ObservationsTable
 @pytest.fixture
 def version(table: ObservationsTable, store: ObjectStore) -> int:
     """A table of three files: one of each era."""
-    return ingest(open_source("simulated:?rows=300", Path), table, store).version
+    return ingest(open_source("simulated:?rows=300", store), table, store).version
 
 
 @pytest.mark.parametrize(("shards", "parts"), [(1, 1), (2, 2), (8, 3)])
@@ -41,7 +41,7 @@ def test_what_came_after_the_plan_waits_for_the_next(
     version: int, table: ObservationsTable, store: ObjectStore, release: Release
 ) -> None:
     plan = plan_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion", 2)
-    ingest(open_source("simulated:?rows=40&seed=1", Path), table, store)
+    ingest(open_source("simulated:?rows=40&seed=1", store), table, store)
     done = [
         score_step(store.settings, plan.source, Mode.SPECTROSCOPIC, plan.release, shard)
         for shard in plan.shards
@@ -53,12 +53,12 @@ def test_what_came_after_the_plan_waits_for_the_next(
 def test_each_day_is_counted_with_the_labels_that_have_come(
     table: ObservationsTable, store: ObjectStore, release: Release, tmp_path: Path
 ) -> None:
-    rows = next(open_source("simulated:?rows=60&era=boss", Path).batches(0)).rows
+    rows = next(open_source("simulated:?rows=60&era=boss", store).read_batches(0)).rows
     rows.assign(**{"class": None}).to_parquet(tmp_path / "before.parquet")
     rows.head(20).to_parquet(tmp_path / "after.parquet")
     labelled = []
     for name in ("before", "after"):
-        ingest(open_source(str(tmp_path / f"{name}.parquet"), Path), table, store)
+        ingest(open_source(str(tmp_path / f"{name}.parquet"), store), table, store)
         score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion")
         (day,) = daily_history(store.settings, release.id)
         assert day.day == datetime.now(UTC).date()

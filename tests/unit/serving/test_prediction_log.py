@@ -94,7 +94,7 @@ def test_each_row_lies_under_its_own_hour(store: ObjectStore) -> None:
     for hours in (1, 0):
         log.offer(answered(2, f"{hours} h ago", time=NOW - hours * HOUR))
     log.close()
-    keys = list(store.keys(store.settings.logs_bucket, ""))
+    keys = list(store.list_keys(store.settings.logs_bucket, ""))
     assert [key.rsplit("/", 1)[0] for key in keys] == [
         f"date={time:%Y-%m-%d}/hour={time:%H}" for time in (NOW - HOUR, NOW)
     ]

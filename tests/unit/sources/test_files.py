@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from skyclass.errors import CatalogError
-from skyclass.ingest.validation import check
-from skyclass.sources import Batch, Source, files, open_source
+from skyclass.ingest.validation import validate_rows
+from skyclass.sources import Batch, FileSource, Source, files
 from skyclass.survey.observation import CLASSES
 from tests.support.rows import ROW, frame
 
@@ -48,11 +48,11 @@ def own(*lines: str) -> str:
 def source_of(folder: Path, content: str | bytes, name: str = "a.csv") -> Source:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return open_source(str(path), lambda uri: pytest.fail(f"{uri} was fetched"))
+    return FileSource(path, str(path))
 
 
 def only_batch(source: Source) -> Batch:
-    [batch] = source.batches(0)
+    [batch] = source.read_batches(0)
     return batch
 
 
@@ -78,13 +78,13 @@ def test_every_dialect_delivers_the_same_observation(
     content: str, release: str, tmp_path: Path
 ) -> None:
     source = source_of(tmp_path, content)
-    checked = check(only_batch(source).rows)
+    checked = validate_rows(only_batch(source).rows)
     assert checked.valid.to_dict("records") == [{**ROW, "delta": -0.891313, "release": release}]
 
 
 def test_the_shared_sample_is_read_whole(real_rows: Path) -> None:
-    source = open_source(str(real_rows), lambda uri: pytest.fail(f"{uri} was fetched"))
-    checked = check(only_batch(source).rows)
+    source = FileSource(real_rows, str(real_rows))
+    checked = validate_rows(only_batch(source).rows)
     assert set(checked.valid["release"]) == {"DR17"}
     assert len(checked.rejected) == checked.not_measured == 0
     counts = checked.valid["class"].value_counts()
@@ -94,12 +94,12 @@ def test_the_shared_sample_is_read_whole(real_rows: Path) -> None:
 def test_torn_lines_are_left_out_and_counted(tmp_path: Path) -> None:
     batch = only_batch(source_of(tmp_path, own("1 21.2 STAR", "torn,line", "2 21.2 QSO")))
     assert list(batch.rows["fiber_id"]) == ["1", "2"]
-    assert batch.torn == ("2 fields where the header has 12",)
+    assert batch.malformed == ("2 fields where the header has 12",)
 
 
 def test_a_file_of_torn_lines_alone_delivers_them(tmp_path: Path) -> None:
     batch = only_batch(source_of(tmp_path, own("torn,line", "another")))
-    assert (len(batch.rows), len(batch.torn)) == (0, 2)
+    assert (len(batch.rows), len(batch.malformed)) == (0, 2)
 
 
 def test_batches_and_their_torn_lines_are_the_same_on_every_machine(
@@ -111,7 +111,7 @@ def test_batches_and_their_torn_lines_are_the_same_on_every_machine(
 
     def read(cores: int) -> list[tuple[int, int]]:
         pa.set_cpu_count(cores)
-        return [(batch.position, len(batch.torn)) for batch in source.batches(0)]
+        return [(batch.position, len(batch.malformed)) for batch in source.read_batches(0)]
 
     cores = pa.cpu_count()
     small, large = read(1), read(8)
@@ -123,7 +123,7 @@ def test_batches_and_their_torn_lines_are_the_same_on_every_machine(
 
 def test_empty_fields_are_not_measured_but_not_unreadable(tmp_path: Path) -> None:
     text = own("1 NULL STAR", "2 nan STAR", "3 null STAR")
-    assert check(only_batch(source_of(tmp_path, text)).rows).valid["u"].isna().all()
+    assert validate_rows(only_batch(source_of(tmp_path, text)).rows).valid["u"].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -143,14 +143,14 @@ def test_what_is_no_table_of_observations_is_refused_in_one_line(
     name: str, content: str | bytes, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(CatalogError, match=message) as error:
-        list(source_of(tmp_path, content, name).batches(0))
+        list(source_of(tmp_path, content, name).read_batches(0))
     assert str(tmp_path / name) in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"nowhere\.csv: no such file: check the path"):
-        open_source(str(tmp_path / "nowhere.csv"), lambda uri: tmp_path)
+        FileSource(tmp_path / "nowhere.csv", "nowhere.csv")
 
 
 @pytest.mark.parametrize(
@@ -159,26 +159,20 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_parquet_delivers_what_csv_does(classes: list[object], tmp_path: Path) -> None:
     rows = frame({}, {}, {}).infer_objects().assign(**{"class": classes})
     rows.to_parquet(tmp_path / "a.parquet")
-    batch = only_batch(open_source(str(tmp_path / "a.parquet"), lambda uri: tmp_path))
+    batch = only_batch(FileSource(tmp_path / "a.parquet", "a.parquet"))
     expected = frame({}, {"class": "QSO"}, {"class": None})
-    pd.testing.assert_frame_equal(check(batch.rows).valid, check(expected).valid)
+    pd.testing.assert_frame_equal(validate_rows(batch.rows).valid, validate_rows(expected).valid)
 
 
 def test_reading_resumes_after_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "BATCH_ROWS", 2)
     frame(*[{}] * 5).infer_objects().to_parquet(tmp_path / "a.parquet")
-    source = open_source(str(tmp_path / "a.parquet"), lambda uri: tmp_path)
-    assert [batch.position for batch in source.batches(0)] == [2, 4, 5]
-    assert [list(batch.rows["fiber_id"]) for batch in source.batches(2)] == [[3, 4], [5]]
-    assert list(source.batches(5)) == []
+    source = FileSource(tmp_path / "a.parquet", "a.parquet")
+    assert [batch.position for batch in source.read_batches(0)] == [2, 4, 5]
+    assert [list(batch.rows["fiber_id"]) for batch in source.read_batches(2)] == [[3, 4], [5]]
+    assert list(source.read_batches(5)) == []
 
 
 def test_a_changed_file_is_another_source(tmp_path: Path) -> None:
     before = source_of(tmp_path, own("1 21.2 STAR")).watermark_id
     assert source_of(tmp_path, own("1 21.2 STAR", "2 21.2 STAR")).watermark_id != before
-
-
-def test_remote_addresses_are_fetched_and_name_the_source(tmp_path: Path) -> None:
-    (tmp_path / "copy.csv").write_text(OWN)
-    for uri in ("http://host/a.csv", "https://host/a.csv", "s3://bucket/a.csv"):
-        assert open_source(uri, lambda uri: tmp_path / "copy.csv").name == uri

@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 
 from skyclass.errors import CatalogError
-from skyclass.ingest.validation import check
-from skyclass.sources import Source, open_source
+from skyclass.ingest.validation import validate_rows
+from skyclass.sources import SimulatedSource, Source
 from skyclass.sources.simulated import RELEASE, is_synthetic
-from skyclass.survey.observation import CLASSES, KEY, Era, era_of
+from skyclass.survey.observation import CLASSES, KEY, Era, find_eras
 
 SURVEY = {  # first and last night, shares of GALAXY, QSO, STAR in real DR17 rows
     Era.LEGACY: (51_608, 55_008, (0.597, 0.063, 0.341)),
@@ -18,11 +18,11 @@ REDSHIFT = {"GALAXY": (-0.007, 2), "QSO": (0.01, 7.02), "STAR": (-0.0042, 0.0042
 
 
 def simulated(parameters: str) -> Source:
-    return open_source(f"simulated:?{parameters}", lambda uri: pytest.fail(f"{uri} was fetched"))
+    return SimulatedSource.from_uri(f"simulated:?{parameters}")
 
 
 def rows_of(source: Source, after: int = 0) -> pd.DataFrame:
-    return pd.concat([batch.rows for batch in source.batches(after)], ignore_index=True)
+    return pd.concat([batch.rows for batch in source.read_batches(after)], ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_each_day_brings_objects_of_its_own() -> None:
     days = [rows_of(simulated(f"day=2026-01-{day}&rows=700")) for day in (30, 31)]
     assert [set(rows["mjd"]) for rows in days] == [{61_070}, {61_071}]
     assert days[0].merge(days[1], on=["u", "r"]).empty
-    assert all(len(check(rows).valid) == 700 for rows in days)
+    assert all(len(validate_rows(rows).valid) == 700 for rows in days)
     assert rows_of(simulated("day=2026-01-31&rows=700")).equals(days[1])
 
 
@@ -67,16 +67,16 @@ def test_reading_resumes_after_any_position() -> None:
     whole = rows_of(source)
     for after in (1, 33, 34, 35, 67, 99):
         pd.testing.assert_frame_equal(rows_of(source, after), whole[after:].reset_index(drop=True))
-    assert list(source.batches(100)) == []
+    assert list(source.read_batches(100)) == []
 
 
 def test_the_last_position_is_the_number_of_rows() -> None:
-    assert [batch.position for batch in simulated("rows=100").batches(0)] == [34, 67, 100]
+    assert [batch.position for batch in simulated("rows=100").read_batches(0)] == [34, 67, 100]
 
 
 @pytest.mark.parametrize("era", Era)
 def test_an_era_is_as_the_survey_was(era: Era, rows: pd.DataFrame) -> None:
-    chosen = rows[era_of(rows["mjd"]) == era]
+    chosen = rows[find_eras(rows["mjd"]) == era]
     first, last, shares = SURVEY[era]
     assert len(chosen) == 10_000
     assert chosen["mjd"].between(first, last).all()
@@ -96,12 +96,12 @@ def test_redshifts_stay_in_the_range_of_their_class(name: str, rows: pd.DataFram
 
 
 def test_every_row_is_fit_to_be_kept(rows: pd.DataFrame) -> None:
-    assert len(check(rows).valid) == len(rows)
+    assert len(validate_rows(rows).valid) == len(rows)
 
 
 def test_no_key_stands_twice_across_batches() -> None:
     source = simulated("rows=400000&era=boss")
-    keys = pd.concat([batch.rows[list(KEY)] for batch in source.batches(0)])
+    keys = pd.concat([batch.rows[list(KEY)] for batch in source.read_batches(0)])
     assert len(keys) == 400_000
     assert not keys.duplicated().any()
 
@@ -115,7 +115,7 @@ def test_its_rows_say_that_they_are_synthetic() -> None:
 def test_its_name_is_its_address() -> None:
     source = simulated("era=boss,eboss&rows=20")
     assert source.name == "simulated:?rows=20&era=boss,eboss&seed=0"
-    pd.testing.assert_frame_equal(rows_of(source), rows_of(open_source(source.name, pytest.fail)))
+    pd.testing.assert_frame_equal(rows_of(source), rows_of(SimulatedSource.from_uri(source.name)))
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_a_malformed_address_is_refused_in_one_line(parameters: str, message: st
 
 def test_an_address_without_its_question_mark_is_refused() -> None:
     with pytest.raises(CatalogError, match="unknown part rows=5: write simulated:"):
-        open_source("simulated:rows=5", pytest.fail)
+        SimulatedSource.from_uri("simulated:rows=5")

@@ -4,7 +4,6 @@ import itertools
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from urllib3.util import Timeout
@@ -12,8 +11,9 @@ from urllib3.util import Timeout
 from skyclass.errors import CatalogError
 from skyclass.ingest.job import Accounting, ingest
 from skyclass.settings import Settings
-from skyclass.sources import open_source, skyserver
+from skyclass.sources import open_source
 from skyclass.sources.skyserver import client
+from skyclass.sources.skyserver import source as skyserver
 from skyclass.sources.skyserver.client import SkyServer
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.observations import ObservationsTable
@@ -71,9 +71,9 @@ def take(server: SkyServer, table: ObservationsTable) -> Callable[[str], Account
     """Ingests a source of that server."""
 
     def take(uri: str) -> Accounting:
-        source = open_source(uri, lambda uri: Path(uri), server.ask)
+        source = open_source(uri, server.store)
         accounting = ingest(source, table, server.store)
-        assert accounting.balanced
+        assert accounting.is_balanced
         return accounting
 
     return take
@@ -95,7 +95,7 @@ def test_what_may_pass_is_asked_again_and_then_is_one_clear_line(
         server.ask("DR16", QUERY)
     assert "\n" not in str(error.value)
     assert len(web.requests) == asked + 1 + len(client.BACKOFF_SECONDS)
-    assert not list(server.store.keys(server.store.settings.data_bucket, "skyserver/dr16"))
+    assert not list(server.store.list_keys(server.store.settings.data_bucket, "skyserver/dr16"))
 
 
 @pytest.mark.parametrize(("answer", "said"), PERMANENT.values(), ids=PERMANENT.keys())
@@ -252,7 +252,9 @@ def test_a_column_that_is_not_there_is_named(web: Web, take: Callable[[str], Acc
         ("skyserver:dr17", "unknown part dr17: write skyserver:"),
     ],
 )
-def test_a_malformed_address_is_refused_in_one_line(uri: str, message: str) -> None:
+def test_a_malformed_uri_is_rejected_in_one_line(
+    uri: str, message: str, settings: Settings
+) -> None:
     with pytest.raises(CatalogError, match=message) as error:
-        open_source(uri, lambda uri: Path(uri))
+        open_source(uri, ObjectStore(settings))
     assert "\n" not in str(error.value)

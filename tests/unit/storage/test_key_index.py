@@ -7,7 +7,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from skyclass.storage import key_index
-from skyclass.storage.key_index import KnownKeys
+from skyclass.storage.key_index import KeyIndex
 
 KEY = ("plate", "fiber_id")
 
@@ -32,11 +32,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> DeltaTable:
 def test_a_key_is_new_when_no_file_has_it(
     plates: tuple[int, ...], new: bool, table: DeltaTable
 ) -> None:
-    assert KnownKeys(KEY).are_new(rows(*plates), table) is new
+    assert KeyIndex(KEY).are_new(rows(*plates), table) is new
 
 
 def test_it_stays_right_as_the_table_grows(table: DeltaTable) -> None:
-    known = KnownKeys(KEY)
+    known = KeyIndex(KEY)
     for plate in (7, 2, 8, 4, 3):
         assert known.are_new(rows(plate), table)
         write_deltalake(table, rows(plate), mode="append")
@@ -46,7 +46,7 @@ def test_it_stays_right_as_the_table_grows(table: DeltaTable) -> None:
 
 
 def test_files_that_cannot_have_a_key_are_not_read(table: DeltaTable) -> None:
-    known = KnownKeys(KEY)
+    known = KeyIndex(KEY)
     assert known.are_new(rows(50, 60), table)
     assert not known._files
     assert known.are_new(rows(7), table)
@@ -57,7 +57,7 @@ def test_with_too_many_keys_nothing_is_certain(
     table: DeltaTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_index, "MAX_KEYS", 5)
-    known = KnownKeys(KEY)
+    known = KeyIndex(KEY)
     assert known.are_new(rows(2), table)
     assert not known.are_new(rows(2, 35), table)
 
@@ -65,11 +65,11 @@ def test_with_too_many_keys_nothing_is_certain(
 def test_an_empty_table_knows_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = str(tmp_path_factory.mktemp("empty"))
     empty = DeltaTable.create(path, rows(1).schema)
-    assert KnownKeys(KEY).are_new(rows(1), empty)
+    assert KeyIndex(KEY).are_new(rows(1), empty)
 
 
 def test_what_was_just_written_is_not_read_again(table: DeltaTable) -> None:
-    known, before = KnownKeys(KEY), set(table.file_uris())
+    known, before = KeyIndex(KEY), set(table.file_uris())
     assert known.are_new(rows(7), table)
     write_deltalake(table, rows(7), mode="append")
     table.update_incremental()

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from skyclass.survey.observation import Era, era_of
+from skyclass.survey.observation import Era, find_eras
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ from skyclass.survey.observation import Era, era_of
     ],
 )
 def test_a_night_belongs_to_its_era(mjd: int, era: Era) -> None:
-    assert list(era_of(pd.Series([mjd]))) == [era]
+    assert list(find_eras(pd.Series([mjd]))) == [era]
 
 
 def test_eras_come_in_the_order_of_their_nights() -> None:
-    assert list(era_of(pd.Series([58_000, 52_000, 56_000]))) == ["eboss", "legacy", "boss"]
+    assert list(find_eras(pd.Series([58_000, 52_000, 56_000]))) == ["eboss", "legacy", "boss"]

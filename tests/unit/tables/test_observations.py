@@ -6,14 +6,14 @@ from deltalake import DeltaTable
 from skyclass.errors import StoreError
 from skyclass.ingest.job import ingest
 from skyclass.settings import Settings
-from skyclass.sources import open_source
-from skyclass.storage.delta import delta_options
+from skyclass.sources import SimulatedSource
+from skyclass.storage.delta import make_storage_options
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.observations import ObservationsTable
 
 
 def survey(rows: int, seed: int = 0):
-    return open_source(f"simulated:?rows={rows}&era=boss&seed={seed}", pytest.fail)
+    return SimulatedSource.from_uri(f"simulated:?rows={rows}&era=boss&seed={seed}")
 
 
 def test_a_version_gives_the_same_rows_for_ever(
@@ -30,7 +30,9 @@ def test_versions_outlive_the_cleaning_of_the_log(
     table: ObservationsTable, store: ObjectStore, settings: Settings
 ) -> None:
     ingest(survey(1), table, store)
-    DeltaTable(table.uri, storage_options=delta_options(settings)).alter.set_table_properties(
+    DeltaTable(
+        table.uri, storage_options=make_storage_options(settings)
+    ).alter.set_table_properties(
         {"delta.logRetentionDuration": "interval 0 seconds", "delta.checkpointInterval": "2"}
     )
     for seed in range(1, 5):

@@ -35,7 +35,7 @@ def test_each_row_lies_under_the_hour_of_its_own_time(store: ObjectStore) -> Non
         "date=2026-01-01/hour=11",
         "date=2026-01-01/hour=12",
     ]
-    assert list(store.keys(store.settings.logs_bucket, "")) == sorted(keys)
+    assert list(store.list_keys(store.settings.logs_bucket, "")) == sorted(keys)
 
 
 def test_a_window_includes_its_start_and_excludes_its_end(store: ObjectStore) -> None:

@@ -55,11 +55,11 @@ class TestSelect:
     @pytest.fixture
     def version(self, table: ObservationsTable, store: ObjectStore, tmp_path: Path) -> int:
         """A table of 1,500 simulated rows of two eras, then twenty unlabelled ones."""
-        source = open_source("simulated:?rows=1500&era=legacy,boss&seed=5", Path)
+        source = open_source("simulated:?rows=1500&era=legacy,boss&seed=5", store)
         ingest(source, table, store)
-        extra = next(open_source("simulated:?rows=20&era=eboss&seed=9", Path).batches(0)).rows
+        extra = next(open_source("simulated:?rows=20&era=eboss&seed=9", store).read_batches(0)).rows
         extra.assign(**{"class": None}).to_csv(tmp_path / "unlabelled.csv", index=False)
-        return ingest(open_source(str(tmp_path / "unlabelled.csv"), Path), table, store).version
+        return ingest(open_source(str(tmp_path / "unlabelled.csv"), store), table, store).version
 
     def test_takes_labelled_rows_only_and_the_newest_first(
         self, table: ObservationsTable, version: int
@@ -76,7 +76,7 @@ class TestSelect:
         self, table: ObservationsTable, store: ObjectStore, version: int
     ) -> None:
         before = select(table, version, Mode.SPECTROSCOPIC, 10_000)
-        ingest(open_source("simulated:?rows=300&era=eboss&seed=4", Path), table, store)
+        ingest(open_source("simulated:?rows=300&era=eboss&seed=4", store), table, store)
         again = select(table, version, Mode.SPECTROSCOPIC, 10_000)
         pd.testing.assert_frame_equal(again.rows, before.rows)
 

@@ -153,13 +153,15 @@ class Reader:
         bucket = self.store.settings.reports_bucket
         runs = [
             time
-            for key, time in self.store.written(bucket, f"{DRIFT_PREFIX}/{mode}/")
+            for key, time in self.store.list_with_times(bucket, f"{DRIFT_PREFIX}/{mode}/")
             if key.endswith(f"/{VERDICT}")
         ]
         logged = [
             time
             for day in (now.date(), (now - timedelta(days=1)).date())
-            for _, time in self.store.written(self.store.settings.logs_bucket, day_prefix(day))
+            for _, time in self.store.list_with_times(
+                self.store.settings.logs_bucket, day_prefix(day)
+            )
         ]
         return Reading(
             mode=mode,

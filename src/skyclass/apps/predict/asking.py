@@ -10,7 +10,7 @@ from skyclass.client import BATCH_ROWS, Client
 from skyclass.errors import ServingError
 from skyclass.survey.features import INPUTS, MAGNITUDES, Mode
 from skyclass.survey.observation import CLASSES
-from skyclass.tables.objects import read_objects, write_answers
+from skyclass.tables.objects import read_objects, write_predictions
 from skyclass.tables.prediction_log import PROBABILITIES
 
 MODE = "mode"
@@ -108,7 +108,7 @@ def ask_about_table(
         progress(done, len(rows))
     together = rows.join(pd.concat(answers))
     target = folder / f"{file.stem}-classified.csv"
-    write_answers(together, target)
+    write_predictions(together, target)
     return target, together
 
 

@@ -1,1 +1,5 @@
-"""SkyServer, the public SQL interface of the survey, as a source of observations."""
+"""SkyServer, the public SQL service of the survey, as a source of observations."""
+
+from skyclass.sources.skyserver.source import SkyServerSource
+
+__all__ = ["SkyServerSource"]

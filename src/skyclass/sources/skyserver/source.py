@@ -8,7 +8,7 @@ Source: SDSS DR17 data model, tables SpecObj, PhotoObj and PlateX.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -16,7 +16,9 @@ import pandas as pd
 
 from skyclass.errors import CatalogError
 from skyclass.sources.base import Batch
+from skyclass.sources.skyserver.client import SkyServer
 from skyclass.sources.skyserver.responses import read_table
+from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.observation import ROW_COLUMNS
 
 SCHEME = "skyserver:"
@@ -45,9 +47,6 @@ ORDER BY plate
 """
 _LAST_ID = 2**64 - 1
 
-Ask = Callable[[str, str], bytes]
-"""Puts an SQL query to a data release, given like DR17; brings the whole answer, a CSV table."""
-
 
 @dataclass(frozen=True)
 class SkyServerSource:
@@ -56,15 +55,15 @@ class SkyServerSource:
     Attributes:
         release: The data release, like DR17.
         nights: First and last night (MJD) that are wanted, both included; none for all.
-        ask: Puts a query to the server.
+        client: Client of SkyServer.
     """
 
     release: str
     nights: tuple[int, int] | None
-    ask: Ask
+    client: SkyServer
 
     @classmethod
-    def from_uri(cls, uri: str, ask: Ask) -> "SkyServerSource":
+    def from_uri(cls, uri: str, store: ObjectStore) -> "SkyServerSource":
         """Read `skyserver:?release=dr17&mjd=57000-57100`; without `mjd` all nights are taken.
 
         Raises:
@@ -88,7 +87,7 @@ class SkyServerSource:
         if nights is None or not _MJD_RANGE[0] <= int(nights[1]) <= int(nights[2]):
             raise CatalogError(f"{uri}: mjd is a first and a last night, like mjd=57000-57100")
         window = (int(nights[1]), int(nights[2])) if "mjd" in given else None
-        return cls(f"DR{int(release[1])}", window, ask)
+        return cls(f"DR{int(release[1])}", window, SkyServer(store))
 
     @property
     def name(self) -> str:
@@ -101,7 +100,7 @@ class SkyServerSource:
         """The URI: a data release does not change."""
         return self.name
 
-    def batches(self, after: int) -> Iterator[Batch]:
+    def read_batches(self, after: int) -> Iterator[Batch]:
         """Read the pages that follow position `after`, which is a `specobjid` without its end.
 
         Raises:
@@ -166,7 +165,7 @@ class SkyServerSource:
 
     def _answer(self, query: str, columns: list[str]) -> pd.DataFrame:
         """The wanted columns of an answer, as text."""
-        rows = read_table(self.ask(self.release, " ".join(query.split())))
+        rows = read_table(self.client.ask(self.release, " ".join(query.split())))
         missing = [name for name in columns if name not in rows]
         if missing and len(rows):
             raise CatalogError(

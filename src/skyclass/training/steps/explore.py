@@ -1,26 +1,24 @@
-"""Reads what `skyclass eda` shows, without taking it into the table."""
+"""Rows for the report of `skyclass eda`, read without an ingest."""
 
 from skyclass.settings import Settings
 from skyclass.sources import open_source
-from skyclass.sources.remote import fetch
-from skyclass.sources.skyserver.client import SkyServer
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.observation import ROW_COLUMNS
+from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
 from skyclass.training.exploration import Sample, sample
-from skyclass.training.parameters import ALREADY_INGESTED
 
 
 def sample_step(settings: Settings, source_uri: str) -> Sample:
-    """Read the rows of a source.
+    """Sample the rows of a source.
 
     Args:
-        settings: Where the table is, and where remote files are kept.
-        source_uri: The source, or `table:` for what has been ingested already.
+        settings: Settings of the object store, and the folder for downloads.
+        source_uri: URI of the source. `table:` reads the observations table.
     """
-    store = ObjectStore(settings)
-    if source_uri == ALREADY_INGESTED:
+    if source_uri == OBSERVATIONS_URI:
         table = ObservationsTable(settings)
-        rows = table.read(table.version(), list(ROW_COLUMNS))
-        return Sample(f"{table.uri}, version {table.version()}", rows, len(rows), 0)
-    return sample(open_source(source_uri, lambda uri: fetch(uri, store), SkyServer(store).ask))
+        version = table.version()
+        rows = table.read(version, list(ROW_COLUMNS))
+        return Sample(f"{table.uri}, version {version}", rows, rows_in=len(rows), rejected=0)
+    return sample(open_source(source_uri, ObjectStore(settings)))

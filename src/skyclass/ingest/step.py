@@ -1,4 +1,4 @@
-"""Step 1: bring what is new in a source into the observations table."""
+"""The ingest step of the training pipeline and of `skyclass ingest`."""
 
 from collections.abc import Callable
 
@@ -6,30 +6,28 @@ from skyclass.ingest.expectations import expect_few_rejected, load_expectations
 from skyclass.ingest.job import Accounting, ingest
 from skyclass.settings import Settings
 from skyclass.sources import open_source
-from skyclass.sources.remote import fetch
-from skyclass.sources.skyserver.client import SkyServer
 from skyclass.storage.s3 import ObjectStore
+from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
-from skyclass.training.parameters import ALREADY_INGESTED
 
 
 def ingest_step(
     settings: Settings, source_uri: str, progress: Callable[[int], None] = lambda rows: None
 ) -> Accounting:
-    """Bring what is new in a source into the observations table.
+    """Ingest the new rows of a source.
 
     Args:
-        settings: Where the table is.
-        source_uri: The source, or `table:` for a run on what is there already.
-        progress: Told how many rows have been read, after each batch.
+        settings: Settings of the object store that holds the table.
+        source_uri: URI of the source. `table:` ingests nothing and returns the table's version.
+        progress: Called after each batch with the number of rows read so far.
 
     Raises:
-        ValidationError: Too many rows of the source were unfit; the others were taken.
+        CatalogError: The source cannot be read.
+        ValidationError: The share of rejected rows exceeds its limit. Valid rows were ingested.
     """
     table, store = ObservationsTable(settings), ObjectStore(settings)
-    if source_uri == ALREADY_INGESTED:
+    if source_uri == OBSERVATIONS_URI:
         return Accounting(source_uri, version=table.version())
-    source = open_source(source_uri, lambda uri: fetch(uri, store), SkyServer(store).ask)
-    done = ingest(source, table, store, progress)
+    done = ingest(open_source(source_uri, store), table, store, progress)
     expect_few_rejected(done.rows_in, done.reasons, done.examples, load_expectations().rejected)
     return done
