@@ -256,7 +256,6 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option(help="Where to listen; else a free port.")] = None,
     host: Annotated[str, typer.Option(help="Which interface to listen on.")] = "127.0.0.1",
-    workers: Annotated[int, typer.Option(min=1, help="How many processes answer.")] = 1,
     grpc_port: Annotated[
         int | None, typer.Option(help="Where gRPC listens; else a free port.")
     ] = None,
@@ -264,7 +263,7 @@ def serve(
     """Serve a model until it is told to stop."""
     from skyclass.serving.server import serve as serve_model
 
-    serve_model(load_settings(), mode, release, port, workers, host, grpc_port)
+    serve_model(load_settings(), mode, release, port, host, grpc_port)
 
 
 @app.command()

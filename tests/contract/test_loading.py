@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 import urllib3
 
 from skyclass.local.s3_server import free_ports
@@ -18,15 +17,14 @@ QUESTION = {"instances": [[20.0] * len(INPUTS[MODE])]}
 TENSOR = {"name": "x", "shape": [1, 5], "datatype": "FP64", "data": [20.0] * 5}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 def test_until_it_is_loaded_a_model_is_unavailable(
-    site: Site, tmp_path: Path, unanswered: str, workers: int
+    site: Site, tmp_path: Path, unanswered: str
 ) -> None:
     deaf = {"AWS_ENDPOINT_URL": unanswered, "SKYCLASS_S3_RETRIES": "0"}
     deaf["SKYCLASS_S3_READ_SECONDS"] = "5"
     waiting = replace(site, environment={**site.environment, **deaf})
     (port,) = free_ports(1)
-    server = start(waiting, MODE, None, tmp_path / "log", port=port, workers=workers)
+    server = start(waiting, MODE, None, tmp_path / "log", port=port)
     server.url = f"http://127.0.0.1:{port}"
 
     def asked(method: str, path: str, body: Any = None) -> urllib3.BaseHTTPResponse | None:

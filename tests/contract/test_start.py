@@ -170,5 +170,5 @@ def test_without_a_champion_there_is_nothing_to_serve(site: Site) -> None:
 def test_a_port_that_is_taken_is_told(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ServingError, match=f"cannot listen at 127.0.0.1, port {port}"):
+        with pytest.raises(ServingError, match=f"cannot listen on 127.0.0.1, port {port}"):
             server_module.serve(site.settings, MODE, port=port)

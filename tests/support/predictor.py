@@ -125,7 +125,6 @@ def start(
     release: str | Path | None,
     log_file: Path,
     port: int = 0,
-    workers: int = 1,
     **settings: Any,
 ) -> ServerProcess:
     """Start a predictor; `settings` are those of the predictor alone."""
@@ -133,7 +132,7 @@ def start(
     own = {f"SKYCLASS_SERVING_{name.upper()}": str(value) for name, value in settings.items()}
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [*command, str(port), str(workers)],
+            [*command, str(port)],
             env={**site.environment, **own},
             cwd=ROOT,
             stdout=log,

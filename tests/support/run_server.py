@@ -1,6 +1,6 @@
 """Serves a model as the command line does.
 
-Usage: `python -m tests.support.run_server MODE RELEASE PORT WORKERS`.
+Usage: `python -m tests.support.run_server MODE RELEASE PORT`.
 """
 
 import os
@@ -15,11 +15,11 @@ from skyclass.survey.features import Mode
 def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     start_logging()
-    mode, release, port, workers = sys.argv[1:]
+    mode, release, port = sys.argv[1:]
     from skyclass.serving.server import serve
 
     try:
-        serve(load_settings(), Mode(mode), release or None, int(port) or None, int(workers))
+        serve(load_settings(), Mode(mode), release or None, int(port) or None)
     except SkyclassError as error:
         sys.exit(f"error: {error}")
 

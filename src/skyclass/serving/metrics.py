@@ -1,11 +1,6 @@
 """What Prometheus is told about requests: how many, how they ended, and how long they took."""
 
-import os
-
-from prometheus_client import REGISTRY, CollectorRegistry, Histogram, exposition
-from prometheus_client.multiprocess import MultiProcessCollector
-
-from skyclass.serving.workers import MULTIPROCESS_FOLDER
+from prometheus_client import REGISTRY, Histogram, exposition
 
 _SECONDS = Histogram(
     "skyclass_request_seconds",
@@ -43,17 +38,13 @@ class RequestCounts:
 
 
 def write_metrics(accept: str) -> tuple[bytes, str]:
-    """All metrics of the server, whichever of its workers is asked.
+    """Encode all metrics of the process.
 
     Args:
-        accept: The formats that the caller understands.
+        accept: The request's Accept header.
 
     Returns:
-        The metrics, and their content type.
+        The body and its content type.
     """
-    registry = REGISTRY
-    if MULTIPROCESS_FOLDER in os.environ:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     encode, content_type = exposition.choose_encoder(accept)
-    return encode(registry), content_type
+    return encode(REGISTRY), content_type

@@ -27,11 +27,7 @@ _ROWS = Counter(
     "skyclass_log_rows", "Rows of the prediction log, by what became of them.", ["outcome"]
 )
 _WRITTEN, _DROPPED = _ROWS.labels(outcome="written"), _ROWS.labels(outcome="dropped")
-_WAITING = Gauge(
-    "skyclass_log_queue_rows",
-    "Rows that wait to be written to the prediction log.",
-    multiprocess_mode="livesum",
-)
+_WAITING = Gauge("skyclass_log_queue_rows", "Rows that wait to be written to the prediction log.")
 
 
 class Answered(NamedTuple):

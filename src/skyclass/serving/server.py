@@ -1,18 +1,42 @@
-"""Serves a model: finds a place to listen, then answers there with one process or more.
+"""The predictor process: HTTP and gRPC servers, the model loader and the prediction log.
 
-Start it with OMP_NUM_THREADS=1, as the command line does: with more threads than free cores a
-scikit-learn model takes seconds instead of milliseconds.
+Set OMP_NUM_THREADS=1, as the command line does: with more threads than free cores a scikit-learn
+model takes seconds instead of milliseconds.
 """
 
+import asyncio
+import ctypes
+import gc
+import logging
 import socket
+import threading
+from collections.abc import Callable
+
+import grpc
+from starlette.types import ASGIApp
+from uvicorn import Config, Server
 
 from skyclass.errors import ServingError
-from skyclass.serving.settings import load_serving_settings
-from skyclass.serving.task import Task
+from skyclass.registry.models import LoadedModel
+from skyclass.registry.releases import Registry
+from skyclass.serving.endpoints import Endpoints
+from skyclass.serving.following import Follower, load_champion
+from skyclass.serving.grpc_service import make_server
+from skyclass.serving.loading import fetch_address, load
+from skyclass.serving.prediction_log import PredictionLog
+from skyclass.serving.predictor import Predictor
+from skyclass.serving.routes import Routes
+from skyclass.serving.settings import ServingSettings, load_serving_settings
 from skyclass.settings import Settings
+from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 
+logger = logging.getLogger(__name__)
+
 LOOPBACK = "127.0.0.1"
+
+_KEEP_ALIVE_SECONDS = 65
+"""Longer than proxies keep an idle connection (60 s), so that the proxy closes it."""
 
 
 def serve(
@@ -20,43 +44,140 @@ def serve(
     mode: Mode,
     release: str | None = None,
     port: int | None = None,
-    workers: int = 1,
     host: str = LOOPBACK,
     grpc_port: int | None = None,
 ) -> None:
-    """Serve a model until SIGTERM or SIGINT, then answer what is in flight and write the log.
+    """Serve a model until SIGTERM or SIGINT, then finish requests in flight and flush the log.
+
+    The server listens before the model is loaded, so that liveness probes succeed meanwhile.
 
     Args:
-        settings: Where the object store and the home folder are.
-        mode: Which model.
-        release: The folder of a release, or its address (s3://…/releases/<mode>/<id>/). When not
-            given, the champion is served and followed: a promotion changes the answers.
-        port: Where to listen for HTTP; a free port when not given.
-        workers: How many processes answer, each with a model of its own.
-        host: Which interface to listen on.
-        grpc_port: Where to listen for gRPC; a free port when not given.
+        settings: Object store and home folder.
+        mode: Mode of the model.
+        release: Folder or URI of a release (s3://<bucket>/releases/<mode>/<id>/); None serves the
+            champion and hot-reloads the next one after a promotion.
+        port: HTTP port; None chooses a free port.
+        host: Interface to listen on.
+        grpc_port: gRPC port; None chooses a free port.
 
     Raises:
         ReleaseError: There is no release, or it cannot be served.
-        ServingError: A port is taken, or a setting is malformed.
+        ServingError: A port is in use, or a setting is malformed.
         StoreError: The object store failed before the server was ready.
     """
     options = load_serving_settings()
+    log = PredictionLog(ObjectStore(settings), options)
+    predictor = Predictor(mode, log, options)
+    closing = threading.Event()
+    failures: list[BaseException] = []
+
     with _bind(host, port) as listener, _reserve(host, grpc_port) as reserved:
         grpc_address = reserved.getsockname()[:2]
-        task = Task(settings, options, mode, release, listener, grpc_address)
-        if workers == 1:
-            from skyclass.serving.worker import work
 
-            work(task, wait_for_others=lambda: None)
-        else:
-            from skyclass.serving.workers import run_workers
+        def load_models() -> None:
+            registry = Registry(ObjectStore(settings))
+            try:
+                model = _load(registry, settings, options, mode, release)
+            except BaseException as error:  # re-raised by the main thread
+                failures.append(error)
+                server.should_exit = True
+                return
+            _free_memory()
+            predictor.change_to(model)
+            predictor.ready = True
+            logger.info(
+                "%s is ready at http://%s:%d and grpc://%s:%d with release %s",
+                *(predictor.name, *listener.getsockname()[:2], *grpc_address, model.release.id),
+            )
+            if release is None:
+                Follower(registry, settings.home, options, model, predictor.change_to).follow(
+                    closing
+                )
 
-            run_workers(workers, task)
+        loader = threading.Thread(target=load_models, name="models", daemon=True)
+        server = _Server(
+            Endpoints(predictor, options, Routes(predictor, options).application()),
+            lambda: make_server(predictor, options, grpc_address),
+            options.drain_seconds,
+            on_listening=loader.start,
+        )
+        log.start()
+        try:
+            server.run(sockets=[listener])
+        finally:
+            closing.set()
+            log.close()
+    if failures:
+        raise failures[0]
+
+
+class _Server(Server):
+    """A uvicorn server that serves gRPC as well, and whose shutdown does not end the process."""
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        make_grpc_server: Callable[[], grpc.aio.Server],
+        drain_seconds: int,
+        on_listening: Callable[[], object],
+    ) -> None:
+        super().__init__(
+            Config(
+                application,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=drain_seconds,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            )
+        )
+        self._make_grpc_server = make_grpc_server  # grpc.aio needs the running event loop
+        self._drain_seconds = drain_seconds
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._grpc_server = self._make_grpc_server()
+        await self._grpc_server.start()
+        self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.gather(super().shutdown(sockets), self._grpc_server.stop(self._drain_seconds))
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        # uvicorn would raise the signal again after the shutdown, which would end the process
+        # before the prediction log is flushed.
+        self.should_exit = True
+
+
+def _load(
+    registry: Registry,
+    settings: Settings,
+    options: ServingSettings,
+    mode: Mode,
+    release: str | None,
+) -> LoadedModel:
+    if release is None:
+        return load_champion(registry, mode, settings.home, options.public_key)
+    folder = fetch_address(release, settings)
+    return load(folder, mode, options.expected_release, options.public_key)
+
+
+def _free_memory() -> None:
+    """Free what loading has left behind, before the first request."""
+    # Objects that live now live as long as the process. Frozen, they are not scanned by the
+    # garbage collections that large requests trigger, which would block all requests for 120 ms.
+    gc.collect()
+    gc.freeze()
+    # ONNX Runtime frees half of the memory that it needs to load a forest, but the allocator keeps
+    # it until it is trimmed. Only the GNU C library has this function.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _bind(host: str, port: int | None) -> socket.socket:
-    """Bind a socket, so that a port that is taken is known before a model is loaded."""
+    """Bind a socket before the model is loaded, so that a port in use is reported at once."""
     listener = _new_socket(host)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -64,14 +185,14 @@ def _bind(host: str, port: int | None) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ServingError(
-            f"cannot listen at {host}, port {port or 'any'} ({error.strerror}): "
-            "choose another port, or none for a free one"
+            f"cannot listen on {host}, port {port or 'any'} ({error.strerror}): "
+            "choose another port, or omit it for a free one"
         ) from error
     return listener
 
 
 def _reserve(host: str, port: int | None) -> socket.socket:
-    """Bind a port that the gRPC servers of all workers share: they open sockets of their own."""
+    """Reserve a port for gRPC, which opens its own socket and shares the port (SO_REUSEPORT)."""
     with _bind(host, port) as found:
         port = found.getsockname()[1]
     reserved = _new_socket(host)
