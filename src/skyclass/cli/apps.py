@@ -1,0 +1,43 @@
+"""Commands for web pages: `monitor` and `predict-page`."""
+
+from typing import Annotated
+
+import typer
+
+from skyclass.cli.options import Host, Port, RootPath
+from skyclass.cli.output import err
+from skyclass.settings import load_settings
+from skyclass.survey.features import Mode
+
+app = typer.Typer()
+_PANEL = "Web pages"
+
+
+@app.command(rich_help_panel=_PANEL)
+def monitor(host: Host = "127.0.0.1", port: Port = 8000, root_path: RootPath = "") -> None:
+    """Serve the monitor page: drift, accuracy and decisions."""
+    from skyclass.apps.monitor.server import serve
+
+    settings = load_settings()
+    err.print(f"Monitor page: http://{host}:{port}{root_path}/", highlight=False)
+    serve(settings, host, port, root_path)
+
+
+@app.command(rich_help_panel=_PANEL)
+def predict_page(
+    spectroscopic: Annotated[
+        str, typer.Option(help="URL of the predictor with redshift.")
+    ] = "http://127.0.0.1:8080",
+    photometric: Annotated[
+        str, typer.Option(help="URL of the predictor without redshift.")
+    ] = "http://127.0.0.1:8081",
+    host: Host = "127.0.0.1",
+    port: Port = 8001,
+    root_path: RootPath = "",
+) -> None:
+    """Serve the prediction page: classify objects in a browser."""
+    from skyclass.apps.predict.server import serve
+
+    urls = {Mode.SPECTROSCOPIC: spectroscopic, Mode.PHOTOMETRIC: photometric}
+    err.print(f"Prediction page: http://{host}:{port}{root_path}/", highlight=False)
+    serve(urls, host, port, root_path)

@@ -1,0 +1,125 @@
+"""Command for monitoring: `drift`."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skyclass.cli.options import AsJson, ModeOption
+from skyclass.cli.output import err, print_json, print_result
+from skyclass.cli.pipelines import make_pipelines_importable
+from skyclass.errors import MonitoringError
+from skyclass.settings import load_settings
+from skyclass.survey.features import Mode
+
+if TYPE_CHECKING:
+    from skyclass.monitoring.retraining import Decision
+    from skyclass.promotion.champions import Champions
+    from skyclass.storage.s3 import ObjectStore
+
+app = typer.Typer()
+_PANEL = "Monitoring"
+
+_TIME_FORMATS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+
+
+class Retrain(StrEnum):
+    """Backend of the training pipeline when drift persists."""
+
+    NEVER = "never"
+    HERE = "here"
+    KFP = "kfp"
+
+
+@app.command(rich_help_panel=_PANEL)
+def drift(
+    mode: ModeOption = Mode.SPECTROSCOPIC,
+    start: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=_TIME_FORMATS,
+            metavar="TIME",
+            help="Start of the window in UTC, inclusive, e.g. 2026-05-01 or 2026-05-01T06:00Z; "
+            "default: yesterday.",
+        ),
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=_TIME_FORMATS,
+            metavar="TIME",
+            help="End of the window in UTC, exclusive; default: today.",
+        ),
+    ] = None,
+    retrain: Annotated[
+        Retrain, typer.Option(help="Where to retrain when drift persists: on this machine or KFP.")
+    ] = Retrain.NEVER,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate one window of the prediction log for drift.
+
+    Then join labels that arrived since to the windows of the last 14 days and measure their
+    accuracy. With --retrain, also decide whether to retrain, roll back or wait.
+    """
+    from skyclass.monitoring.drift import run_drift
+    from skyclass.monitoring.measuring import measure_windows
+    from skyclass.monitoring.verdict import Verdict
+    from skyclass.promotion.champions import champions
+    from skyclass.storage.s3 import ObjectStore
+
+    settings = load_settings()
+    store, served = ObjectStore(settings), champions(settings)
+    with err.status("evaluating the window"):
+        result = run_drift(store, served, mode, _as_utc(start), _as_utc(end))
+    with err.status("measuring accuracy"):
+        measure_windows(store, served, mode)
+    found = result.verdict
+    decision = _close_loop(store, served, mode, retrain) if retrain is not Retrain.NEVER else None
+    if as_json:
+        print_json(
+            {
+                **found.model_dump(mode="json"),
+                **({"decision": decision.model_dump(mode="json")} if decision else {}),
+            }
+        )
+    else:
+        window = f"{found.window_start:%Y-%m-%d %H:%M} to {found.window_end:%Y-%m-%d %H:%M} UTC"
+        print_result(
+            {
+                "verdict": found.verdict,
+                "reason": found.reason,
+                "mode": found.mode,
+                "window": window,
+                "rows": found.accounting.rows_used,
+                "release": found.release,
+                "report": f"s3://{settings.reports_bucket}/{result.prefix}report.html",
+                **({decision.action: decision.reason} if decision else {}),
+            },
+            as_json=False,
+        )
+    if found.verdict is Verdict.ERROR:
+        raise MonitoringError(found.reason)
+
+
+def _close_loop(
+    store: "ObjectStore", served: "Champions", mode: Mode, retrain: Retrain
+) -> "Decision":
+    make_pipelines_importable()
+    from pipelines.retraining import KfpTrainer, LocalTrainer
+    from pipelines.submit import connect
+    from skyclass.monitoring.loop import Trainer, close_loop
+    from skyclass.monitoring.settings import load_retraining_settings
+
+    options, now = load_retraining_settings(), datetime.now(UTC)
+    trainer: Trainer
+    if retrain is Retrain.KFP:
+        trainer = KfpTrainer(connect(None))
+    else:
+        trainer = LocalTrainer(store.settings.home / "runs")
+    with err.status("deciding whether to retrain"):
+        return close_loop(store, served, mode, trainer, options, now)
+
+
+def _as_utc(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time else None

@@ -1,0 +1,34 @@
+"""Options that several commands share, and the conversion of their values."""
+
+from typing import Annotated
+
+import typer
+
+from skyclass.survey.features import Mode
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ModeOption = Annotated[Mode, typer.Option(help="Inputs of the model: with or without redshift.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param", metavar="NAME=VALUE", help="Set a parameter of the pipeline; repeatable."
+    ),
+]
+Host = Annotated[str, typer.Option(help="Address of the network interface to listen on.")]
+Port = Annotated[int, typer.Option(help="Port to listen on.")]
+RootPath = Annotated[str, typer.Option(help="Path prefix that a reverse proxy strips.")]
+
+
+def parse_parameters(texts: list[str] | None) -> dict[str, str]:
+    """Split `name=value` texts.
+
+    Raises:
+        BadParameter: A text has no equals sign.
+    """
+    parameters = {}
+    for text in texts or []:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"{text!r}: write name=value", param_hint="--param")
+        parameters[name.strip()] = value
+    return parameters
