@@ -6,7 +6,7 @@ import pytest
 from kfp import dsl
 
 from components.publish.component import publish
-from skyclass.registry.releases import Registry
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -50,15 +50,15 @@ def test_a_release_is_always_published_and_promoted_when_gate_and_person_agree(
     arguments = ("spectroscopic", promotion, "a test", "run-7", metrics)
     release_id, was_promoted, verdict = publish.python_func(*inputs, *arguments)
 
-    registry = Registry(store)
+    champions = LocalChampionStore(store)
     assert was_promoted is promoted
     assert verdict == ("so it was judged" if promotion == "if_better" else verdict)
-    release = registry.find(release_id)
+    release = champions.registry.find(release_id)
     assert release.manifest.run_id == "run-7"
     assert {file.path for file in release.manifest.files} == {
         *("model.joblib", "model.onnx"),
         *("confusion.png", "reference.parquet", "report.html"),
     }
-    champion = registry.champion(Mode.SPECTROSCOPIC)
+    champion = champions.get_champion(Mode.SPECTROSCOPIC)
     assert (champion is not None and champion.id == release_id) is promoted
     assert metrics.metadata == {"release_id": release_id, "promoted": promoted}

@@ -9,7 +9,7 @@ from components.plan.component import plan
 from components.score.component import score
 from skyclass.errors import CatalogError, ReleaseError, TrainingError
 from skyclass.ingest.job import ingest
-from skyclass.promotion.champions import champions
+from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.releases import Release
 from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
@@ -23,7 +23,7 @@ def release(store: ObjectStore, table: ObservationsTable, tmp_path: Path) -> Rel
     """A champion, and a table of 300 rows in three files to score."""
     ingest(open_source("simulated:?rows=300", store), table, store)
     found = publish_tree(store, tmp_path / "release", Mode.PHOTOMETRIC)
-    champions(store.settings).promote(found, "a test", "test")
+    open_champion_store(store.settings).promote(found, "a test", "test")
     return found
 
 

@@ -18,7 +18,7 @@ from skyclass.apps.monitor.reading import Reader
 from skyclass.apps.predict.server import make_app as make_predict_app
 from skyclass.client import Client
 from skyclass.local.s3_server import Access
-from skyclass.registry.releases import Registry
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from tests.support.predictor import Site, publish
@@ -79,7 +79,7 @@ def monitor(world: ObjectStore) -> Iterator[str]:
     """The address of the monitor page."""
     from tests.support.world import NOW
 
-    with serving(make_app(Reader(world, Registry(world)), lambda: NOW)) as address:
+    with serving(make_app(Reader(world, LocalChampionStore(world)), lambda: NOW)) as address:
         yield address
 
 
@@ -89,7 +89,7 @@ def predictions(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     site = Site.make(s3, tmp_path_factory.mktemp("home"))
     mode = Mode.SPECTROSCOPIC
     release = publish(site, tmp_path_factory.mktemp("model"), mode, seed=0)
-    site.registry.promote(release, "for a test", "test")
+    LocalChampionStore(site.store).promote(release, "for a test", "test")
     with serving_model(site, mode, None, tmp_path_factory.mktemp("log") / "log") as predictor:
         clients = {
             mode: Client(predictor.url, mode),

@@ -11,7 +11,7 @@ import urllib3
 from charts.render import render
 from skyclass.monitoring.drift import report_prefix
 from skyclass.monitoring.windows import Window, read_window
-from skyclass.registry.releases import Registry
+from skyclass.promotion.events import PromotionLog
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import KEY
@@ -96,7 +96,7 @@ def test_drift_then_training_then_the_endpoint_serves_the_new_release(
     after = lively.release(MODE)
     assert after != before, namespace.logs(job)
     with lively.store() as settings:
-        promotion = Registry(ObjectStore(settings)).promotions(MODE)[-1]
+        promotion = PromotionLog(ObjectStore(settings)).list_promotions(MODE)[-1]
     assert (promotion.from_release, promotion.to_release) == (before, after)
     assert promotion.reason.startswith("drift")
     assert json.loads(caller.python(ASK, f"{ADDRESS}/v2/models/{SERVICE}"))["versions"] == [after]
@@ -120,7 +120,7 @@ def test_a_release_that_is_worse_than_its_parent_is_rolled_back_by_the_job(
     assert decision["action"] == "roll_back", decision["reason"]
     assert lively.release(MODE) == parent
     with lively.store() as settings:
-        promotion = Registry(ObjectStore(settings)).promotions(MODE)[-1]
+        promotion = PromotionLog(ObjectStore(settings)).list_promotions(MODE)[-1]
     assert (promotion.from_release, promotion.to_release) == (worse, parent)
     assert promotion.reason.startswith("rolled back: ")
 

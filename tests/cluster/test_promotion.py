@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from skyclass.errors import PromotionError
-from skyclass.promotion.champions import champions
-from skyclass.promotion.inference_service import RELEASE, RUN, TRAINING_SET, service_name
+from skyclass.promotion.champions import open_champion_store
+from skyclass.promotion.events import Promotion, PromotionLog
+from skyclass.promotion.inference_service import RELEASE, RUN, TRAINING_SET
 from skyclass.promotion.rollout import OvertakenError, Rollouts
-from skyclass.registry.manifest import Promotion
 from skyclass.registry.releases import MANIFEST, ONNX_MODEL, Registry, Release
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import Mode
+from skyclass.survey.features import Mode, model_name
 from tests.support.cluster.chart import Installation
 from tests.support.cluster.kube import Namespace, Shell, eventually, run
 from tests.support.cluster.load import Load, steady
@@ -69,18 +69,18 @@ class Place:
         return self.site.settings.model_copy(update=changes)
 
     def promote(self, release: Release, **changes: Any) -> Promotion:
-        return champions(self.settings(**changes)).promote(release, "for a test", "test")
+        return open_champion_store(self.settings(**changes)).promote(release, "for a test", "test")
 
     def champion(self, mode: Mode = MODE) -> str | None:
-        found = champions(self.settings()).champion(mode)
+        found = open_champion_store(self.settings()).get_champion(mode)
         return found.id if found else None
 
     def history(self) -> list[tuple[str | None, str]]:
-        promotions = champions(self.settings()).promotions(MODE)
+        promotions = open_champion_store(self.settings()).list_promotions(MODE)
         return [(event.from_release, event.to_release) for event in promotions]
 
     def service(self, mode: Mode = MODE) -> dict[str, Any]:
-        return dict(self.namespace.get(f"inferenceservice/{service_name(mode)}"))
+        return dict(self.namespace.get(f"inferenceservice/{model_name(mode)}"))
 
     def served_uri(self) -> str:
         return str(self.service()["spec"]["predictor"]["model"]["storageUri"])
@@ -89,7 +89,7 @@ class Place:
         return f"s3://{self.site.settings.models_bucket}/{release.prefix}"
 
     def pods(self) -> set[str]:
-        label = f"serving.kserve.io/inferenceservice={service_name(MODE)}"
+        label = f"serving.kserve.io/inferenceservice={model_name(MODE)}"
         return self.namespace.names("pods", label)
 
     def settle(self) -> None:
@@ -204,10 +204,10 @@ def test_a_promotion_under_load_loses_no_request_and_a_rollback_leads_back(
     assert set(load.versions[-10:]) == {second.id}
     assert place.champion() == second.id
 
-    everyone = champions(place.settings())
+    everyone = open_champion_store(place.settings())
     with asking(place) as load:
-        assert everyone.predecessor(MODE) == first
-        everyone.promote(everyone.predecessor(MODE), "rolled back", "test")
+        assert everyone.get_rollback_target(MODE) == first
+        everyone.promote(everyone.get_rollback_target(MODE), "rolled back", "test")
     assert set(load.versions[-10:]) == {first.id}
     assert place.champion() == first.id
 
@@ -268,7 +268,7 @@ def test_without_a_champion_a_broken_release_leaves_nothing(place: Place, tmp_pa
     place.damage(broken, ONNX_MODEL)
     with pytest.raises(PromotionError, match="there was none before it, so nothing is served"):
         place.promote(broken)
-    assert service_name(mode) not in place.namespace.names("inferenceservices")
+    assert model_name(mode) not in place.namespace.names("inferenceservices")
     assert place.champion(mode) is None
 
 
@@ -315,8 +315,8 @@ def promote_until(name: str, settings: Settings, release: Release) -> None:
     def die(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    setattr(*{"wait": (Rollouts, "wait"), "record": (Registry, "record")}[name], die)
-    champions(settings).promote(release, "for a test", "test")
+    setattr(*{"wait": (Rollouts, "wait"), "record": (PromotionLog, "append")}[name], die)
+    open_champion_store(settings).promote(release, "for a test", "test")
 
 
 def test_a_promotion_that_died_before_it_was_recorded_is_adopted(
@@ -325,12 +325,12 @@ def test_a_promotion_that_died_before_it_was_recorded_is_adopted(
     assert exit_code(promote_until, "record", place.settings(), second) == KILLED
     assert place.history()[-1][1] == first.id
     assert place.champion() == second.id
-    everyone = champions(place.settings())
-    assert everyone.predecessor(MODE) == first
+    everyone = open_champion_store(place.settings())
+    assert everyone.get_rollback_target(MODE) == first
 
     everyone.promote(first, "rolled back", "test")
     assert place.history()[-2:] == [(first.id, second.id), (second.id, first.id)]
-    adopted = everyone.promotions(MODE)[-2]
+    adopted = everyone.list_promotions(MODE)[-2]
     assert (adopted.reason, adopted.run_id) == ("adopted: it was served, but not recorded", "run-1")
 
 

@@ -55,7 +55,7 @@ def test_publish(lively: Installation) -> None:
     def releases() -> list[str]:
         with lively.store() as settings:
             registry = Registry(ObjectStore(settings))
-            found = registry.releases(MODE)
+            found = registry.list_releases(MODE)
             for release in found:
                 for entry in release.manifest.files:
                     registry.read_file(release, entry.path)  # or it fails

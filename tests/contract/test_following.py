@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 from skyclass.client import Client
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.survey.features import INPUTS, Mode
 from tests.support.predictor import Site, eventually, publish, serving, simulated
@@ -24,7 +25,7 @@ def test_a_promotion_changes_the_answers_and_a_damaged_release_does_not(
         bucket, key = site.settings.models_bucket, third.prefix + JOBLIB_MODEL
         site.store.put(bucket, key, data, "application/octet-stream")
 
-    site.registry.promote(first, "the first", "test")
+    LocalChampionStore(site.store).promote(first, "the first", "test")
     with serving(site, MODE, None, tmp_path / "log", follow_seconds=0.1) as server:
         client = Client(server.url, MODE)
         assert client.model_version() == first.id
@@ -38,15 +39,15 @@ def test_a_promotion_changes_the_answers_and_a_damaged_release_does_not(
         caller = threading.Thread(target=ask_all_the_time)
         caller.start()
         try:
-            site.registry.promote(second, "better", "test")
+            LocalChampionStore(site.store).promote(second, "better", "test")
             eventually(lambda: client.model_version() == second.id, 30)
             put(damaged)
-            site.registry.promote(third, "better still", "test")
+            LocalChampionStore(site.store).promote(third, "better still", "test")
             eventually(lambda: f"{JOBLIB_MODEL}: {len(model)} bytes with digest" in server.log, 30)
             assert client.model_version() == second.id
             put(model)
             eventually(lambda: client.model_version() == third.id, 30)
-            site.registry.promote(first, "rolled back", "test")
+            LocalChampionStore(site.store).promote(first, "rolled back", "test")
             eventually(lambda: client.model_version() == first.id, 30)
         finally:
             ended.set()

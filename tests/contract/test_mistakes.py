@@ -10,6 +10,7 @@ import grpc
 import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.survey.features import INPUTS, Mode
 from tests.support.grpc_calls import connected, infer, refusal, translated
 from tests.support.predictor import ServerProcess, Site, publish, serving
@@ -291,7 +292,9 @@ MISTAKES = [
 def server(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("release")
     publish(site, folder / "files", Mode.SPECTROSCOPIC, seed=0)
-    site.registry.promote(site.registry.releases(Mode.SPECTROSCOPIC)[0], "for a test", "test")
+    LocalChampionStore(site.store).promote(
+        site.registry.list_releases(Mode.SPECTROSCOPIC)[0], "for a test", "test"
+    )
     limits = {"max_rows": MAX_ROWS, "max_body_bytes": MAX_BYTES}
     with serving(site, Mode.SPECTROSCOPIC, None, folder / "log", **limits) as server:
         yield server

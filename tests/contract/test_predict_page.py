@@ -13,6 +13,7 @@ from skyclass.apps.predict.pictures import picture
 from skyclass.client import Client
 from skyclass.errors import ServingError
 from skyclass.local.s3_server import Access
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 from tests.support.predictor import Site, publish, serving
@@ -26,7 +27,7 @@ def clients(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
     site = Site.make(s3, tmp_path_factory.mktemp("home"))
     for mode in Mode:
         release = publish(site, tmp_path_factory.mktemp(str(mode)), mode, seed=0)
-        site.registry.promote(release, "for a test", "test")
+        LocalChampionStore(site.store).promote(release, "for a test", "test")
     log = tmp_path_factory.mktemp("logs")
     first, second = Mode
     with (

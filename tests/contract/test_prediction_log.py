@@ -8,6 +8,7 @@ import pandas as pd
 
 from skyclass.client import Client
 from skyclass.local.s3_server import EmbeddedS3
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import Release
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import KEY
@@ -55,7 +56,7 @@ def test_only_the_log_waits_for_an_object_store_that_fails(tmp_path: Path) -> No
         with EmbeddedS3(tmp_path / "s3") as access:
             site = Site.make(access, tmp_path / "home")
             release = publish(site, tmp_path / "files", MODE, seed=3)
-            site.registry.promote(release, "for a test", "test")
+            LocalChampionStore(site.store).promote(release, "for a test", "test")
             settings = {"log_flush_seconds": 0.2, "log_queue_rows": 40, "follow_seconds": 0.2}
             server = stack.enter_context(
                 serving(site, MODE, None, tmp_path / "log", **settings),

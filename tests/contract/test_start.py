@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from skyclass.errors import ReleaseError, ServingError
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.manifest import OnnxParity
 from skyclass.registry.releases import JOBLIB_MODEL, MANIFEST, ONNX_MODEL, Registry, Release
 from skyclass.registry.signatures import SIGNATURE
@@ -164,7 +165,7 @@ def test_an_address_without_a_release_is_explained(
 
 def test_without_a_champion_there_is_nothing_to_serve(site: Site) -> None:
     with pytest.raises(ReleaseError, match="no photometric release has been promoted: train one"):
-        load_champion(site.registry, MODE, site.settings.home)
+        load_champion(LocalChampionStore(site.store), MODE, site.settings.home)
 
 
 def test_a_port_that_is_taken_is_told(site: Site) -> None:

@@ -8,7 +8,8 @@ from skyclass.errors import StoreError
 from skyclass.local.s3_server import EmbeddedS3
 from skyclass.monitoring.drift import VERDICT, reports, run_drift
 from skyclass.monitoring.verdict import Verdict
-from skyclass.registry.releases import REPORT, Registry
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import REPORT
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -31,15 +32,15 @@ class DyingStore(ObjectStore):
 def test_poisoned_log_files_are_counted_and_cost_nothing_else(
     store: ObjectStore, tmp_path: Path
 ) -> None:
-    registry = Registry(store)
-    release = publish(registry, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
+    champions = LocalChampionStore(store)
+    release = publish(champions, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
     keys = log(store, log_rows(simulated(Era.LEGACY, 1_000, seed=2), release.id))
     bucket = store.settings.logs_bucket
     whole = store.get(bucket, keys[0])
     for name, poison in {"text": b"no parquet", "empty": b"", "torn": whole[:-100]}.items():
         key = keys[0].rsplit("/", 1)[0] + f"/{name}.parquet"
         store.put(bucket, key, poison, "application/octet-stream")
-    verdict = run_drift(store, registry, MODE, START, END).verdict
+    verdict = run_drift(store, champions, MODE, START, END).verdict
     assert verdict.verdict is Verdict.NO_DRIFT
     assert verdict.accounting.unreadable_files == 3
     assert verdict.accounting.rows_used == 1_000
@@ -49,12 +50,12 @@ def test_poisoned_log_files_are_counted_and_cost_nothing_else(
 def test_a_burst_of_sentinels_is_a_data_quality_problem_not_drift(
     store: ObjectStore, tmp_path: Path
 ) -> None:
-    registry = Registry(store)
-    release = publish(registry, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
+    champions = LocalChampionStore(store)
+    release = publish(champions, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
     rows = log_rows(simulated(Era.LEGACY, 1_000, seed=2), release.id)
     rows.loc[700:, ["u", "z"]] = -9999.0
     log(store, rows)
-    verdict = run_drift(store, registry, MODE, START, END).verdict
+    verdict = run_drift(store, champions, MODE, START, END).verdict
     assert verdict.verdict is Verdict.DATA_QUALITY
     assert verdict.accounting.rejected == 300
     # The other rows are shown all the same, and the sentinels have not leaked into them.
@@ -62,13 +63,13 @@ def test_a_burst_of_sentinels_is_a_data_quality_problem_not_drift(
 
 
 def test_a_request_that_was_logged_twice_counts_once(store: ObjectStore, tmp_path: Path) -> None:
-    registry = Registry(store)
-    release = publish(registry, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
+    champions = LocalChampionStore(store)
+    release = publish(champions, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
     rows = log_rows(simulated(Era.LEGACY, 1_000, seed=2), release.id)
     log(store, rows)
-    alone = run_drift(store, registry, MODE, START, END).verdict
+    alone = run_drift(store, champions, MODE, START, END).verdict
     log(store, rows)
-    twice = run_drift(store, registry, MODE, START, END).verdict
+    twice = run_drift(store, champions, MODE, START, END).verdict
     assert twice.accounting.duplicates == 1_000
     assert twice.accounting.balanced
     assert twice.columns == alone.columns
@@ -77,25 +78,25 @@ def test_a_request_that_was_logged_twice_counts_once(store: ObjectStore, tmp_pat
 def test_a_kill_before_the_verdict_leaves_no_verdict(
     store: ObjectStore, settings: Settings, tmp_path: Path
 ) -> None:
-    registry = Registry(store)
-    release = publish(registry, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
+    champions = LocalChampionStore(store)
+    release = publish(champions, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
     log(store, log_rows(simulated(Era.LEGACY, 1_000, seed=2), release.id))
     with pytest.raises(SystemExit):
-        run_drift(DyingStore(settings), registry, MODE, START, END)
+        run_drift(DyingStore(settings), champions, MODE, START, END)
     assert reports(store, MODE) == []
-    verdict = run_drift(store, registry, MODE, START, END).verdict
+    verdict = run_drift(store, champions, MODE, START, END).verdict
     assert reports(store, MODE) == [verdict]
 
 
 def test_a_release_without_its_reference_is_an_error_verdict(
     store: ObjectStore, tmp_path: Path
 ) -> None:
-    registry = Registry(store)
+    champions = LocalChampionStore(store)
     (tmp_path / REPORT).write_bytes(b"all that was published")
-    release = registry.publish(draft(MODE), {REPORT: tmp_path / REPORT})
-    registry.promote(release, "for a test", "test")
+    release = champions.registry.publish(draft(MODE), {REPORT: tmp_path / REPORT})
+    champions.promote(release, "for a test", "test")
     log(store, log_rows(simulated(Era.LEGACY, 1_000, seed=2), release.id))
-    verdict = run_drift(store, registry, MODE, START, END).verdict
+    verdict = run_drift(store, champions, MODE, START, END).verdict
     assert verdict.verdict is Verdict.ERROR
     assert "has no file reference.parquet: train and publish a new release" in verdict.reason
     assert verdict.accounting.rows_used == 1_000
@@ -107,7 +108,7 @@ def test_a_store_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:
         settings = Settings(**access.environment(), s3_retries=0, s3_connect_seconds=1)
         store = ObjectStore(settings)
         store.make_buckets()
-        registry = Registry(store)
-        publish(registry, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
+        champions = LocalChampionStore(store)
+        publish(champions, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
     with pytest.raises(StoreError, match="is unreachable"):
-        run_drift(store, registry, MODE, START, END)
+        run_drift(store, champions, MODE, START, END)

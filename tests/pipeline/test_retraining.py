@@ -8,7 +8,7 @@ import pytest
 from pipelines.backend import Backend
 from pipelines.retraining import KfpTrainer, LocalTrainer
 from skyclass.monitoring.retraining import Run, RunState
-from skyclass.registry.releases import Registry
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from tests.support.web import Answer, serve
@@ -20,11 +20,11 @@ SENT = Run(state=RunState.RUNNING, id="abc", link="http://kfp/abc")
 def test_a_run_on_this_machine_ends_before_it_returns(store: ObjectStore, tmp_path: Path) -> None:
     trainer = LocalTrainer(tmp_path)
     run = trainer.start({**SMALL, "mode": "spectroscopic", "reason": "2 of 3 windows drifted"})
-    champion = Registry(store).champion(Mode.SPECTROSCOPIC)
+    champion = LocalChampionStore(store).get_champion(Mode.SPECTROSCOPIC)
     assert champion is not None
     assert (run.state, run.promoted, run.release) == (RunState.SUCCEEDED, True, champion.id)
     assert "reaches every floor" in run.message
-    (event,) = Registry(store).promotions(Mode.SPECTROSCOPIC)
+    (event,) = LocalChampionStore(store).list_promotions(Mode.SPECTROSCOPIC)
     assert event.reason.startswith("2 of 3 windows drifted: ")
 
 

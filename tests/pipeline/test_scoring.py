@@ -10,7 +10,7 @@ from kfp import local
 from pipelines.compile import FOLDER
 from pipelines.scoring import CHOICES, PODS, scoring
 from skyclass.ingest.job import ingest
-from skyclass.promotion.champions import champions
+from skyclass.promotion.champions import open_champion_store
 from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -26,7 +26,7 @@ def test_a_run_scores_all_parts_and_a_second_run_only_what_is_new(
 ) -> None:
     ingest(open_source("simulated:?rows=300", store), table, store)
     release = publish_tree(store, tmp_path / "release", Mode.SPECTROSCOPIC)
-    champions(store.settings).promote(release, "a test", "test")
+    open_champion_store(store.settings).promote(release, "a test", "test")
     runner = local.SubprocessRunner(use_venv=False)
     for rows in (300, 340):
         local.init(runner, pipeline_root=str(tmp_path / f"run-{rows}"))

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.local import run_training
 from skyclass.errors import TrainingError
-from skyclass.registry.releases import Registry
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 
@@ -27,12 +27,12 @@ def test_a_run_publishes_and_promotes_a_release_and_a_rerun_only_publishes(
     assert first.promoted
     assert not again.promoted
     assert "not better" in again.verdict
-    registry = Registry(store)
-    champion = registry.champion(mode)
+    champions = LocalChampionStore(store)
+    champion = champions.get_champion(mode)
     assert champion is not None
     assert champion.id == first.release_id
-    assert registry.promotions(mode)[-1].reason.startswith("a test: ")
-    manifests = [release.manifest for release in registry.releases(mode)]
+    assert champions.list_promotions(mode)[-1].reason.startswith("a test: ")
+    manifests = [release.manifest for release in champions.registry.list_releases(mode)]
     assert [manifest.parent for manifest in manifests] == [None, first.release_id]
     assert manifests[0].training_set == manifests[1].training_set
     assert manifests[0].parity.passed
@@ -42,7 +42,7 @@ def test_metrics_confusion_matrix_and_pages_are_artifacts(
     store: ObjectStore, tmp_path: Path
 ) -> None:
     run = run_training(SMALL, tmp_path, lambda step: None)
-    (release,) = Registry(store).releases(Mode.SPECTROSCOPIC)
+    (release,) = LocalChampionStore(store).registry.list_releases(Mode.SPECTROSCOPIC)
     assert release.manifest.metrics["random_holdout"].mode is Mode.SPECTROSCOPIC
 
     def artifacts(step: str) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def test_a_wrong_parameter_is_one_clear_line_and_promotes_nothing(
         run_training(parameters, tmp_path, lambda step: None)
     assert str(failed.value).startswith(message)
     assert "\n" not in str(failed.value)
-    assert Registry(store).champion(Mode.SPECTROSCOPIC) is None
+    assert LocalChampionStore(store).get_champion(Mode.SPECTROSCOPIC) is None
 
 
 def test_without_an_object_store_the_run_says_so(

@@ -13,7 +13,8 @@ from skyclass.ingest.validation import validate_rows
 from skyclass.monitoring.policy import POLICY, drift_frame
 from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
 from skyclass.monitoring.windows import Accounting
-from skyclass.registry.releases import REFERENCE, Registry, Release
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import REFERENCE, Release
 from skyclass.sources.files import FileSource
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
@@ -94,7 +95,10 @@ def observe(table: ObservationsTable, store: ObjectStore, rows: pd.DataFrame, fo
 
 
 def publish(
-    registry: Registry, folder: Path, reference: pd.DataFrame, mode: Mode = Mode.SPECTROSCOPIC
+    champions: LocalChampionStore,
+    folder: Path,
+    reference: pd.DataFrame,
+    mode: Mode = Mode.SPECTROSCOPIC,
 ) -> Release:
     """Publish and promote a release that has a reference and no model."""
     path = folder / REFERENCE
@@ -104,8 +108,8 @@ def publish(
     simulated = manifest.training_set.model_copy(
         update={"synthetic_rows": manifest.training_set.rows}
     )
-    release = registry.publish(draft(mode, training_set=simulated), {REFERENCE: path})
-    registry.promote(release, "for a test", "test")
+    release = champions.registry.publish(draft(mode, training_set=simulated), {REFERENCE: path})
+    champions.promote(release, "for a test", "test")
     return release
 
 

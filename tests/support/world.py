@@ -21,8 +21,9 @@ from skyclass.monitoring.policy import POLICY, class_shares, drift_frame, judge
 from skyclass.monitoring.retraining import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.verdict import ClassShares, DriftVerdict
 from skyclass.monitoring.windows import Accounting
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.manifest import GateVerdict, TrainingSet
-from skyclass.registry.releases import JOBLIB_MODEL, REFERENCE, Registry, Release
+from skyclass.registry.releases import JOBLIB_MODEL, REFERENCE, Release
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import score
 from skyclass.storage.s3 import ObjectStore
@@ -44,18 +45,18 @@ FIRST_OF_SUCCESSOR = 9
 UNLABELLED = 3
 
 
-def build(store: ObjectStore, table: ObservationsTable, folder: Path) -> Registry:
+def build(store: ObjectStore, table: ObservationsTable, folder: Path) -> LocalChampionStore:
     """Make the world; its newest window ends at END."""
-    registry = Registry(store)
+    champions = LocalChampionStore(store)
     legacy, boss = simulated(Era.LEGACY, 10_000, seed=1), simulated(Era.BOSS, 10_000, seed=2)
-    first = _publish(registry, folder / "a", legacy.tail(1_500), 0.03, None)
-    registry.promote(first, "first release: reaches every floor", "bootstrap")
+    first = _publish(champions, folder / "a", legacy.tail(1_500), 0.03, None)
+    champions.promote(first, "first release: reaches every floor", "bootstrap")
     second, seen = None, []
     for number in range(WINDOWS):
         end = END - DAY * (WINDOWS - 1 - number)
         if number == FIRST_OF_SUCCESSOR:
-            second = _publish(registry, folder / "b", boss.tail(1_500), 0.04, first)
-            registry.promote(second, "2 of the last 3 windows drifted: better", "run-17")
+            second = _publish(champions, folder / "b", boss.tail(1_500), 0.04, first)
+            champions.promote(second, "2 of the last 3 windows drifted: better", "run-17")
         champion = second or first
         share = 0.0 if number < 4 else min(1.0, 0.25 * (number - 3))
         rows = _mix(legacy, boss, share, number)
@@ -65,11 +66,11 @@ def build(store: ObjectStore, table: ObservationsTable, folder: Path) -> Registr
         if number < WINDOWS - 1:
             _judge(store, champion, rows, end)
         _decide(store, champion, number, end, second)
-    run_drift(store, registry, MODE, END - DAY, END)
+    run_drift(store, champions, MODE, END - DAY, END)
     observe(table, store, pd.concat(seen[:-UNLABELLED]), folder)
-    measure_windows(store, registry, MODE)
+    measure_windows(store, champions, MODE)
     score(store.settings, open_input(store.settings, OBSERVATIONS_URI), second or first)
-    return registry
+    return champions
 
 
 def _mix(legacy: pd.DataFrame, boss: pd.DataFrame, share: float, number: int) -> pd.DataFrame:
@@ -95,7 +96,11 @@ def _err(rows: pd.DataFrame, wrong: float, seed: int) -> pd.DataFrame:
 
 
 def _publish(
-    registry: Registry, folder: Path, rows: pd.DataFrame, wrong: float, parent: Release | None
+    champions: LocalChampionStore,
+    folder: Path,
+    rows: pd.DataFrame,
+    wrong: float,
+    parent: Release | None,
 ) -> Release:
     folder.mkdir(parents=True)
     reference = _err(answered(rows), wrong, seed=0)
@@ -129,7 +134,9 @@ def _publish(
             rows=len(reference),
         ),
     )
-    return registry.publish(manifest, {name: folder / name for name in (REFERENCE, JOBLIB_MODEL)})
+    return champions.registry.publish(
+        manifest, {name: folder / name for name in (REFERENCE, JOBLIB_MODEL)}
+    )
 
 
 def _log(
@@ -141,7 +148,7 @@ def _log(
 
 
 def _judge(store: ObjectStore, champion: Release, rows: pd.DataFrame, end: datetime) -> None:
-    data = Registry(store).read_file(champion, REFERENCE)
+    data = LocalChampionStore(store).registry.read_file(champion, REFERENCE)
     reference = drift_frame(pd.read_parquet(pa.BufferReader(data)), MODE)
     window = drift_frame(answered(rows), MODE)
     accounting = Accounting(rows_in=len(window), rows_used=len(window))

@@ -9,7 +9,8 @@ import pytest
 
 from skyclass.cli import main
 from skyclass.local.s3_server import free_ports
-from skyclass.registry.releases import REPORT, Registry, Release
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import REPORT, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES
@@ -64,14 +65,14 @@ def terminal(
 @pytest.fixture
 def published(store: ObjectStore, tmp_path: Path) -> list[Release]:
     """Two releases, one promoted after the other."""
-    registry, releases = Registry(store), []
+    champions, releases = LocalChampionStore(store), []
     right = np.eye(len(CLASSES))
     judged = evaluate(np.array(CLASSES, object), right, Mode.SPECTROSCOPIC, "random_holdout")
     manifest = draft(Mode.SPECTROSCOPIC, metrics={judged.split: judged})
     for number in range(2):
         (tmp_path / REPORT).write_text(f"report {number}")
-        releases.append(registry.publish(manifest, {REPORT: tmp_path / REPORT}))
-        registry.promote(releases[-1], "for a test", "test")
+        releases.append(champions.registry.publish(manifest, {REPORT: tmp_path / REPORT}))
+        champions.promote(releases[-1], "for a test", "test")
     return releases
 
 
@@ -215,7 +216,7 @@ def test_a_damaged_release_is_not_served(
     terminal: Terminal, published: list[Release], store: ObjectStore, tmp_path: Path
 ) -> None:
     folder = tmp_path / "release"
-    Registry(store).download(published[0], folder)
+    LocalChampionStore(store).registry.download(published[0], folder)
     (folder / REPORT).write_text("report X")
     assert f"{REPORT}: " in terminal.complaint("serve", "--release", str(folder))
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from skyclass.errors import SkyclassError, TrainingError
 from skyclass.logs import start_logging
-from skyclass.promotion.champions import Champions, champions
+from skyclass.promotion.champions import ChampionStore, open_champion_store
 from skyclass.settings import load_settings
 from skyclass.storage.readiness import wait_until_ready
 from skyclass.survey.features import Mode
@@ -51,7 +51,7 @@ class FirstRelease:
 
 
 def bootstrap(
-    leading: Champions,
+    leading: ChampionStore,
     modes: Sequence[Mode],
     parameters: Mapping[str, str],
     run_training: RunTraining,
@@ -72,10 +72,10 @@ def bootstrap(
         TrainingError: A release was not good enough to be served.
         StoreError: The object store was not ready in time.
     """
-    wait_until_ready(lambda: leading.promotions(modes[0]), patience_seconds)
+    wait_until_ready(lambda: leading.list_promotions(modes[0]), patience_seconds)
     done = []
     for mode in modes:
-        champion = leading.champion(mode)
+        champion = leading.get_champion(mode)
         if champion is not None:
             logger.info("%s mode: %s is champion already", mode, champion.id)
             done.append(FirstRelease(mode, champion.id, made=False))
@@ -117,7 +117,7 @@ def main() -> None:
     try:
         settings = load_settings()
         done = bootstrap(
-            champions(settings),
+            open_champion_store(settings),
             given.mode,
             parameters,
             run_training,

@@ -15,7 +15,7 @@ from skyclass.survey.features import Mode
 
 if TYPE_CHECKING:
     from skyclass.monitoring.retraining import Decision
-    from skyclass.promotion.champions import Champions
+    from skyclass.promotion.champions import ChampionStore
     from skyclass.storage.s3 import ObjectStore
 
 app = typer.Typer()
@@ -65,11 +65,11 @@ def drift(
     from skyclass.monitoring.drift import run_drift
     from skyclass.monitoring.measuring import measure_windows
     from skyclass.monitoring.verdict import Verdict
-    from skyclass.promotion.champions import champions
+    from skyclass.promotion.champions import open_champion_store
     from skyclass.storage.s3 import ObjectStore
 
     settings = load_settings()
-    store, served = ObjectStore(settings), champions(settings)
+    store, served = ObjectStore(settings), open_champion_store(settings)
     with err.status("evaluating the window"):
         result = run_drift(store, served, mode, _as_utc(start), _as_utc(end))
     with err.status("measuring accuracy"):
@@ -103,7 +103,7 @@ def drift(
 
 
 def _close_loop(
-    store: "ObjectStore", served: "Champions", mode: Mode, retrain: Retrain
+    store: "ObjectStore", served: "ChampionStore", mode: Mode, retrain: Retrain
 ) -> "Decision":
     make_pipelines_importable()
     from pipelines.retraining import KfpTrainer, LocalTrainer

@@ -11,7 +11,7 @@ from skyclass.settings import load_settings
 from skyclass.survey.features import Mode
 
 if TYPE_CHECKING:
-    from skyclass.promotion.champions import Champions
+    from skyclass.promotion.champions import ChampionStore
     from skyclass.registry.releases import Registry, Release
 
 app = typer.Typer()
@@ -33,8 +33,8 @@ def releases(
     if context.invoked_subcommand:
         return
     registry, champions = _registry(), _champions()
-    listed = {each: registry.releases(each) for each in ([mode] if mode else Mode)}
-    champion_ids = {champion.id for each in listed if (champion := champions.champion(each))}
+    listed = {each: registry.list_releases(each) for each in ([mode] if mode else Mode)}
+    champion_ids = {champion.id for each in listed if (champion := champions.get_champion(each))}
     if as_json:
         print_json(
             [
@@ -86,7 +86,9 @@ def rollback(
     """Make the previous champion of a mode its champion again."""
     champions = _champions()
     with err.status(f"rolling back {mode}"):
-        event = champions.promote(champions.predecessor(mode), reason, load_settings().run_id)
+        event = champions.promote(
+            champions.get_rollback_target(mode), reason, load_settings().run_id
+        )
     print_result(event.model_dump(mode="json"), as_json)
 
 
@@ -97,10 +99,10 @@ def _registry() -> "Registry":
     return Registry(ObjectStore(load_settings()))
 
 
-def _champions() -> "Champions":
-    from skyclass.promotion.champions import champions
+def _champions() -> "ChampionStore":
+    from skyclass.promotion.champions import open_champion_store
 
-    return champions(load_settings())
+    return open_champion_store(load_settings())
 
 
 def _print_table(mode: Mode, releases: "list[Release]", champion_ids: set[str]) -> None:

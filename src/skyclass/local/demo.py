@@ -25,7 +25,8 @@ from skyclass.local.s3_server import free_ports
 from skyclass.monitoring.drift import REPORT as DRIFT_REPORT
 from skyclass.monitoring.drift import run_drift
 from skyclass.monitoring.verdict import Verdict
-from skyclass.registry.releases import REPORT, Registry
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import REPORT
 from skyclass.settings import Settings
 from skyclass.sources import open_source
 from skyclass.sources.simulated import is_synthetic
@@ -129,7 +130,7 @@ def tell(
     """
     store = ObjectStore(settings)
     store.make_buckets()
-    registry = Registry(store)
+    champions = LocalChampionStore(store)
     teller.begin(f"Reading {source_uri}")
     cast, synthetic = read_cast(source_uri, mode, store)
     known, learnt = settings.home / "known.csv", settings.home / "learnt.csv"
@@ -150,8 +151,8 @@ def tell(
         raise ServingError(f"the first release did not pass the gate ({first.verdict}): stop here")
     with _predictor(settings, mode, teller) as client:
         scenes = [
-            _play("before", cast.before, client, store, registry, mode, teller),
-            _play("during", cast.during, client, store, registry, mode, teller),
+            _play("before", cast.before, client, store, champions, mode, teller),
+            _play("during", cast.during, client, store, champions, mode, teller),
         ]
         newest = {"source_uri": str(learnt), "newest_rows": str(len(cast.learnt))}
         second = run("Second training, on the newest labels", newest)
@@ -163,12 +164,12 @@ def tell(
                 "the endpoint did not take up the new champion",
             )
             teller.done(f"it answers with {second.release_id[:12]}, and was never away")
-        scenes.append(_play("after", cast.after, client, store, registry, mode, teller))
+        scenes.append(_play("after", cast.after, client, store, champions, mode, teller))
     reports = tuple(
         _save(
             store,
             settings.models_bucket,
-            registry.find(release).prefix + REPORT,
+            champions.registry.find(release).prefix + REPORT,
             f"training-{release[:12]}.html",
         )
         for release in (first.release_id, second.release_id)
@@ -216,7 +217,7 @@ def _play(
     objects: pd.DataFrame,
     client: Client,
     store: ObjectStore,
-    registry: Registry,
+    champions: LocalChampionStore,
     mode: Mode,
     teller: Teller,
 ) -> Scene:
@@ -233,7 +234,7 @@ def _play(
         return len(read_log(store, start, datetime.now(UTC), mode, release).rows) >= len(objects)
 
     _wait(logged, _LOG_SECONDS, "the prediction log did not arrive in the object store")
-    result = run_drift(store, registry, mode, start, datetime.now(UTC))
+    result = run_drift(store, champions, mode, start, datetime.now(UTC))
     verdict = result.verdict
     bucket = store.settings.reports_bucket
     report = _save(store, bucket, result.prefix + DRIFT_REPORT, f"drift-{name}.html")

@@ -27,7 +27,7 @@ from skyclass.monitoring.windows import (
     read_reference_rows,
     read_window,
 )
-from skyclass.promotion.champions import Champions
+from skyclass.promotion.champions import ChampionStore
 from skyclass.registry.manifest import Document
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
@@ -58,7 +58,7 @@ class DriftResult:
 
 def run_drift(
     store: ObjectStore,
-    champions: Champions,
+    champions: ChampionStore,
     mode: Mode,
     start: datetime | None = None,
     end: datetime | None = None,
@@ -87,7 +87,7 @@ def run_drift(
     begin, finish = bounds(start, end, datetime.now(UTC), length)
     prefix = report_prefix(mode, finish)
     before = _judged_before(store, prefix)
-    release = Registry(store).read(mode, before.release) if before else champions.champion(mode)
+    release = Registry(store).read(mode, before.release) if before else champions.get_champion(mode)
     if release is None:
         raise MonitoringError(
             f"nothing is being served in {mode} mode: run training first (`skyclass run training`)"

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from skyclass.errors import MonitoringError, SkyclassError
 from skyclass.monitoring.drift import read_documents, report_prefix, reports
-from skyclass.monitoring.measuring import accuracies, parents_of
+from skyclass.monitoring.measuring import accuracies
 from skyclass.monitoring.retraining import (
     Action,
     Choice,
@@ -22,7 +22,8 @@ from skyclass.monitoring.retraining import (
     decide,
 )
 from skyclass.monitoring.settings import RetrainingSettings
-from skyclass.promotion.champions import Champions
+from skyclass.promotion.champions import ChampionStore
+from skyclass.promotion.lineage import find_parent
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -55,7 +56,7 @@ class Trainer(Protocol):
 
 def close_loop(
     store: ObjectStore,
-    champions: Champions,
+    champions: ChampionStore,
     mode: Mode,
     trainer: Trainer,
     settings: RetrainingSettings,
@@ -78,7 +79,7 @@ def close_loop(
         MonitoringError: No window has been judged, or nothing is being served.
         SkyclassError: What was decided could not be done; the decision says so, too.
     """
-    verdicts, champion = reports(store, mode, last=_MEMORY), champions.champion(mode)
+    verdicts, champion = reports(store, mode, last=_MEMORY), champions.get_champion(mode)
     if not verdicts or champion is None:
         raise MonitoringError(f"no {mode} window has been judged yet: run `skyclass drift` first")
     before = [
@@ -94,7 +95,7 @@ def close_loop(
         Situation(
             now=now,
             champion=champion.id,
-            parent=parents_of(champions.promotions(mode)).get(champion.id),
+            parent=find_parent(champions.list_promotions(mode), champion.id),
             trained_on=champion.manifest.training_set.version,
             table_version=version,
             verdicts=verdicts,
@@ -152,14 +153,21 @@ def _train(store: ObjectStore, trainer: Trainer, decision: Decision, newest_rows
     return begun
 
 
-def _roll_back(store: ObjectStore, champions: Champions, champion: Release, choice: Choice) -> None:
-    parent = parents_of(champions.promotions(champion.mode))[champion.id]
+def _roll_back(
+    store: ObjectStore, champions: ChampionStore, champion: Release, choice: Choice
+) -> None:
+    parent = find_parent(champions.list_promotions(champion.mode), champion.id)
+    assert parent is not None  # decide() chooses a rollback only if there is a parent
     target = Registry(store).read(champion.mode, parent)
     champions.promote(target, f"rolled back: {choice.reason}", ROLLBACK)
 
 
 def _looked_after(
-    store: ObjectStore, champions: Champions, trainer: Trainer, decision: Decision, oldest: datetime
+    store: ObjectStore,
+    champions: ChampionStore,
+    trainer: Trainer,
+    decision: Decision,
+    oldest: datetime,
 ) -> Decision:
     """A decision with its run as it stands now."""
     run = decision.run
@@ -172,7 +180,7 @@ def _looked_after(
     if found.state is RunState.SUCCEEDED and found.promoted is None:
         rises = [
             each.to_release
-            for each in champions.promotions(decision.mode)
+            for each in champions.list_promotions(decision.mode)
             if each.run_id == found.id
         ]
         found = found.model_copy(

@@ -7,7 +7,6 @@ has changed: the same labels give the same bytes.
 
 import logging
 import tempfile
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,8 +18,9 @@ from skyclass.monitoring.accuracy import Estimate, Measured, estimate, join_labe
 from skyclass.monitoring.drift import read_documents, report_prefix, reports
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.monitoring.windows import Window, read_reference_rows, read_window
-from skyclass.promotion.champions import Champions
-from skyclass.registry.manifest import Document, Promotion
+from skyclass.promotion.champions import ChampionStore
+from skyclass.promotion.lineage import find_parent
+from skyclass.registry.manifest import Document
 from skyclass.registry.models import load_model
 from skyclass.registry.releases import Registry
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
@@ -80,7 +80,9 @@ class WindowAccuracy(Document):
     rivalry: Rivalry | None
 
 
-def measure_windows(store: ObjectStore, champions: Champions, mode: Mode) -> list[WindowAccuracy]:
+def measure_windows(
+    store: ObjectStore, champions: ChampionStore, mode: Mode
+) -> list[WindowAccuracy]:
     """Bring new labels to the recent windows of a mode.
 
     Args:
@@ -100,13 +102,13 @@ def measure_windows(store: ObjectStore, champions: Champions, mode: Mode) -> lis
     since = newest[0].window_end - LABELS_TAKE
     known = {each.window_end: each for each in accuracies(store, mode, since=since)}
     version = ObservationsTable(store.settings).newest_version()
-    parents = parents_of(champions.promotions(mode))
+    promotions = champions.list_promotions(mode)
     found = []
     for verdict in reports(store, mode, since=since):
         old = known.get(verdict.window_end)
         if old and not _is_stale(old, verdict, version):
             continue
-        fresh = _measure_window(store, verdict, version, parents.get(verdict.release))
+        fresh = _measure_window(store, verdict, version, find_parent(promotions, verdict.release))
         key = report_prefix(mode, verdict.window_end) + ACCURACY
         store.put(store.settings.reports_bucket, key, fresh.to_bytes(), "application/json")
         found.append(fresh)
@@ -125,24 +127,6 @@ def accuracies(
         since: Only windows that ended then or later; all when not given.
     """
     return read_documents(store, WindowAccuracy, ACCURACY, mode, last, since)
-
-
-def parents_of(promotions: Sequence[Promotion]) -> dict[str, str]:
-    """Which release each champion took the place of.
-
-    The first champion took nobody's; one that came back has been judged already.
-    """
-    parents: dict[str, str] = {}
-    seen: set[str] = set()
-    for event in promotions:
-        if event.from_release == event.to_release:
-            continue
-        if event.to_release in seen:
-            parents.pop(event.to_release, None)
-        elif event.from_release:
-            parents[event.to_release] = event.from_release
-        seen.add(event.to_release)
-    return parents
 
 
 def _is_stale(old: WindowAccuracy, verdict: DriftVerdict, version: int | None) -> bool:

@@ -1,52 +1,53 @@
-"""Who is champion, and how another release becomes it: one interface for a machine and a cluster.
+"""Which release of each mode is champion: one interface for a single machine and for a cluster.
 
-On one machine the champion is what the newest promotion names, and `Registry` alone knows. On a
-cluster it is what the InferenceService serves; the promotions are its history.
+On one machine the newest promotion event names the champion. On a cluster the champion is the
+release that the InferenceService serves, and the events are its history.
 """
 
 from typing import Protocol
 
-from skyclass.registry.manifest import Promotion
-from skyclass.registry.releases import Registry, Release
+from skyclass.promotion.events import Promotion
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import Release
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 
 
-class Champions(Protocol):
-    """The champions of both modes."""
+class ChampionStore(Protocol):
+    """The champions of both modes and their history."""
 
-    def champion(self, mode: Mode) -> Release | None:
-        """The champion of a mode, if there is one."""
+    def get_champion(self, mode: Mode) -> Release | None:
+        """Return the champion of a mode, or None."""
 
-    def predecessor(self, mode: Mode) -> Release:
-        """The release that the champion once replaced: where a rollback leads.
+    def get_rollback_target(self, mode: Mode) -> Release:
+        """Return the release that the champion replaced.
 
         Raises:
             ReleaseError: There is no champion, or it was the first.
         """
 
-    def promotions(self, mode: Mode) -> list[Promotion]:
-        """All promotions of a mode, the oldest first."""
+    def list_promotions(self, mode: Mode) -> list[Promotion]:
+        """Return all promotions of a mode, oldest first."""
 
     def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
         """Make a release the champion of its mode; on a cluster, wait until it is served.
 
         Raises:
-            PromotionError: It cannot be served, and the champion before is served again.
+            PromotionError: It cannot be served; the previous champion is served again.
         """
 
 
-def champions(settings: Settings) -> Champions:
-    """The champions of this machine, or of the cluster when SKYCLASS_NAMESPACE names a namespace.
+def open_champion_store(settings: Settings) -> ChampionStore:
+    """Return the champions of this machine, or of the cluster if SKYCLASS_NAMESPACE is set.
 
     Raises:
         ClusterError: The cluster cannot be reached.
-        StoreError: The endpoint of the object store is no URL of a server.
+        StoreError: AWS_ENDPOINT_URL is not the URL of a server.
     """
-    registry = Registry(ObjectStore(settings))
+    store = ObjectStore(settings)
     if not settings.namespace:
-        return registry
-    from skyclass.promotion.kserve import ServedChampions
+        return LocalChampionStore(store)
+    from skyclass.promotion.kserve import KServeChampionStore
 
-    return ServedChampions(registry, settings)
+    return KServeChampionStore(store)

@@ -10,7 +10,7 @@ from typing import Any
 from skyclass.errors import ClusterError
 from skyclass.promotion.cluster import Manifest
 from skyclass.registry.releases import RELEASES_PREFIX, Release
-from skyclass.survey.features import Mode
+from skyclass.survey.features import Mode, model_name
 
 RELEASE = "skyclass/release"
 RUN = "skyclass/run"
@@ -28,11 +28,6 @@ EXPECTED_RELEASE = "SKYCLASS_SERVING_EXPECTED_RELEASE"
 
 _BLOCKED = ("BlockedByFailedLoad", "InvalidSpec")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-
-
-def service_name(mode: Mode) -> str:
-    """What the InferenceService of a mode is called, and the model that it serves."""
-    return f"skyclass-{mode}"
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ def make_manifest(template: str, release: Release, bucket: str, where: str) -> M
     Raises:
         ClusterError: The template is not one of an InferenceService of this mode.
     """
-    manifest = _parse(template, service_name(release.mode), where)
+    manifest = _parse(template, model_name(release.mode), where)
     metadata, model = manifest["metadata"], manifest["spec"]["predictor"]["model"]
     metadata.pop("namespace", None)
     model["storageUri"] = f"s3://{bucket}/{release.prefix}"

@@ -4,18 +4,18 @@ import logging
 
 from skyclass.errors import ClusterError, PromotionError
 from skyclass.promotion.cluster import Cluster, ConflictError, Manifest
+from skyclass.promotion.events import Promotion, PromotionLog
 from skyclass.promotion.inference_service import (
     RUN,
     InferenceService,
     at_version,
     make_manifest,
-    service_name,
 )
+from skyclass.promotion.lineage import find_rollback_target
 from skyclass.promotion.rollout import OvertakenError, Rollouts
-from skyclass.registry.manifest import Promotion
-from skyclass.registry.releases import Registry, Release, find_predecessor
-from skyclass.settings import Settings
-from skyclass.survey.features import Mode
+from skyclass.registry.releases import Registry, Release
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode, model_name
 
 logger = logging.getLogger(__name__)
 
@@ -23,49 +23,51 @@ _TRIES = 20
 """KServe may write the status between our reading and writing, but not so often in a row."""
 
 
-class ServedChampions:
+class KServeChampionStore:
     """The champion is what the InferenceService serves; promotions in the bucket are its history.
 
     A promotion that dies on the way leaves no damage: until all pods serve the new release the
     champion before is champion, afterwards the new one is, and the next promotion records it.
     """
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
+    def __init__(self, store: ObjectStore) -> None:
         """Use the InferenceServices of the settings' namespace.
 
         Raises:
             ClusterError: There is no way to the cluster.
         """
-        self._registry = registry
+        settings = store.settings
+        self._registry = Registry(store)
+        self._log = PromotionLog(store)
         self._settings = settings
         self._bucket = settings.models_bucket
         self._cluster = Cluster(settings.namespace)
         self._rollouts = Rollouts(self._cluster, settings.promotion_seconds)
 
-    def champion(self, mode: Mode) -> Release | None:
+    def get_champion(self, mode: Mode) -> Release | None:
         """The release that the InferenceService serves, if there is one.
 
         Raises:
             ClusterError: Kubernetes refuses, or does not answer.
             ReleaseError: Its manifest is not the one of its id.
         """
-        champion = self._champion(mode, self._current(mode), self.promotions(mode))
+        champion = self._champion(mode, self._current(mode), self.list_promotions(mode))
         return self._registry.read(mode, champion) if champion else None
 
-    def predecessor(self, mode: Mode) -> Release:
+    def get_rollback_target(self, mode: Mode) -> Release:
         """The release that the champion once replaced: where a rollback leads.
 
         Raises:
             ClusterError: Kubernetes refuses, or does not answer.
             ReleaseError: There is no champion, or it was the first.
         """
-        history = self.promotions(mode)
+        history = self.list_promotions(mode)
         champion = self._champion(mode, self._current(mode), history)
-        return self._registry.read(mode, find_predecessor(mode, champion, history))
+        return self._registry.read(mode, find_rollback_target(mode, champion, history))
 
-    def promotions(self, mode: Mode) -> list[Promotion]:
+    def list_promotions(self, mode: Mode) -> list[Promotion]:
         """All promotions of a mode, the oldest first."""
-        return self._registry.promotions(mode)
+        return self._log.list_promotions(mode)
 
     def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
         """Have the InferenceService serve a release, wait until it does, and record it.
@@ -78,7 +80,7 @@ class ServedChampions:
         """
         mode = release.mode
         target = self._manifest(release)
-        before, history = self._current(mode), self.promotions(mode)
+        before, history = self._current(mode), self.list_promotions(mode)
         champion = self._champion(mode, before, history)
         self._adopt(mode, champion, before, history)
         restorable = self._restorable(mode, champion, before)
@@ -97,10 +99,10 @@ class ServedChampions:
                 f"release {release.id[:12]} was not promoted, as it is not served ({error}); "
                 f"{outcome}: mend the cause, or train a new release"
             ) from error
-        return self._registry.record(mode, champion, release.id, reason, run_id)
+        return self._log.append(mode, champion, release.id, reason, run_id)
 
     def _current(self, mode: Mode) -> InferenceService | None:
-        return self._rollouts.current(service_name(mode))
+        return self._rollouts.current(model_name(mode))
 
     def _champion(
         self, mode: Mode, service: InferenceService | None, history: list[Promotion]
@@ -127,7 +129,7 @@ class ServedChampions:
             return
         run_id = service.annotations.get(RUN, "unknown")
         logger.warning("release %s is served and was not recorded: adopted", champion)
-        self._registry.record(
+        self._log.append(
             mode, recorded, champion, "adopted: it was served, but not recorded", run_id
         )
 

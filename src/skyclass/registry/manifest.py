@@ -1,9 +1,11 @@
 """The JSON documents that outlive a process: manifests, evaluations, verdicts of the gate."""
 
 from datetime import datetime
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from skyclass.errors import ReleaseError
 from skyclass.survey.features import Mode
 
 
@@ -15,6 +17,31 @@ class Document(BaseModel):
     def to_bytes(self) -> bytes:
         """The document as UTF-8 JSON, indented for people, the same bytes for the same content."""
         return self.model_dump_json(indent=2).encode() + b"\n"
+
+
+D = TypeVar("D", bound=Document)
+
+
+def parse_document(kind: type[D], data: bytes, where: str) -> D:
+    """Parse a JSON document from the models bucket.
+
+    Args:
+        kind: The class of the document.
+        data: UTF-8 JSON.
+        where: Names the document in messages.
+
+    Raises:
+        ReleaseError: It is malformed; the message names the first field that is.
+    """
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ReleaseError(
+            f"{where}: not a {kind.__name__.lower()} of this version ({field}: {first['msg']}): "
+            "publish it anew"
+        ) from error
 
 
 class ClassScores(Document):
@@ -163,23 +190,3 @@ class Manifest(Document):
     run_id: str
     created_at: datetime
     files: tuple[FileEntry, ...]
-
-
-class Promotion(Document):
-    """An event: one release took another's place as champion.
-
-    Attributes:
-        mode: The mode whose champion changed.
-        from_release: The champion before, if there was one.
-        to_release: The champion since.
-        reason: Why, in words.
-        run_id: The run, or whoever asked for it.
-        time: When (UTC).
-    """
-
-    mode: Mode
-    from_release: str | None
-    to_release: str
-    reason: str
-    run_id: str
-    time: datetime

@@ -1,4 +1,4 @@
-"""The model registry: immutable, content-addressed releases and the events that promote them.
+"""The model registry: immutable, content-addressed releases.
 
 A release is the prefix `releases/<mode>/<id>/`, where the id is the SHA-256 of its manifest and
 the manifest names every other file with its own SHA-256. So a release's address vouches for all of
@@ -7,23 +7,18 @@ its bytes, and nothing needs a lock or a conditional write: what is written twic
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from skyclass.errors import ReleaseError
-from skyclass.registry.manifest import Document, FileEntry, Manifest, Promotion
+from skyclass.registry.manifest import FileEntry, Manifest, parse_document
 from skyclass.registry.signatures import SIGNATURE, sign
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
 
 RELEASES_PREFIX = "releases"
-PROMOTIONS_PREFIX = "promotions"
 MANIFEST = "manifest.json"
 JOBLIB_MODEL = "model.joblib"
 ONNX_MODEL = "model.onnx"
@@ -38,7 +33,6 @@ _CONTENT_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".sig": "application/json",
 }
-D = TypeVar("D", bound=Document)
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _SHORTEST_ABBREVIATION = 6
@@ -63,7 +57,7 @@ class Release:
 
 
 class Registry:
-    """Releases and promotions in the models bucket."""
+    """Releases in the models bucket."""
 
     def __init__(self, store: ObjectStore) -> None:
         """Use the models bucket of an object store."""
@@ -99,7 +93,7 @@ class Registry:
             self.read_file(written, entry.path)
         return written
 
-    def releases(self, mode: Mode) -> list[Release]:
+    def list_releases(self, mode: Mode) -> list[Release]:
         """All complete releases of a mode, the oldest first."""
         prefix = f"{RELEASES_PREFIX}/{mode}/"
         found = []
@@ -170,61 +164,6 @@ class Registry:
             signature = self._store.get(self._bucket, release.prefix + SIGNATURE)
             (folder / SIGNATURE).write_bytes(signature)
 
-    def champion(self, mode: Mode) -> Release | None:
-        """The release that the newest promotion names."""
-        newest = self._newest_promotion(mode)
-        return self.read(mode, newest.to_release) if newest else None
-
-    def promotions(self, mode: Mode) -> list[Promotion]:
-        """All promotions of a mode, the oldest first."""
-        prefix = f"{PROMOTIONS_PREFIX}/{mode}/"
-        return [self._promotion(key) for key in self._store.list_keys(self._bucket, prefix)]
-
-    def predecessor(self, mode: Mode) -> Release:
-        """The release that the champion once replaced: where a rollback leads.
-
-        Raises:
-            ReleaseError: There is no champion, or it was the first.
-        """
-        history = self.promotions(mode)
-        champion = history[-1].to_release if history else None
-        return self.read(mode, find_predecessor(mode, champion, history))
-
-    def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
-        """Make a release the champion of its mode, and leave the event that says so."""
-        newest = self._newest_promotion(release.mode)
-        champion = newest.to_release if newest else None
-        return self.record(release.mode, champion, release.id, reason, run_id)
-
-    def record(
-        self, mode: Mode, champion: str | None, successor: str, reason: str, run_id: str
-    ) -> Promotion:
-        """Leave the event that one release took another's place.
-
-        Args:
-            mode: The mode whose champion changed.
-            champion: Id of the champion until now, if there was one.
-            successor: Id of the champion from now on.
-            reason: Why.
-            run_id: The run, or whoever asked for it.
-        """
-        newest = self._newest_promotion(mode)
-        now = datetime.now(UTC)
-        if newest:  # the last promotion wins, even where another machine's clock was ahead
-            now = max(now, newest.time + timedelta(microseconds=1))
-        event = Promotion(
-            mode=mode,
-            from_release=champion,
-            to_release=successor,
-            reason=reason,
-            run_id=run_id,
-            time=now,
-        )
-        name = f"{now:%Y%m%dT%H%M%S.%fZ}-{successor}.json"
-        key = f"{PROMOTIONS_PREFIX}/{mode}/{name}"
-        self._store.put(self._bucket, key, event.to_bytes(), _CONTENT_TYPES[".json"])
-        return event
-
     def read(self, mode: Mode, name: str) -> Release:
         """The release of that id.
 
@@ -234,38 +173,6 @@ class Registry:
         """
         key = f"{RELEASES_PREFIX}/{mode}/{name}/{MANIFEST}"
         return parse_release(self._store.get(self._bucket, key), name)
-
-    def _newest_promotion(self, mode: Mode) -> Promotion | None:
-        keys = list(self._store.list_keys(self._bucket, f"{PROMOTIONS_PREFIX}/{mode}/"))
-        return self._promotion(keys[-1]) if keys else None
-
-    def _promotion(self, key: str) -> Promotion:
-        return _parse(Promotion, self._store.get(self._bucket, key), key)
-
-
-def find_predecessor(mode: Mode, champion: str | None, history: Sequence[Promotion]) -> str:
-    """Id of the release that a champion once replaced.
-
-    Args:
-        mode: The mode of the champion.
-        champion: Its id, if there is a champion.
-        history: All promotions of the mode, the oldest first.
-
-    Raises:
-        ReleaseError: There is no champion, or it was the first.
-    """
-    if champion is None:
-        raise ReleaseError(f"no {mode} release has been promoted yet: nothing to roll back")
-    rise = next((event for event in history if event.to_release == champion), None)
-    if rise is not None:
-        replaced = rise.from_release
-    else:  # its promotion was not recorded, so it replaced the last one whose was
-        replaced = history[-1].to_release if history else None
-    if replaced is None:
-        raise ReleaseError(
-            f"{champion[:12]} was the first {mode} champion: there is none to roll back to"
-        )
-    return replaced
 
 
 def open_release(folder: Path) -> Release:
@@ -301,19 +208,7 @@ def parse_release(data: bytes, name: str) -> Release:
             f"release {name[:12]}: its manifest has been changed (digest {_sha256(data)[:12]}): "
             "do not serve it, publish it anew"
         )
-    return Release(name, _parse(Manifest, data, f"release {name[:12]}"))
-
-
-def _parse(kind: type[D], data: bytes, where: str) -> D:
-    try:
-        return kind.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ReleaseError(
-            f"{where}: not a {kind.__name__.lower()} of this version ({field}: {first['msg']}): "
-            "publish it anew"
-        ) from error
+    return Release(name, parse_document(Manifest, data, f"release {name[:12]}"))
 
 
 def _entry(path: str, data: bytes) -> FileEntry:

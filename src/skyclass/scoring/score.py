@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skyclass.errors import CatalogError, ReleaseError, StoreError
-from skyclass.promotion.champions import champions
+from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.models import LoadedModel, load_model
 from skyclass.registry.releases import Registry, Release
 from skyclass.scoring.inputs import Input, Piece
@@ -94,7 +94,7 @@ def find_release(settings: Settings, mode: Mode, name: str) -> Release:
         ReleaseError: There is none, or it is of the other mode.
     """
     if name == "champion":
-        found = champions(settings).champion(mode)
+        found = open_champion_store(settings).get_champion(mode)
         if found is None:
             raise ReleaseError(f"there is no {mode} champion yet: train one, or name a release")
         return found

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from skyclass.errors import ReleaseError, SkyclassError
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.models import LoadedModel
-from skyclass.registry.releases import Registry
 from skyclass.serving.loading import fetch_release, load
 from skyclass.serving.settings import ServingSettings
 from skyclass.survey.features import Mode
@@ -16,12 +16,12 @@ logger = logging.getLogger(__name__)
 
 
 def load_champion(
-    registry: Registry, mode: Mode, home: Path, public_key: Path | None = None
+    champions: LocalChampionStore, mode: Mode, home: Path, public_key: Path | None = None
 ) -> LoadedModel:
     """Load the release that the newest promotion names.
 
     Args:
-        registry: Where promotions are.
+        champions: Where promotions are.
         mode: Which champion.
         home: The project's home folder, where releases are cached.
         public_key: Key that releases have to be signed with; when not given, none is needed.
@@ -30,13 +30,13 @@ def load_champion(
         ReleaseError: There is none, or it cannot be served.
         StoreError: The object store failed.
     """
-    champion = registry.champion(mode)
+    champion = champions.get_champion(mode)
     if champion is None:
         raise ReleaseError(
             f"no {mode} release has been promoted: train one (`skyclass run training`), "
             "or name one with --release"
         )
-    return load(fetch_release(champion, registry, home), mode, public_key=public_key)
+    return load(fetch_release(champion, champions.registry, home), mode, public_key=public_key)
 
 
 class Follower:
@@ -47,7 +47,7 @@ class Follower:
 
     def __init__(
         self,
-        registry: Registry,
+        champions: LocalChampionStore,
         home: Path,
         options: ServingSettings,
         model: LoadedModel,
@@ -56,13 +56,13 @@ class Follower:
         """Prepare to follow.
 
         Args:
-            registry: Where promotions are.
+            champions: Where promotions are.
             home: The project's home folder, where releases are cached.
             options: How often to look, and the key that releases have to be signed with.
             model: What is served now.
             hand_over: Called with each new model.
         """
-        self._registry = registry
+        self._champions = champions
         self._home = home
         self._options = options
         self._model = model
@@ -81,10 +81,10 @@ class Follower:
 
     def _look(self) -> None:
         mode = self._model.release.mode
-        champion = self._registry.champion(mode)
+        champion = self._champions.get_champion(mode)
         if champion is None or champion.id == self._model.release.id:
             return
-        folder = fetch_release(champion, self._registry, self._home)
+        folder = fetch_release(champion, self._champions.registry, self._home)
         model = load(folder, mode, public_key=self._options.public_key)
         logger.info("release %s takes the place of %s", champion.id, self._model.release.id)
         self._model = model

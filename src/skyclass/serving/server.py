@@ -17,8 +17,8 @@ from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
 from skyclass.errors import ServingError
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.models import LoadedModel
-from skyclass.registry.releases import Registry
 from skyclass.serving.endpoints import Endpoints
 from skyclass.serving.following import Follower, load_champion
 from skyclass.serving.grpc_service import make_server
@@ -75,9 +75,9 @@ def serve(
         grpc_address = reserved.getsockname()[:2]
 
         def load_models() -> None:
-            registry = Registry(ObjectStore(settings))
+            champions = LocalChampionStore(ObjectStore(settings))
             try:
-                model = _load(registry, settings, options, mode, release)
+                model = _load(champions, settings, options, mode, release)
             except BaseException as error:  # re-raised by the main thread
                 failures.append(error)
                 server.should_exit = True
@@ -90,7 +90,7 @@ def serve(
                 *(predictor.name, *listener.getsockname()[:2], *grpc_address, model.release.id),
             )
             if release is None:
-                Follower(registry, settings.home, options, model, predictor.change_to).follow(
+                Follower(champions, settings.home, options, model, predictor.change_to).follow(
                     closing
                 )
 
@@ -151,14 +151,14 @@ class _Server(Server):
 
 
 def _load(
-    registry: Registry,
+    champions: LocalChampionStore,
     settings: Settings,
     options: ServingSettings,
     mode: Mode,
     release: str | None,
 ) -> LoadedModel:
     if release is None:
-        return load_champion(registry, mode, settings.home, options.public_key)
+        return load_champion(champions, mode, settings.home, options.public_key)
     folder = fetch_address(release, settings)
     return load(folder, mode, options.expected_release, options.public_key)
 

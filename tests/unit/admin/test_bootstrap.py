@@ -6,7 +6,7 @@ import pytest
 
 from skyclass.admin.bootstrap import FirstRelease, bootstrap
 from skyclass.errors import StoreError, TrainingError
-from skyclass.registry.releases import Registry
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -25,8 +25,8 @@ class Run:
 class Training:
     """Publishes a small release, and promotes it when told to."""
 
-    def __init__(self, registry: Registry, folder: Path, promotes: bool = True) -> None:
-        self.registry, self.folder, self.promotes = registry, folder, promotes
+    def __init__(self, champions: LocalChampionStore, folder: Path, promotes: bool = True) -> None:
+        self.champions, self.folder, self.promotes = champions, folder, promotes
         self.parameters: list[dict[str, str]] = []
 
     def __call__(
@@ -34,53 +34,55 @@ class Training:
     ) -> Run:
         self.parameters.append(dict(parameters))
         mode = Mode(parameters["mode"])
-        release = self.registry.publish(draft(mode), write_files(self.folder / mode))
+        release = self.champions.registry.publish(draft(mode), write_files(self.folder / mode))
         if self.promotes:
-            self.registry.promote(release, parameters["reason"], "test")
+            self.champions.promote(release, parameters["reason"], "test")
         return Run(release.id, self.promotes)
 
 
 @pytest.fixture
-def registry(store: ObjectStore) -> Registry:
-    return Registry(store)
+def champions(store: ObjectStore) -> LocalChampionStore:
+    return LocalChampionStore(store)
 
 
-def test_each_mode_gets_a_champion(registry: Registry, tmp_path: Path) -> None:
-    training = Training(registry, tmp_path)
+def test_each_mode_gets_a_champion(champions: LocalChampionStore, tmp_path: Path) -> None:
+    training = Training(champions, tmp_path)
 
-    done = bootstrap(registry, MODES, {"seed": "7"}, training, tmp_path, patience_seconds=0)
+    done = bootstrap(champions, MODES, {"seed": "7"}, training, tmp_path, patience_seconds=0)
 
     for mode, first in zip(MODES, done, strict=True):
-        champion = registry.champion(mode)
+        champion = champions.get_champion(mode)
         assert champion is not None
         assert first == FirstRelease(mode, champion.id, made=True)
     assert [given["seed"] for given in training.parameters] == ["7", "7"]
     assert all(type(given["mode"]) is str for given in training.parameters)  # as KFP wants it
 
 
-def test_a_champion_stays(registry: Registry, tmp_path: Path) -> None:
-    training = Training(registry, tmp_path)
-    first = bootstrap(registry, MODES, {}, training, tmp_path, patience_seconds=0)
+def test_a_champion_stays(champions: LocalChampionStore, tmp_path: Path) -> None:
+    training = Training(champions, tmp_path)
+    first = bootstrap(champions, MODES, {}, training, tmp_path, patience_seconds=0)
 
-    again = bootstrap(registry, MODES, {}, training, tmp_path, patience_seconds=0)
+    again = bootstrap(champions, MODES, {}, training, tmp_path, patience_seconds=0)
 
     assert [each.release for each in again] == [each.release for each in first]
     assert not any(each.made for each in again)
     assert len(training.parameters) == len(MODES)
 
 
-def test_a_release_that_is_not_good_enough_is_said(registry: Registry, tmp_path: Path) -> None:
-    training = Training(registry, tmp_path, promotes=False)
+def test_a_release_that_is_not_good_enough_is_said(
+    champions: LocalChampionStore, tmp_path: Path
+) -> None:
+    training = Training(champions, tmp_path, promotes=False)
 
     with pytest.raises(TrainingError, match=r"not promoted \(below the floor\).*skyclass promote"):
-        bootstrap(registry, MODES, {}, training, tmp_path, patience_seconds=0)
+        bootstrap(champions, MODES, {}, training, tmp_path, patience_seconds=0)
 
 
 def test_a_store_that_is_never_ready_is_said(settings: Settings, tmp_path: Path) -> None:
     nowhere = settings.model_copy(
         update={"models_bucket": "was-never-made", "s3_retries": 0, "s3_connect_seconds": 0.5}
     )
-    registry = Registry(ObjectStore(nowhere))
+    champions = LocalChampionStore(ObjectStore(nowhere))
 
     with pytest.raises(StoreError, match="the bucket does not exist"):
-        bootstrap(registry, MODES, {}, Training(registry, tmp_path), tmp_path, patience_seconds=0)
+        bootstrap(champions, MODES, {}, Training(champions, tmp_path), tmp_path, patience_seconds=0)

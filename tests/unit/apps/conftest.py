@@ -9,7 +9,7 @@ from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.reading import Reader
 from skyclass.monitoring.drift import VERDICT, report_prefix
 from skyclass.monitoring.verdict import Verdict
-from skyclass.registry.releases import Registry
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from tests.support.monitoring import END, verdict_of
@@ -19,7 +19,7 @@ from tests.support.world import NOW
 @pytest.fixture(scope="session")
 def page(world: ObjectStore) -> Iterator[TestClient]:
     """The monitor page of that world, nine hours after its newest window."""
-    with TestClient(make_app(Reader(world, Registry(world)), lambda: NOW)) as client:
+    with TestClient(make_app(Reader(world, LocalChampionStore(world)), lambda: NOW)) as client:
         yield client
 
 

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.reading import Reader
-from skyclass.registry.releases import Registry
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
 from tests.support.monitoring import END
 from tests.support.world import ROWS
@@ -69,7 +69,7 @@ def test_runs_are_counted_for_a_day(
     world: ObjectStore, days_ago: int, outcomes: dict[str, float]
 ) -> None:
     now = END - timedelta(days=days_ago) + timedelta(hours=20)
-    client = TestClient(make_app(Reader(world, Registry(world)), lambda: now))
+    client = TestClient(make_app(Reader(world, LocalChampionStore(world)), lambda: now))
     told = samples(client.get("/metrics").text)
     counted = {key[2]: value for key, value in told.items() if key[:2] == ("retrain_runs", MODE)}
     assert {name: value for name, value in counted.items() if value} == outcomes

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from skyclass.apps.monitor.app import PAGE_ROWS, make_app
 from skyclass.apps.monitor.reading import Reader
 from skyclass.local.s3_server import EmbeddedS3
-from skyclass.registry.releases import Registry
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -38,7 +38,7 @@ def text(html: str) -> str:
 
 
 def empty_page(store: ObjectStore, now: datetime = NOW) -> TestClient:
-    return TestClient(make_app(Reader(store, Registry(store)), lambda: now))
+    return TestClient(make_app(Reader(store, LocalChampionStore(store)), lambda: now))
 
 
 @pytest.mark.parametrize("path", EVERY_PAGE)
@@ -138,9 +138,11 @@ def test_nothing_served_is_said_in_words(page: TestClient) -> None:
 
 
 def test_served_but_not_yet_judged_is_said_in_words(store: ObjectStore, tmp_path_factory) -> None:
-    registry = Registry(store)
+    champions = LocalChampionStore(store)
     files = write_files(tmp_path_factory.mktemp("release"))
-    registry.promote(registry.publish(draft(Mode.PHOTOMETRIC), files), "for a test", "test")
+    champions.promote(
+        champions.registry.publish(draft(Mode.PHOTOMETRIC), files), "for a test", "test"
+    )
     said = text(empty_page(store).get("/photometric/").text)
     assert "No window has been judged yet." in said
 
@@ -153,10 +155,12 @@ def test_an_old_window_is_said_to_be_old(world: ObjectStore) -> None:
 def test_a_new_champion_that_has_not_been_judged_is_said_so(
     store: ObjectStore, judged: Callable[[ObjectStore], None], tmp_path_factory
 ) -> None:
-    registry = Registry(store)
+    champions = LocalChampionStore(store)
     judged(store)
     files = write_files(tmp_path_factory.mktemp("release"))
-    registry.promote(registry.publish(draft(Mode.SPECTROSCOPIC), files), "for a test", "test")
+    champions.promote(
+        champions.registry.publish(draft(Mode.SPECTROSCOPIC), files), "for a test", "test"
+    )
     said = text(empty_page(store).get("/spectroscopic/").text)
     assert "The champion has changed since" in said
     assert "no window of its answers has been judged" in said
@@ -198,7 +202,7 @@ def test_a_store_that_goes_away_leaves_what_was_read_and_says_so(tmp_path_factor
         settings = Settings(**access.environment(), s3_retries=0, s3_connect_seconds=1)
         store = ObjectStore(settings)
         store.make_buckets()
-        client = TestClient(make_app(Reader(store, Registry(store)), lambda: now[0]))
+        client = TestClient(make_app(Reader(store, LocalChampionStore(store)), lambda: now[0]))
         assert client.get("/photometric/").status_code == 200
         now[0] += timedelta(minutes=1)
     answer = client.get("/photometric/")
@@ -213,7 +217,7 @@ def test_a_store_that_goes_away_leaves_what_was_read_and_says_so(tmp_path_factor
 
 
 def test_below_a_path_of_a_proxy_every_address_begins_with_it(world: ObjectStore) -> None:
-    app = make_app(Reader(world, Registry(world)), lambda: NOW)
+    app = make_app(Reader(world, LocalChampionStore(world)), lambda: NOW)
     html = TestClient(app, root_path="/sky").get("/spectroscopic/").text
     addresses = re.findall(r'(?:href|src)="([^"#]+)"', html)
     assert addresses
@@ -221,10 +225,12 @@ def test_below_a_path_of_a_proxy_every_address_begins_with_it(world: ObjectStore
 
 
 def test_what_comes_from_elsewhere_is_escaped(store: ObjectStore, tmp_path_factory) -> None:
-    registry = Registry(store)
+    champions = LocalChampionStore(store)
     files = write_files(tmp_path_factory.mktemp("release"))
-    release = registry.publish(draft(Mode.PHOTOMETRIC, run_id="<script>alert(1)</script>"), files)
-    registry.promote(release, "<img src=x onerror=alert(1)>", "test")
+    release = champions.registry.publish(
+        draft(Mode.PHOTOMETRIC, run_id="<script>alert(1)</script>"), files
+    )
+    champions.promote(release, "<img src=x onerror=alert(1)>", "test")
     html = empty_page(store).get("/photometric/releases").text
     assert "<script>" not in html
     assert "<img src=x" not in html

@@ -13,7 +13,8 @@ from skyclass.monitoring.measuring import ACCURACY, Rivalry, WindowAccuracy
 from skyclass.monitoring.retraining import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.settings import RetrainingSettings, load_retraining_settings
 from skyclass.monitoring.verdict import Verdict
-from skyclass.registry.releases import Registry, Release
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import Release
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -56,14 +57,14 @@ def judged(store: ObjectStore, release: Release, *verdicts: Verdict) -> None:
 
 
 @pytest.fixture
-def registry(store: ObjectStore) -> Registry:
-    return Registry(store)
+def champions(store: ObjectStore) -> LocalChampionStore:
+    return LocalChampionStore(store)
 
 
 @pytest.fixture
-def champion(registry: Registry, tmp_path: Path) -> Release:
-    release = registry.publish(draft(MODE), write_files(tmp_path / "champion"))
-    registry.promote(release, "for a test", "test")
+def champion(champions: LocalChampionStore, tmp_path: Path) -> Release:
+    release = champions.registry.publish(draft(MODE), write_files(tmp_path / "champion"))
+    champions.promote(release, "for a test", "test")
     return release
 
 
@@ -83,10 +84,10 @@ RUNNING = Run(state=RunState.RUNNING, id="run", link="https://kfp/run")
 
 
 def test_lasting_drift_starts_one_run_with_reason_and_window(
-    store: ObjectStore, registry: Registry, drifting: Release
+    store: ObjectStore, champions: LocalChampionStore, drifting: Release
 ) -> None:
     starter = Starter(RUNNING)
-    made = close_loop(store, registry, MODE, starter, LIMITS, NOW)
+    made = close_loop(store, champions, MODE, starter, LIMITS, NOW)
     assert made.run == RUNNING
     (parameters,) = starter.started
     assert parameters == {
@@ -95,45 +96,45 @@ def test_lasting_drift_starts_one_run_with_reason_and_window(
         "newest_rows": "5000",
         "reason": "2 of the last 2 windows drifted (the newest ended 2026-05-02 00:00 UTC)",
     }
-    assert close_loop(store, registry, MODE, starter, LIMITS, NOW) == made
+    assert close_loop(store, champions, MODE, starter, LIMITS, NOW) == made
     assert len(starter.started) == 1
     assert decisions(store, MODE) == [made]
 
 
 def test_a_decision_to_wait_is_recorded_with_its_reason(
-    store: ObjectStore, registry: Registry, champion: Release
+    store: ObjectStore, champions: LocalChampionStore, champion: Release
 ) -> None:
     judged(store, champion, Verdict.NO_DRIFT)
-    made = close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW)
+    made = close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
     assert (made.action, made.cause) == (Action.WAIT, Cause.STEADY)
     assert "0 of the champion's last 1 windows drifted" in made.reason
     assert decisions(store, MODE) == [made]
 
 
 def test_a_run_that_could_not_be_started_is_recorded_and_tried_again(
-    store: ObjectStore, registry: Registry, drifting: Release
+    store: ObjectStore, champions: LocalChampionStore, drifting: Release
 ) -> None:
     with pytest.raises(SkyclassError, match="no KFP answers"):
-        close_loop(store, registry, MODE, Starter(SkyclassError("no KFP answers")), LIMITS, NOW)
+        close_loop(store, champions, MODE, Starter(SkyclassError("no KFP answers")), LIMITS, NOW)
     (failed,) = decisions(store, MODE)
     assert failed.run == Run(state=RunState.FAILED, message="no KFP answers")
-    again = close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW + timedelta(minutes=1))
+    again = close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW + timedelta(minutes=1))
     assert again.run == RUNNING
     assert decisions(store, MODE) == [again]
 
 
 def test_the_next_window_learns_what_came_of_the_run(
-    store: ObjectStore, registry: Registry, drifting: Release, tmp_path: Path
+    store: ObjectStore, champions: LocalChampionStore, drifting: Release, tmp_path: Path
 ) -> None:
-    close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW)
-    better = registry.publish(draft(MODE, run_id="run"), write_files(tmp_path / "better"))
-    registry.promote(better, "it passed the gate", "run")
+    close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
+    better = champions.registry.publish(draft(MODE, run_id="run"), write_files(tmp_path / "better"))
+    champions.promote(better, "it passed the gate", "run")
     end = END + DAY
     key = report_prefix(MODE, end) + VERDICT
     data = verdict_of(Verdict.DRIFT, better.id, end).to_bytes()
     store.put(store.settings.reports_bucket, key, data, "application/json")
     ended = Run(state=RunState.SUCCEEDED, id="run", link="https://kfp/run")
-    second = close_loop(store, registry, MODE, Starter(ended), LIMITS, NOW + DAY)
+    second = close_loop(store, champions, MODE, Starter(ended), LIMITS, NOW + DAY)
     first, last = decisions(store, MODE)
     assert first.run == ended.model_copy(update={"promoted": True, "release": better.id})
     assert last == second
@@ -141,12 +142,12 @@ def test_the_next_window_learns_what_came_of_the_run(
 
 
 def test_a_run_that_is_never_heard_of_again_is_given_up(
-    store: ObjectStore, registry: Registry, drifting: Release
+    store: ObjectStore, champions: LocalChampionStore, drifting: Release
 ) -> None:
-    close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW)
-    close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW + timedelta(hours=5))
+    close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
+    close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW + timedelta(hours=5))
     assert decisions(store, MODE)[0].run == RUNNING
-    close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW + timedelta(hours=7))
+    close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW + timedelta(hours=7))
     (given_up,) = decisions(store, MODE)
     assert given_up.run is not None
     assert given_up.run.state is RunState.FAILED
@@ -154,25 +155,25 @@ def test_a_run_that_is_never_heard_of_again_is_given_up(
 
 
 def test_a_job_that_is_killed_while_it_starts_a_run_starts_no_second_one(
-    store: ObjectStore, registry: Registry, drifting: Release
+    store: ObjectStore, champions: LocalChampionStore, drifting: Release
 ) -> None:
     class Killed(Starter):
         def start(self, parameters: Mapping[str, str]) -> Run:
             raise SystemExit(137)
 
     with pytest.raises(SystemExit):
-        close_loop(store, registry, MODE, Killed(RUNNING), LIMITS, NOW)
+        close_loop(store, champions, MODE, Killed(RUNNING), LIMITS, NOW)
     starter = Starter(RUNNING)
-    found = close_loop(store, registry, MODE, starter, LIMITS, NOW + timedelta(minutes=10))
+    found = close_loop(store, champions, MODE, starter, LIMITS, NOW + timedelta(minutes=10))
     assert found.run == Run(state=RunState.STARTING)
     assert starter.started == []
 
 
 def test_a_release_that_its_parent_beats_is_rolled_back_once(
-    store: ObjectStore, registry: Registry, champion: Release, tmp_path: Path
+    store: ObjectStore, champions: LocalChampionStore, champion: Release, tmp_path: Path
 ) -> None:
-    worse = registry.publish(draft(MODE, run_id="x"), write_files(tmp_path / "worse"))
-    registry.promote(worse, "it passed the gate", "x")
+    worse = champions.registry.publish(draft(MODE, run_id="x"), write_files(tmp_path / "worse"))
+    champions.promote(worse, "it passed the gate", "x")
     judged(store, worse, Verdict.NO_DRIFT)
     found = WindowAccuracy(
         mode=MODE,
@@ -189,38 +190,38 @@ def test_a_release_that_its_parent_beats_is_rolled_back_once(
     key = report_prefix(MODE, END) + ACCURACY
     store.put(store.settings.reports_bucket, key, found.to_bytes(), "application/json")
 
-    made = close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW)
+    made = close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
     assert made.action is Action.ROLL_BACK
-    assert registry.champion(MODE) == champion
-    event = registry.promotions(MODE)[-1]
+    assert champions.get_champion(MODE) == champion
+    event = champions.list_promotions(MODE)[-1]
     assert event.run_id == ROLLBACK
     assert event.reason.startswith("rolled back: release ")
-    assert close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW) == made
-    assert len(registry.promotions(MODE)) == 3
+    assert close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW) == made
+    assert len(champions.list_promotions(MODE)) == 3
 
-    registry.promote(worse, "somebody knows better", "by hand")
+    champions.promote(worse, "somebody knows better", "by hand")
     store.put(
         store.settings.reports_bucket,
         report_prefix(MODE, END + DAY) + VERDICT,
         verdict_of(Verdict.NO_DRIFT, worse.id, END + DAY).to_bytes(),
         "application/json",
     )
-    later = close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW + DAY)
+    later = close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW + DAY)
     assert later.action is Action.WAIT
-    assert registry.champion(MODE) == worse
+    assert champions.get_champion(MODE) == worse
 
 
 def test_without_a_window_there_is_nothing_to_decide(
-    store: ObjectStore, registry: Registry, champion: Release
+    store: ObjectStore, champions: LocalChampionStore, champion: Release
 ) -> None:
     with pytest.raises(MonitoringError, match="no spectroscopic window has been judged yet"):
-        close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW)
+        close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
 
 
 def test_a_record_is_strict_json_beside_the_verdict(
-    store: ObjectStore, registry: Registry, drifting: Release
+    store: ObjectStore, champions: LocalChampionStore, drifting: Release
 ) -> None:
-    made = close_loop(store, registry, MODE, Starter(RUNNING), LIMITS, NOW)
+    made = close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
     data = store.get(store.settings.reports_bucket, report_prefix(MODE, END) + DECISION)
     assert Decision.model_validate_json(data) == made
 

@@ -10,7 +10,8 @@ import pytest
 
 from skyclass.monitoring.drift import REPORT, SNAPSHOT, run_drift
 from skyclass.monitoring.verdict import Comparison, DriftVerdict, Verdict
-from skyclass.registry.releases import REFERENCE, Registry
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import REFERENCE
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
@@ -65,10 +66,10 @@ def test_evidently_shows_the_verdict_of_each_column(
     reference = simulated(Era.LEGACY, 2_000, seed=1)
     window = simulated(Era.LEGACY, 1_000, seed=2)
     window["u"] += 0.3  # some columns drift and others do not
-    registry = Registry(store)
-    release = publish(registry, tmp_path, reference, mode)
+    champions = LocalChampionStore(store)
+    release = publish(champions, tmp_path, reference, mode)
     log(store, log_rows(window, release.id, mode))
-    result = run_drift(store, registry, mode, START, END)
+    result = run_drift(store, champions, mode, START, END)
     verdict = result.verdict
     assert {each.drifted for each in verdict.columns.values()} == {True, False}
     assert verdict.predictions is not None
@@ -82,10 +83,10 @@ def test_evidently_shows_the_verdict_of_each_column(
 def test_the_report_is_self_contained_and_says_the_verdict_in_words(
     store: ObjectStore, tmp_path: Path
 ) -> None:
-    registry = Registry(store)
-    release = publish(registry, tmp_path, simulated(Era.LEGACY, 2_000, seed=1))
+    champions = LocalChampionStore(store)
+    release = publish(champions, tmp_path, simulated(Era.LEGACY, 2_000, seed=1))
     log(store, log_rows(simulated(Era.BOSS, 1_000, seed=2), release.id))
-    result = run_drift(store, registry, Mode.SPECTROSCOPIC, START, END)
+    result = run_drift(store, champions, Mode.SPECTROSCOPIC, START, END)
     page = store.get(store.settings.reports_bucket, result.prefix + REPORT)
     assert len(page) <= MAX_BYTES
     resources = parse(page)
@@ -107,14 +108,14 @@ def test_the_report_is_self_contained_and_says_the_verdict_in_words(
 def test_a_window_that_cannot_be_compared_has_a_page_of_its_own(
     store: ObjectStore, tmp_path: Path, cause: str, verdict: Verdict, words: str
 ) -> None:
-    registry = Registry(store)
-    release = publish(registry, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
+    champions = LocalChampionStore(store)
+    release = publish(champions, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
     if cause == "sentinels":
         log(store, log_rows(simulated(Era.LEGACY, 600, seed=2).assign(u=-9999.0), release.id))
     if cause == "reference":
         key = release.prefix + REFERENCE
         store.put(store.settings.models_bucket, key, b"broken", "application/octet-stream")
-    result = run_drift(store, registry, Mode.SPECTROSCOPIC, START, END)
+    result = run_drift(store, champions, Mode.SPECTROSCOPIC, START, END)
     assert result.verdict.verdict is verdict
     bucket = store.settings.reports_bucket
     resources = parse(store.get(bucket, result.prefix + REPORT))
@@ -126,11 +127,11 @@ def test_a_window_that_cannot_be_compared_has_a_page_of_its_own(
 
 
 def test_a_burst_of_requests_is_drawn_too(store: ObjectStore, tmp_path: Path) -> None:
-    registry = Registry(store)
-    release = publish(registry, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
+    champions = LocalChampionStore(store)
+    release = publish(champions, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
     rows = log_rows(simulated(Era.LEGACY, 1_000, seed=2), release.id)
     log(store, rows.assign(time=START))  # one large request: all its answers in one instant
-    result = run_drift(store, registry, Mode.SPECTROSCOPIC, START, END)
+    result = run_drift(store, champions, Mode.SPECTROSCOPIC, START, END)
     assert result.verdict.verdict is Verdict.NO_DRIFT
     page = store.get(store.settings.reports_bucket, result.prefix + REPORT)
     assert b"Index binned" in page

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from skyclass.monitoring.measuring import Rivalry, WindowAccuracy, parents_of
+from skyclass.monitoring.measuring import Rivalry, WindowAccuracy
 from skyclass.monitoring.retraining import (
     Action,
     Cause,
@@ -17,7 +17,6 @@ from skyclass.monitoring.retraining import (
     decide,
 )
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
-from skyclass.registry.manifest import Promotion
 from skyclass.survey.features import Mode
 from tests.support.monitoring import END, START, verdict_of
 
@@ -194,20 +193,3 @@ def test_a_rollback_comes_before_a_run() -> None:
 def test_a_release_that_came_back_is_not_rolled_back() -> None:
     found = [against_parent(1_000, 5, 60)]
     assert decide(situation(accuracies=found, parent=None)).action is Action.RETRAIN
-
-
-def test_parents_are_those_whose_place_was_taken_for_the_first_time() -> None:
-    def promoted(before: str | None, after: str) -> Promotion:
-        return Promotion(
-            mode=Mode.PHOTOMETRIC,
-            from_release=before,
-            to_release=after,
-            reason="",
-            run_id="",
-            time=START,
-        )
-
-    rises = [promoted(None, "a"), promoted("a", "b"), promoted("b", "b"), promoted("b", "c")]
-    assert parents_of(rises) == {"b": "a", "c": "b"}
-    assert parents_of([*rises, promoted("c", "b")]) == {"c": "b"}
-    assert parents_of([]) == {}

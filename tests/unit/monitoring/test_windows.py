@@ -16,7 +16,8 @@ from skyclass.monitoring.windows import (
     read_reference_rows,
     read_window,
 )
-from skyclass.registry.releases import REFERENCE, Registry
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import REFERENCE
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
@@ -132,20 +133,20 @@ def test_a_large_window_is_sampled_alike_each_time(store: ObjectStore) -> None:
 def test_a_reference_is_read_without_its_unfit_rows(store: ObjectStore, tmp_path: Path) -> None:
     rows = simulated(Era.LEGACY, 100, seed=1)
     rows.iloc[:3, rows.columns.get_loc("g")] = -9999.0
-    release = publish(Registry(store), tmp_path, rows)
+    release = publish(LocalChampionStore(store), tmp_path, rows)
     assert len(read_reference_rows(store, release)) == 97
 
 
 def test_a_large_reference_is_sampled(store: ObjectStore, tmp_path: Path) -> None:
     rows = simulated(Era.LEGACY, MAX_ROWS + 100, seed=1)
-    release = publish(Registry(store), tmp_path, rows)
+    release = publish(LocalChampionStore(store), tmp_path, rows)
     assert len(read_reference_rows(store, release)) == MAX_ROWS
 
 
 def test_a_reference_that_is_not_the_manifests_is_refused(
     store: ObjectStore, tmp_path: Path
 ) -> None:
-    release = publish(Registry(store), tmp_path, simulated(Era.LEGACY, 100, seed=1))
+    release = publish(LocalChampionStore(store), tmp_path, simulated(Era.LEGACY, 100, seed=1))
     key, bucket = release.prefix + REFERENCE, store.settings.models_bucket
     store.put(bucket, key, store.get(bucket, key)[:-1] + b"x", "application/octet-stream")
     with pytest.raises(ReleaseError, match=f"{REFERENCE}.*manifest"):

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from skyclass.errors import ClusterError, ReleaseError
-from skyclass.promotion.champions import champions
+from skyclass.errors import ClusterError
+from skyclass.promotion.champions import open_champion_store
 from skyclass.promotion.inference_service import (
     EXPECTED_RELEASE,
     RELEASE,
@@ -23,14 +23,14 @@ from skyclass.promotion.inference_service import (
     TRAINING_SET,
     InferenceService,
     make_manifest,
-    service_name,
 )
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.promotion.pods import Pod, settled
-from skyclass.registry.releases import Registry, Release, find_predecessor
+from skyclass.registry.releases import Release
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import Mode, model_name
-from tests.support.releases import draft, write_files
+from skyclass.survey.features import Mode
+from tests.support.releases import draft
 
 MODE = Mode.PHOTOMETRIC
 FIRST, SECOND = (Release(digit * 64, draft(MODE, run_id=f"run-{digit}")) for digit in "ab")
@@ -82,18 +82,14 @@ def pod(service: InferenceService, *containers: dict[str, Any], ready: bool = Tr
     )
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_the_inference_service_has_the_name_of_its_model(mode: Mode) -> None:
-    assert service_name(mode) == model_name(mode)
-
-
 def test_one_machine_has_the_registry_and_needs_no_kubernetes(
     settings: Settings, store: ObjectStore
 ) -> None:
-    assert isinstance(champions(settings), Registry)
+    assert isinstance(open_champion_store(settings), LocalChampionStore)
     code = (
         "import sys; from skyclass.settings import Settings; "
-        "from skyclass.promotion.champions import champions; champions(Settings()); "
+        "from skyclass.promotion.champions import open_champion_store as open_store; "
+        "open_store(Settings()); "
         "assert 'kubernetes' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -108,7 +104,7 @@ def test_without_a_way_to_the_cluster_it_says_so(
     with pytest.raises(
         ClusterError, match=r"SKYCLASS_NAMESPACE is sky, .* set KUBECONFIG"
     ) as error:
-        champions(settings.model_copy(update={"namespace": "sky"}))
+        open_champion_store(settings.model_copy(update={"namespace": "sky"}))
     assert "\n" not in str(error.value)
 
 
@@ -260,22 +256,3 @@ def test_a_pod_without_a_node_says_so() -> None:
         {"type": "PodScheduled", "status": "False", "message": "0/1 nodes: Insufficient cpu."}
     ]
     assert waiting.complaint == "0/1 nodes: Insufficient cpu."
-
-
-def test_a_champion_that_was_not_recorded_replaced_the_last_recorded_one(
-    store: ObjectStore, tmp_path: Path
-) -> None:
-    registry = Registry(store)
-    first, second = (
-        registry.publish(draft(MODE, run_id=name), write_files(tmp_path)) for name in ("a", "b")
-    )
-    registry.promote(first, "first", "test")
-    history = registry.promotions(MODE)
-    assert find_predecessor(MODE, second.id, history) == first.id
-    with pytest.raises(ReleaseError, match="was the first photometric champion"):
-        find_predecessor(MODE, second.id, [])
-    with pytest.raises(ReleaseError, match="no photometric release has been promoted yet"):
-        find_predecessor(MODE, None, history)
-
-    event = registry.record(MODE, first.id, second.id, "adopted", "test")
-    assert registry.promotions(MODE) == [*history, event]

@@ -1,4 +1,4 @@
-"""Releases are immutable and vouch for their bytes; promotions say which one is served."""
+"""Releases are immutable and verified by their digests."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from skyclass.errors import ReleaseError
-from skyclass.registry.manifest import FileEntry, Promotion
+from skyclass.registry.manifest import FileEntry
 from skyclass.registry.releases import MANIFEST, Registry, Release, open_release, parse_release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -46,7 +46,7 @@ def put(store: ObjectStore, release: Release, path: str, data: bytes) -> None:
 
 def test_a_release_is_read_back_as_it_was_published(registry: Registry, publish: Publish) -> None:
     release = publish()
-    assert registry.releases(MODE) == [release]
+    assert registry.list_releases(MODE) == [release]
     assert registry.find(release.id) == release
     assert {entry.path for entry in release.manifest.files} == set(FILES)
 
@@ -54,15 +54,15 @@ def test_a_release_is_read_back_as_it_was_published(registry: Registry, publish:
 def test_the_same_release_twice_is_one_release(registry: Registry, tmp_path: Path) -> None:
     files = write_files(tmp_path)
     assert registry.publish(draft(), files) == registry.publish(draft(), files)
-    assert len(registry.releases(MODE)) == 1
+    assert len(registry.list_releases(MODE)) == 1
 
 
 def test_releases_are_listed_from_the_oldest_and_by_mode(
     registry: Registry, publish: Publish
 ) -> None:
     first, other, second = publish(), publish(Mode.SPECTROSCOPIC), publish()
-    assert registry.releases(MODE) == [first, second]
-    assert registry.releases(Mode.SPECTROSCOPIC) == [other]
+    assert registry.list_releases(MODE) == [first, second]
+    assert registry.list_releases(Mode.SPECTROSCOPIC) == [other]
 
 
 def test_a_release_is_found_by_the_beginning_of_its_id(
@@ -100,7 +100,7 @@ def test_an_abbreviation_of_two_releases_is_refused(registry: Registry, store: O
 def test_a_release_without_its_manifest_is_none(registry: Registry, store: ObjectStore) -> None:
     key = f"releases/{MODE}/{'ab' * 32}/model.joblib"
     store.put(store.settings.models_bucket, key, b"a publisher was killed", "")
-    assert registry.releases(MODE) == []
+    assert registry.list_releases(MODE) == []
     with pytest.raises(ReleaseError, match="abababababab was never published whole"):
         registry.find("abababab")
 
@@ -132,7 +132,7 @@ def test_a_changed_manifest_is_refused(
     release = publish()
     forged = release.manifest.to_bytes().replace(b'"forest"', b'"rocket"')
     put(store, release, MANIFEST, forged)
-    for read in (lambda: registry.releases(MODE), lambda: registry.find(release.id)):
+    for read in (lambda: registry.list_releases(MODE), lambda: registry.find(release.id)):
         with pytest.raises(ReleaseError, match=f"{release.id[:12]}: its manifest has been changed"):
             read()
 
@@ -215,69 +215,3 @@ def test_a_release_under_the_digest_of_another_is_refused() -> None:
 def test_a_file_is_named_without_folders() -> None:
     with pytest.raises(ValueError, match="pattern"):
         FileEntry(path="../model.joblib", size=1, sha256="")
-
-
-def test_without_promotion_there_is_no_champion(registry: Registry, publish: Publish) -> None:
-    publish()
-    assert registry.champion(MODE) is None
-    assert registry.promotions(MODE) == []
-
-
-def test_the_newest_promotion_names_the_champion_of_its_mode(
-    registry: Registry, publish: Publish
-) -> None:
-    first, second = publish(), publish()
-    registry.promote(first, "first of its mode", "run-1")
-    registry.promote(second, "better", "run-2")
-    assert registry.champion(MODE) == second
-    assert registry.champion(Mode.SPECTROSCOPIC) is None
-
-
-def test_a_rollback_is_a_promotion_of_an_older_release(
-    registry: Registry, publish: Publish
-) -> None:
-    first, second = publish(), publish()
-    for release, reason in ((first, "first"), (second, "better"), (first, "rolled back")):
-        registry.promote(release, reason, "by-hand")
-    assert registry.champion(MODE) == first
-    history = [(p.from_release, p.to_release, p.reason) for p in registry.promotions(MODE)]
-    assert history == [
-        (None, first.id, "first"),
-        (first.id, second.id, "better"),
-        (second.id, first.id, "rolled back"),
-    ]
-
-
-def test_a_damaged_champion_does_not_hinder_its_rollback(
-    registry: Registry, publish: Publish, store: ObjectStore
-) -> None:
-    first, second = publish(), publish()
-    registry.promote(second, "better", "by-hand")
-    put(store, second, MANIFEST, b"{}")
-    registry.promote(first, "rolled back", "by-hand")
-    assert registry.champion(MODE) == first
-
-
-def test_a_promotion_counts_though_the_last_ones_clock_was_ahead(
-    registry: Registry, publish: Publish, store: ObjectStore
-) -> None:
-    first, second = publish(), publish()
-    event = registry.promote(first, "first", "by-hand")
-    ahead = event.model_copy(update={"time": event.time + timedelta(hours=1)})
-    key = f"promotions/{MODE}/{ahead.time:%Y%m%dT%H%M%S.%fZ}-{first.id}.json"
-    store.put(store.settings.models_bucket, key, ahead.to_bytes(), "application/json")
-    registry.promote(second, "better", "by-hand")
-    assert registry.champion(MODE) == second
-
-
-def test_a_malformed_promotion_is_named(registry: Registry, store: ObjectStore) -> None:
-    key = f"promotions/{MODE}/20260101T000000.000000Z-x.json"
-    store.put(store.settings.models_bucket, key, b'{"mode": "photometric"}', "application/json")
-    with pytest.raises(ReleaseError, match=f"^{key}: not a promotion of this version"):
-        registry.champion(MODE)
-
-
-def test_a_promotion_is_the_same_after_a_round_trip(registry: Registry, publish: Publish) -> None:
-    event = registry.promote(publish(), "first", "run-1")
-    assert registry.promotions(MODE) == [event]
-    assert Promotion.model_validate_json(event.to_bytes()) == event

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.promotion.champions import champions
+from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.releases import Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -15,5 +15,5 @@ from tests.support.scoring import publish_tree
 def release(store: ObjectStore, tmp_path: Path) -> Release:
     """A spectroscopic champion: a decision tree."""
     release = publish_tree(store, tmp_path / "release", Mode.SPECTROSCOPIC)
-    champions(store.settings).promote(release, "a test", "test")
+    open_champion_store(store.settings).promote(release, "a test", "test")
     return release

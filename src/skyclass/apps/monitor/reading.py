@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from skyclass.errors import SkyclassError
 from skyclass.monitoring.drift import DRIFT_PREFIX, VERDICT, reports
 from skyclass.monitoring.loop import decisions
-from skyclass.monitoring.measuring import WindowAccuracy, accuracies, parents_of
+from skyclass.monitoring.measuring import WindowAccuracy, accuracies
 from skyclass.monitoring.retraining import Decision
 from skyclass.monitoring.verdict import DriftVerdict
-from skyclass.promotion.champions import Champions
-from skyclass.registry.manifest import Promotion
+from skyclass.promotion.champions import ChampionStore
+from skyclass.promotion.events import Promotion
+from skyclass.promotion.lineage import find_parent
 from skyclass.registry.releases import Registry, Release
 from skyclass.scoring.history import ScoredDay, daily_history
 from skyclass.storage.s3 import ObjectStore
@@ -97,7 +98,7 @@ class Found:
 class Reader:
     """Reads what the pages show."""
 
-    def __init__(self, store: ObjectStore, champions: Champions) -> None:
+    def __init__(self, store: ObjectStore, champions: ChampionStore) -> None:
         """Prepare to read; nothing is contacted yet."""
         self.store = store
         self._champions = champions
@@ -148,8 +149,8 @@ class Reader:
             return known[1]
 
     def _read(self, mode: Mode, windows: int, now: datetime) -> Reading:
-        champion = self._champions.champion(mode)
-        promotions = self._champions.promotions(mode)
+        champion = self._champions.get_champion(mode)
+        promotions = self._champions.list_promotions(mode)
         bucket = self.store.settings.reports_bucket
         runs = [
             time
@@ -167,11 +168,11 @@ class Reader:
             mode=mode,
             time=now,
             champion=champion,
-            parent=parents_of(promotions).get(champion.id) if champion else None,
+            parent=find_parent(promotions, champion.id) if champion else None,
             verdicts=reports(self.store, mode, last=windows),
             accuracies=accuracies(self.store, mode, last=windows),
             decisions=decisions(self.store, mode, last=windows),
-            releases=Registry(self.store).releases(mode),
+            releases=Registry(self.store).list_releases(mode),
             promotions=promotions,
             last_run=max(runs, default=None),
             last_logged=max(logged, default=None),

@@ -4,7 +4,7 @@ import uvicorn
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.reading import Reader
-from skyclass.promotion.champions import champions
+from skyclass.promotion.champions import open_champion_store
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 
@@ -20,7 +20,7 @@ def serve(settings: Settings, host: str = LOOPBACK, port: int = 8000, root_path:
         port: Where to listen.
         root_path: The path that a proxy puts the page below, if one does.
     """
-    app = make_app(Reader(ObjectStore(settings), champions(settings)))
+    app = make_app(Reader(ObjectStore(settings), open_champion_store(settings)))
     uvicorn.run(
         app,
         host=host,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skyclass.promotion.champions import champions
+from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.manifest import Document, Evaluation, GateVerdict
 from skyclass.registry.models import load_model
 from skyclass.registry.releases import CONFUSION, REFERENCE, REPORT, Registry
@@ -68,7 +68,7 @@ def evaluate_step(
 
 
 def _champion(settings: Settings, dataset: Dataset) -> Champion | None:
-    release = champions(settings).champion(dataset.mode)
+    release = open_champion_store(settings).get_champion(dataset.mode)
     if release is None:
         return None
     with tempfile.TemporaryDirectory() as folder:

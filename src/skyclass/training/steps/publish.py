@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from skyclass.promotion.champions import champions
+from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.manifest import Manifest
 from skyclass.registry.releases import (
     CONFUSION,
@@ -61,8 +61,8 @@ def publish_step(
     """
     evaluated = Evaluated.load(evaluation)
     fitted = load_models(models).summary
-    leading = champions(settings)
-    champion = leading.champion(mode)
+    leading = open_champion_store(settings)
+    champion = leading.get_champion(mode)
     draft = Manifest(
         mode=mode,
         candidate=fitted.search.winner,

@@ -55,7 +55,7 @@ def validate_step(
 def _last_nights(settings: Settings, mode: Mode) -> "pd.Series[int] | None":
     """The nights of the last release's hold-out, which is a fair sample of what it learnt from."""
     registry = Registry(ObjectStore(settings))
-    releases = registry.releases(mode)
+    releases = registry.list_releases(mode)
     if not releases:
         return None
     return read_reference(registry.read_file(releases[-1], REFERENCE))["mjd"].dropna()
