@@ -18,7 +18,7 @@ def test_base_and_overlay_together_are_the_chart(name: str) -> None:
     parts = [each for file in files for each in yaml.safe_load_all(file.read_text())]
     chart = render("--skip-tests", "-f", str(overlay / "values.yaml"))
 
-    def names(objects: list[dict]) -> list[tuple[str, str]]:  # type: ignore[type-arg]
+    def names(objects: list[dict]) -> list[tuple[str, str]]:
         return sorted((each["kind"], each["metadata"]["name"]) for each in objects)
 
     assert names(parts) == names(chart)

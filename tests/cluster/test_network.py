@@ -26,7 +26,7 @@ CASES = [
 def case(installed: Installation, request: pytest.FixtureRequest) -> tuple[Shell, bool, bool]:
     """A pod, and whether it may reach store and predictor."""
     labels, store, predictor = request.param
-    name = f"network-{request.param_index}"
+    name = f"network-{CASES.index(request.param)}"
     return installed.shell(name, labels), store, predictor
 
 

@@ -62,7 +62,8 @@ def test_what_is_too_large_is_sent_in_halves() -> None:
         return Answer(json.dumps(found).encode())
 
     table = pd.DataFrame([dict.fromkeys(MAGNITUDES, 20.0)] * 5)
-    too_large, seen = Answer(b'{"error": "send it in parts"}', 413), []
+    seen: list[int] = []
+    too_large = Answer(b'{"error": "send it in parts"}', 413)
     with serve(too_large, answer(2), too_large, answer(1), answer(2)) as web:
         answers = Client(web.url, Mode.PHOTOMETRIC).classify(table, seen.append)
         sent = [len(json.loads(body)["instances"]) for body in web.bodies]

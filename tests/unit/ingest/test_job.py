@@ -39,7 +39,7 @@ class Observatory:
         rows = self.table.read(self.table.version(), [name])
         return rows[name].astype(object).where(rows[name].notna(), None).tolist()
 
-    def rejected(self) -> list[dict[str, Any]]:
+    def rejected(self) -> list[dict[Any, Any]]:
         data_bucket = self.store.settings.data_bucket
         keys = self.store.list_keys(data_bucket, f"{REJECTED_PREFIX}/")
         parts = [pd.read_parquet(io.BytesIO(self.store.get(data_bucket, key))) for key in keys]
