@@ -43,7 +43,6 @@ ENV PATH=/opt/venv/bin:/app/bin:${PATH} \
     XDG_CACHE_HOME=/tmp/.cache \
     MPLCONFIGDIR=/tmp/.matplotlib \
     SKYCLASS_HOME=/tmp/skyclass \
-    SKYCLASS_ROOT=/app \
     OMP_NUM_THREADS=1 \
     DO_NOT_TRACK=1
 WORKDIR /app
@@ -69,6 +68,7 @@ RUN find numpy pandas psutil pyarrow scipy sklearn -type d -name tests -prune -e
  && rm -rf Crypto/SelfTest pyarrow/*flight* pyarrow/include
 WORKDIR /build
 COPY src src
+COPY manifests/kfp manifests/kfp
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --python /opt/venv --no-deps --target /app . \
  && /opt/sbom/bin/python sbom.py skyclass-predictor /opt/venv /app > /app/sbom.cdx.json \
@@ -84,12 +84,9 @@ RUN find matplotlib numpy pandas pyarrow scipy sklearn statsmodels -type d -name
  && rm -rf Crypto/SelfTest gradio/templates/node jupyterlab_plotly pyarrow/*flight* pyarrow/include
 WORKDIR /build
 COPY src src
-COPY components /app/components
-COPY pipelines /app/pipelines
-COPY manifests/kfp /app/manifests/kfp
+COPY manifests/kfp manifests/kfp
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --python /opt/venv --no-deps --target /app . \
- && /opt/venv/bin/python -m compileall -q /app/components /app/pipelines \
  && /opt/sbom/bin/python sbom.py skyclass-jobs /opt/venv /app > /app/sbom.cdx.json \
  && rm /app/.lock
 

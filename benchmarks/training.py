@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from benchmarks.data import say
 from benchmarks.workshop import workshop
-from pipelines.local import run_training
+from skyclass.orchestration.local_runner import run_training
 
 ROWS = 1_000_000
 

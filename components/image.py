@@ -1,6 +1,5 @@
-"""The image that every step runs in, fixed when a pipeline is compiled."""
+"""Image of every step in the committed packages."""
 
-import os
+from skyclass.orchestration.package import DEFAULT_IMAGE
 
-IMAGE = os.environ.get("SKYCLASS_IMAGE", "localhost/skyclass-jobs:0.1.0")
-"""Set SKYCLASS_IMAGE to compile for a registry of yours; name an immutable tag or a digest."""
+IMAGE = DEFAULT_IMAGE

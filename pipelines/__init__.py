@@ -1,1 +1,1 @@
-"""The pipelines: only wiring. What a step does is in `skyclass.training.steps`."""
+"""The pipelines in KFP's DSL: the order of the steps and their pods."""

@@ -1,15 +1,14 @@
-"""Writes the compiled pipelines into manifests/kfp: packages to upload, and objects to apply.
+"""Compile the pipelines into packages to upload and Kubernetes objects to apply.
 
-For a registry and names of your own, set SKYCLASS_IMAGE, SKYCLASS_S3_SECRET,
-SKYCLASS_SIGNING_SECRET, SKYCLASS_SETTINGS or SKYCLASS_KFP_NAMESPACE, and name another folder:
-`python -m pipelines.compile FOLDER`.
+`python -m pipelines.compile` writes manifests/kfp, which also ships with the library.
+`python -m pipelines.compile FOLDER` writes a folder with your image and names, as set by
+SKYCLASS_IMAGE, SKYCLASS_S3_SECRET, SKYCLASS_SIGNING_SECRET, SKYCLASS_SETTINGS and
+SKYCLASS_KFP_NAMESPACE.
 """
 
-import hashlib
-import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,113 +16,89 @@ import yaml
 from kfp import compiler
 
 from pipelines import scoring, training
-from pipelines.pods import RETRIES
-from pipelines.validation import all_tasks, check_package
+from pipelines.pods import RETRY_POLICY
+from skyclass.orchestration.package import (
+    DEFAULT_NAMES,
+    SCORING,
+    TRAINING,
+    Package,
+    PackageNames,
+)
+from skyclass.settings import load
 
 FOLDER = Path(__file__).resolve().parents[1] / "manifests" / "kfp"
-NAMESPACE = os.environ.get("SKYCLASS_KFP_NAMESPACE", "kubeflow")
-"""Where KFP looks for its pipeline objects; this is what a stock KFP does."""
 
 
-@dataclass(frozen=True)
-class Package:
-    """A compiled pipeline.
-
-    Attributes:
-        name: What the pipeline is called.
-        pipeline: KFP's intermediate representation.
-        platform: What the pods of the steps are given.
-    """
-
-    name: str
-    pipeline: dict[str, Any]
-    platform: dict[str, Any]
-
-    @property
-    def version(self) -> str:
-        """Names the version after its content: KFP's versions cannot be changed."""
-        return f"{self.name}-{hashlib.sha256(self.text().encode()).hexdigest()[:10]}"
-
-    def text(self) -> str:
-        """The package as it is uploaded."""
-        return yaml.safe_dump_all([self.pipeline, self.platform], sort_keys=False)
-
-    def objects(self) -> list[dict[str, Any]]:
-        """The package as Kubernetes objects, for a KFP that keeps its pipelines so."""
-        about = {"description": self.pipeline["pipelineInfo"]["description"]}
-        return [
-            {
-                "apiVersion": "pipelines.kubeflow.org/v2beta1",
-                "kind": "Pipeline",
-                "metadata": {"name": self.name, "namespace": NAMESPACE},
-                "spec": {"displayName": self.name, **about},
-            },
-            {
-                "apiVersion": "pipelines.kubeflow.org/v2beta1",
-                "kind": "PipelineVersion",
-                "metadata": {"name": self.version, "namespace": NAMESPACE},
-                "spec": {
-                    "displayName": self.version,
-                    **about,
-                    "pipelineName": self.name,
-                    "pipelineSpec": self.pipeline,
-                    "platformSpec": self.platform,
-                },
-            },
-        ]
+def compile_packages() -> dict[str, Package]:
+    """Compile all pipelines, with default names."""
+    return {
+        TRAINING: compile_pipeline(training.training, training.CHOICES),
+        SCORING: compile_pipeline(scoring.scoring, scoring.CHOICES),
+    }
 
 
-def training_package() -> Package:
-    """Compile the training pipeline."""
-    return _package(training.training, training.NAME, training.CHOICES)
+def compile_pipeline(pipeline: Any, choices: Mapping[str, list[str]]) -> Package:
+    """Compile a pipeline and add what the SDK cannot express.
 
+    `literals` make the run form of KFP 2.17 show a drop-down. `set_retry` would set only part of
+    the retry policy.
 
-def scoring_package() -> Package:
-    """Compile the scoring pipeline."""
-    return _package(scoring.scoring, scoring.NAME, scoring.CHOICES)
-
-
-def _package(function: Any, name: str, choices: dict[str, list[str]]) -> Package:
-    """Compile a pipeline.
-
-    The closed choices of its parameters are added as `literals`, which the run form of KFP 2.17
-    shows as a drop-down; the SDK has no way to say so itself. The retries are added here because
-    the local runner would follow them, and repeat every mistake after a pause.
-
-    Raises:
-        PackageError: It is not fit to be applied.
+    Args:
+        pipeline: Function decorated with `dsl.pipeline`.
+        choices: Accepted values of its parameters.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "package.yaml"
-        compiler.Compiler().compile(function, str(path))
-        pipeline, platform = yaml.safe_load_all(path.read_text())
-    parameters = pipeline["root"]["inputDefinitions"]["parameters"]
-    for parameter, literals in choices.items():
-        parameters[parameter]["literals"] = literals
-    for tasks in all_tasks(pipeline):
+        file = Path(folder) / "package.yaml"
+        compiler.Compiler().compile(pipeline, str(file))
+        package = Package.from_text(file.read_text())
+    parameters = package.pipeline["root"]["inputDefinitions"]["parameters"]
+    for name, literals in choices.items():
+        parameters[name]["literals"] = literals
+    for tasks in package.task_graphs:
         for task in tasks.values():
-            if "parameterIterator" not in task:  # a loop is tried again in its steps
-                task["retryPolicy"] = dict(RETRIES)
-    package = Package(name, pipeline, platform)
-    check_package(package.version, pipeline, platform)
+            if "parameterIterator" not in task:  # the tasks of a loop are retried, not the loop
+                task["retryPolicy"] = dict(RETRY_POLICY)
     return package
 
 
-def render() -> dict[str, str]:
-    """Every file of the folder, by name."""
-    files = {}
-    for name, package in (("training", training_package()), ("scoring", scoring_package())):
-        files[f"{name}.yaml"] = package.text()
-        files[f"{name}-objects.yaml"] = yaml.safe_dump_all(package.objects(), sort_keys=False)
-    return files
+def make_objects(package: Package, namespace: str) -> list[dict[str, Any]]:
+    """Return a package as Kubernetes objects, for a KFP that stores its pipelines so."""
+    return [
+        {
+            "apiVersion": "pipelines.kubeflow.org/v2beta1",
+            "kind": "Pipeline",
+            "metadata": {"name": package.name, "namespace": namespace},
+            "spec": {"displayName": package.name, "description": package.description},
+        },
+        {
+            "apiVersion": "pipelines.kubeflow.org/v2beta1",
+            "kind": "PipelineVersion",
+            "metadata": {"name": package.version, "namespace": namespace},
+            "spec": {
+                "displayName": package.version,
+                "description": package.description,
+                "pipelineName": package.name,
+                "pipelineSpec": package.pipeline,
+                "platformSpec": package.platform,
+            },
+        },
+    ]
 
 
-def main(folder: Path = FOLDER) -> None:
-    """Write the files."""
+def write_packages(folder: Path, names: PackageNames) -> None:
+    """Write packages and Kubernetes objects of all pipelines into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in render().items():
-        (folder / name).write_text(text)
+    for pipeline, compiled in compile_packages().items():
+        package = compiled.rename(names)
+        objects = make_objects(package, names.kfp_namespace)
+        (folder / f"{pipeline}.yaml").write_text(package.text)
+        (folder / f"{pipeline}-objects.yaml").write_text(
+            yaml.safe_dump_all(objects, sort_keys=False)
+        )
 
 
 if __name__ == "__main__":
-    main(*(Path(folder) for folder in sys.argv[1:2]))
+    if len(sys.argv) > 1:
+        write_packages(Path(sys.argv[1]), load(PackageNames))
+    else:
+        write_packages(FOLDER, DEFAULT_NAMES)

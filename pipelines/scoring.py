@@ -4,15 +4,15 @@ from kfp import dsl
 
 from components.plan.component import plan
 from components.score.component import score
-from pipelines.pods import Pod, dress
+from pipelines.pods import Pod, configure_pod
 
 NAME = "skyclass-scoring"
 CHOICES = {"mode": ["spectroscopic", "photometric"]}
 """Parameters with closed choices: a drop-down in the run form."""
 
 PODS = {
-    "plan": Pod(("100m", "1"), ("384Mi", "1Gi"), seconds=900, role="score"),
-    "score": Pod(("250m", "1"), ("384Mi", "1Gi"), seconds=12 * 3600, role="score"),
+    "plan": Pod(("100m", "1"), ("384Mi", "1Gi"), timeout_seconds=900, role="score"),
+    "score": Pod(("250m", "1"), ("384Mi", "1Gi"), timeout_seconds=12 * 3600, role="score"),
 }
 """What each step needs; the memory of `score` does not depend on the size of its part."""
 
@@ -37,8 +37,8 @@ def scoring(
             s3:// address of a Delta table, a Parquet file, or a folder of them.
     """
     # Not cached: both depend on what KFP's cache cannot see, the tables and the champion.
-    planned = dress(
+    planned = configure_pod(
         plan(source_uri=source_uri, mode=mode, release=release, shards=shards), PODS["plan"]
     ).set_caching_options(False)
     with dsl.ParallelFor(planned.output, parallelism=_SIDE_BY_SIDE) as part:
-        dress(score(part=part, mode=mode), PODS["score"]).set_caching_options(False)
+        configure_pod(score(part=part, mode=mode), PODS["score"]).set_caching_options(False)

@@ -6,7 +6,7 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def plan(source_uri: str, mode: str, release: str, shards: int) -> list:
+def plan(source_uri: str, mode: str, release: str, shards: int) -> list[dict]:
     """Fix what is scored by which release, and in how many parts.
 
     Args:

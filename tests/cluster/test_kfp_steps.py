@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pipelines.compile import FOLDER
-from pipelines.pods import SIGNING_SECRET
+from skyclass.orchestration.package import DEFAULT_NAMES
 from skyclass.registry.releases import Registry
 from skyclass.registry.signatures import SIGNATURE
 from skyclass.storage.s3 import ObjectStore
@@ -40,7 +40,7 @@ def empty(runs: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": SIGNING_SECRET},
+            "metadata": {"name": DEFAULT_NAMES.signing_secret},
             "stringData": {"private.pem": keys.private.read_text()},
         }
     )
@@ -56,7 +56,7 @@ def empty(runs: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             kfp__enabled=True,
             kfp__namespace=runs.name,
             signing__publicKey=keys.public.read_text(),
-            signing__existingSecret=SIGNING_SECRET,
+            signing__existingSecret=DEFAULT_NAMES.signing_secret,
         )
         installation.install()
         (job,) = namespace.names("jobs", PROVISION)

@@ -1,4 +1,4 @@
-"""On real SDSS rows the classifiers are as good as the literature says they can be."""
+"""On real SDSS rows the classifiers reach the accuracy that the literature reports."""
 
 from pathlib import Path
 
@@ -37,5 +37,5 @@ def test_quality_on_twenty_thousand_real_rows(
     assert random.accuracy >= accuracy
     assert random.macro_f1 >= macro_f1
     assert found.gate.passed
-    # The survey moves on: what a random split promises does not hold across time.
+    # The survey's targets change, so accuracy on later nights is lower than on random rows.
     assert temporal.accuracy < random.accuracy - 0.02

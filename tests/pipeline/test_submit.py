@@ -1,7 +1,7 @@
-"""Runs on a KFP backend: submitted, waited for, scheduled, and every way in which that fails.
+"""Runs on a KFP backend: submission, waiting, schedules, and their failures.
 
-A real KFP backend cannot run here. The closest real part is KFP's own generated client, which
-talks to a local HTTP server that answers in the shapes of the API's definition (`kfp_server.py`).
+KFP's generated client talks to a local HTTP server with the models of KFP's API
+(`tests/support/kfp_server.py`), because no KFP backend runs here.
 """
 
 import json
@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import submit
-from pipelines.backend import Backend
-from pipelines.backend_errors import BackendError
-from pipelines.waiting import wait
 from skyclass.cli import main
 from skyclass.errors import TrainingError
+from skyclass.orchestration import submit
+from skyclass.orchestration.backend import Backend
+from skyclass.orchestration.backend_errors import BackendError
+from skyclass.orchestration.wait import wait_for_run
 from tests.support.kfp_server import LOGIN_PAGE, FakeKfp, Fault, running
 
 EVERY_NIGHT = "0 0 3 * * *"
 
 
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_kfp_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ENDPOINT", "UI_ENDPOINT", "SA_TOKEN_PATH"):
         monkeypatch.delenv(f"KF_PIPELINES_{name}", raising=False)
 
@@ -38,10 +38,10 @@ def backend(kfp: FakeKfp) -> Backend:
     return Backend(kfp.address)
 
 
-def test_a_run_is_started_with_typed_arguments_of_the_uploaded_version(
+def test_run_is_started_with_typed_arguments_of_the_uploaded_version(
     kfp: FakeKfp, backend: Backend
 ) -> None:
-    done = submit.submit(backend, {"seed": "7", "mode": "photometric"}, "runner")
+    done = submit.submit_run(backend, {"seed": "7", "mode": "photometric"}, "runner")
     (run,), (version,), (pipeline,) = kfp.runs, kfp.versions, kfp.pipelines
     assert run.runtime_config == {"parameters": {"seed": 7, "mode": "photometric"}}
     assert run.service_account == "runner"
@@ -54,144 +54,152 @@ def test_a_run_is_started_with_typed_arguments_of_the_uploaded_version(
     assert done.link == f"{kfp.address}/#/runs/details/run-0"
 
 
-def test_what_is_there_already_is_not_made_again(kfp: FakeKfp, backend: Backend) -> None:
+def test_existing_pipeline_version_and_experiment_are_reused(
+    kfp: FakeKfp, backend: Backend
+) -> None:
     older = {"display_name": "older", "pipeline_id": "pipeline-0", "pipeline_version_id": "old"}
-    first = submit.submit(backend, {})
-    kfp.versions.insert(0, type(kfp.versions[0])(**older))  # ours is on the second page now
-    again = submit.submit(backend, {})
+    first = submit.submit_run(backend, {})
+    kfp.versions.insert(0, type(kfp.versions[0])(**older))  # moves ours to the second page
+    again = submit.submit_run(backend, {})
     assert (len(kfp.pipelines), len(kfp.versions), len(kfp.experiments)) == (1, 2, 1)
     assert [run.run_id for run in kfp.runs] == [first.run_id, again.run_id]
 
 
-def test_links_lead_to_where_people_look(
+def test_links_use_the_address_of_the_user_interface(
     kfp: FakeKfp, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", "https://kfp.example/pipeline/")
-    done = submit.submit(backend, {})
+    done = submit.submit_run(backend, {})
     assert done.link == "https://kfp.example/pipeline/#/runs/details/run-0"
 
 
-def test_a_token_is_shown_where_its_file_is_named(
+def test_token_file_is_sent_as_bearer_token(
     kfp: FakeKfp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "token").write_text("t0ken\n")
     monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(tmp_path / "token"))
-    submit.submit(submit.connect(kfp.address), {})
+    submit.submit_run(submit.connect(kfp.address), {})
     assert kfp.authorization == {"Bearer t0ken"}
 
 
-def test_waiting_tells_each_state_once_and_ends_with_the_run(
+def test_waiting_reports_each_state_once_and_ends_with_the_run(
     kfp: FakeKfp, backend: Backend
 ) -> None:
     kfp.states = ["", "PENDING", "RUNNING", "RUNNING", "SUCCEEDED"]
-    told: list[str] = []
-    run = submit.submit(backend, {})
-    done = wait(backend, run, 10, told.append, pause=0)
-    assert told == ["RUNNING", "SUCCEEDED"]
+    states: list[str] = []
+    run = submit.submit_run(backend, {})
+    done = wait_for_run(backend, run, 10, states.append, interval_seconds=0)
+    assert states == ["RUNNING", "SUCCEEDED"]
     assert done.state == "SUCCEEDED"
 
 
 @pytest.mark.parametrize(
-    ("state", "failed", "message", "complaint"),
+    ("state", "failed", "message", "expected"),
     [
         (
             "FAILED",
             ("root", "train", "executor"),
             "exit code 1",
-            "the run ended FAILED in step train (exit code 1): see its log at",
+            "run ended FAILED in step train (exit code 1): see its log at",
         ),
-        ("FAILED", ("root-driver",), "", "the run ended FAILED: see its log at"),
-        ("CANCELED", (), "", "the run ended CANCELED: see its log at"),
+        ("FAILED", ("root-driver",), "", "run ended FAILED: see its log at"),
+        ("CANCELED", (), "", "run ended CANCELED: see its log at"),
     ],
 )
-def test_a_run_that_ends_badly_names_the_step(
+def test_failed_run_is_reported_with_its_step(
     kfp: FakeKfp,
     backend: Backend,
     state: str,
     failed: tuple[str, ...],
     message: str,
-    complaint: str,
+    expected: str,
 ) -> None:
     kfp.states, kfp.failed, kfp.message = ["RUNNING", state], failed, message
-    run = submit.submit(backend, {})
+    run = submit.submit_run(backend, {})
     with pytest.raises(TrainingError, match="run ended") as ended:
-        wait(backend, run, 10, pause=0)
-    assert str(ended.value) == f"{complaint} {run.link}"
+        wait_for_run(backend, run, 10, interval_seconds=0)
+    assert str(ended.value) == f"{expected} {run.link}"
 
 
-def test_waiting_has_a_deadline(kfp: FakeKfp, backend: Backend) -> None:
+def test_waiting_times_out(kfp: FakeKfp, backend: Backend) -> None:
     kfp.states = ["RUNNING"]
-    run = submit.submit(backend, {})
-    with pytest.raises(TrainingError, match="the run is RUNNING after 0 s: look at it at http"):
-        wait(backend, run, 0.1, pause=0.01)
+    run = submit.submit_run(backend, {})
+    with pytest.raises(TrainingError, match="run is RUNNING after 0 s: see http"):
+        wait_for_run(backend, run, 0.1, interval_seconds=0.01)
 
 
-def test_a_backend_that_is_restarted_is_waited_for(kfp: FakeKfp, backend: Backend) -> None:
-    run = submit.submit(backend, {})
+def test_waiting_survives_a_restart_of_the_backend(kfp: FakeKfp, backend: Backend) -> None:
+    run = submit.submit_run(backend, {})
     kfp.fault = Fault(503, b"upstream connect error", times=3)
-    assert wait(backend, run, 10, pause=0).state == "SUCCEEDED"
+    assert wait_for_run(backend, run, 10, interval_seconds=0).state == "SUCCEEDED"
     assert kfp.fault.times == 0
 
 
-def test_a_backend_that_stays_silent_is_given_up(kfp: FakeKfp, backend: Backend) -> None:
-    run = submit.submit(backend, {})
+def test_waiting_ends_after_a_long_outage(kfp: FakeKfp, backend: Backend) -> None:
+    run = submit.submit_run(backend, {})
     kfp.fault = Fault(0)
-    impatient = Backend(kfp.address, deadlines=(0.1, 0.1))
-    with pytest.raises(BackendError, match=r"no KFP answers at .*Read"):
-        wait(impatient, run, 10, pause=0, patience=0.5)
+    backend = Backend(kfp.address, timeouts=(0.1, 0.1))
+    with pytest.raises(BackendError, match=r"KFP at .* is unreachable \(Read"):
+        wait_for_run(backend, run, 10, interval_seconds=0, outage_tolerance_seconds=0.5)
 
 
-JSON_REFUSAL = json.dumps({"code": 7, "message": "Unauthenticated:\n no user"}).encode()
+JSON_ERROR = json.dumps({"code": 7, "message": "Unauthenticated:\n no user"}).encode()
 
 
 @pytest.mark.parametrize(
-    ("fault", "complaint"),
+    ("fault", "expected"),
     [
-        (Fault(401, JSON_REFUSAL), r"refuses \(401: Unauthenticated: no user\): let KF_PIPELINES"),
-        (Fault(403, b"RBAC: access denied"), r"refuses \(403\): let KF_PIPELINES_SA_TOKEN_PATH"),
-        (Fault(200, LOGIN_PAGE), "answers, but not as KFP's API does: .* wants a login"),
-        (Fault(200, b"[]"), "answers, but not as KFP's API does"),
-        (Fault(200, b"{}", path="runs"), "answers, but not as KFP's API does"),
-        (Fault(404, b"<h1>Not found</h1>"), "answers, but not as KFP's API does"),
+        (Fault(401, JSON_ERROR), r"denied access \(401: Unauthenticated: no user\): set KF_P"),
+        (
+            Fault(403, b"RBAC: access denied"),
+            r"denied access \(403\): set KF_PIPELINES_SA_TOKEN_PATH",
+        ),
+        (Fault(200, LOGIN_PAGE), "does not respond like KFP's API: .* a login is required"),
+        (Fault(200, b"[]"), "does not respond like KFP's API"),
+        (Fault(200, b"{}", path="runs"), "does not respond like KFP's API"),
+        (Fault(404, b"<h1>Not found</h1>"), "does not respond like KFP's API"),
         (Fault(500, b'{"message": "database is away"}'), r"failed \(500: database is away\)"),
-        (Fault(502, b"Bad Gateway"), r"failed \(502\): see its log, try again"),
-        (Fault(400, b'{"message": "mode: not one of"}', "runs"), r"take this \(400: mode: not"),
-        (Fault(0), "no KFP answers at .*Read"),
+        (Fault(502, b"Bad Gateway"), r"failed \(502\): check its log and retry"),
+        (
+            Fault(400, b'{"message": "mode: not one of"}', "runs"),
+            r"rejected the request \(400: mode: not",
+        ),
+        (Fault(0), r"KFP at .* is unreachable \(Read"),
     ],
 )
-def test_a_backend_that_does_not_do_it_is_one_clear_line(
-    kfp: FakeKfp, fault: Fault, complaint: str
+def test_backend_failure_is_one_line_with_the_address(
+    kfp: FakeKfp, fault: Fault, expected: str
 ) -> None:
     kfp.fault = fault
-    answering = 30.0 if fault.status else 0.1
-    with pytest.raises(BackendError, match=complaint) as failed:
-        submit.submit(Backend(kfp.address, deadlines=(5.0, answering)), {})
+    response_seconds = 30.0 if fault.status else 0.1
+    with pytest.raises(BackendError, match=expected) as failed:
+        submit.submit_run(Backend(kfp.address, timeouts=(5.0, response_seconds)), {})
     assert "\n" not in str(failed.value)
     assert kfp.address in str(failed.value)
     assert kfp.runs == []
 
 
 @pytest.mark.parametrize(
-    ("host", "token", "complaint"),
+    ("host", "token", "expected"),
     [
-        (None, None, "no KFP is named: say --host"),
-        ("kfp.example", None, "'kfp.example' is no address: begin it with http"),
-        ("http://kfp.example", "nowhere", r"no token at nowhere \(No such file"),
+        (None, None, "no KFP address: pass --host"),
+        ("kfp.example", None, "KFP address is 'kfp.example': begin it with http"),
+        ("http://kfp.example", "nowhere", r"token file nowhere is unreadable \(No such file"),
     ],
 )
-def test_where_to_go_must_be_said(
-    host: str | None, token: str | None, complaint: str, monkeypatch: pytest.MonkeyPatch
+def test_invalid_address_or_token_file_is_reported(
+    host: str | None, token: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if token:
         monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", token)
-    with pytest.raises(BackendError, match=complaint):
+    with pytest.raises(BackendError, match=expected):
         submit.connect(host)
 
 
-def test_a_schedule_runs_one_at_a_time_and_makes_up_for_nothing(
-    kfp: FakeKfp, backend: Backend
-) -> None:
-    done = submit.schedule(backend, {"mode": "photometric"}, EVERY_NIGHT, service_account="runner")
+def test_schedule_runs_one_at_a_time_without_catching_up(kfp: FakeKfp, backend: Backend) -> None:
+    done = submit.schedule_runs(
+        backend, {"mode": "photometric"}, EVERY_NIGHT, service_account="runner"
+    )
     (recurring,) = kfp.recurring
     assert recurring.trigger == {"cron_schedule": {"cron": EVERY_NIGHT}}
     assert (recurring.no_catchup, recurring.max_concurrency) == (True, "1")
@@ -201,31 +209,31 @@ def test_a_schedule_runs_one_at_a_time_and_makes_up_for_nothing(
     assert done.link == f"{kfp.address}/#/recurringrun/details/{done.recurring_run_id}"
 
 
-def test_a_schedule_replaces_the_one_before_only_once_it_stands(
+def test_schedule_replaces_the_previous_one_only_after_it_was_created(
     kfp: FakeKfp, backend: Backend
 ) -> None:
-    first = submit.schedule(backend, {}, EVERY_NIGHT)
-    other = submit.schedule(backend, {}, EVERY_NIGHT, name="another")
+    first = submit.schedule_runs(backend, {}, EVERY_NIGHT)
+    other = submit.schedule_runs(backend, {}, EVERY_NIGHT, name="another")
     kfp.fault = Fault(400, b'{"message": "no such day"}', path="recurringruns", times=1)
     with pytest.raises(BackendError, match="no such day"):
-        submit.schedule(backend, {}, "0 0 3 31 2 *")
+        submit.schedule_runs(backend, {}, "0 0 3 31 2 *")
     assert [each.recurring_run_id for each in kfp.recurring] == [
         first.recurring_run_id,
         other.recurring_run_id,
     ]
     kfp.fault = None
-    second = submit.schedule(backend, {}, "0 0 4 * * *")
+    second = submit.schedule_runs(backend, {}, "0 0 4 * * *")
     assert [each.recurring_run_id for each in kfp.recurring] == [
         other.recurring_run_id,
         second.recurring_run_id,
     ]
 
 
-def test_a_schedule_without_seconds_is_refused_before_anything_is_asked(
+def test_schedule_without_seconds_is_rejected_before_any_request(
     kfp: FakeKfp, backend: Backend
 ) -> None:
-    with pytest.raises(BackendError, match="write six fields, the seconds first"):
-        submit.schedule(backend, {}, "0 3 * * *")
+    with pytest.raises(BackendError, match="expected six fields, seconds first"):
+        submit.schedule_runs(backend, {}, "0 3 * * *")
     assert kfp.authorization == set()
 
 
@@ -237,17 +245,17 @@ def skyclass(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return ended.value.code
 
 
-def test_the_command_prints_the_run_as_json(
+def test_command_prints_the_run_as_json(
     kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("--host", kfp.address, "--param", "seed=1", "--wait", "--json")
     assert skyclass(monkeypatch, *arguments) == 0
-    printed, told = capsys.readouterr()
+    printed, errors = capsys.readouterr()
     assert json.loads(printed)["state"] == "SUCCEEDED"
-    assert f"{kfp.address}/#/runs/details/run-0" in told
+    assert f"{kfp.address}/#/runs/details/run-0" in errors
 
 
-def test_the_link_is_whole_on_any_terminal(
+def test_link_is_not_wrapped(
     kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", f"https://kfp.example/{'long' * 30}")
@@ -257,36 +265,38 @@ def test_the_link_is_whole_on_any_terminal(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "complaint"),
+    ("arguments", "status", "expected"),
     [
-        (("--wait",), 1, "error: the run ended FAILED in step publish: see its log"),
-        (("--param", "seed=x"), 1, "error: seed is a whole number, not 'x'"),
+        (("--wait",), 1, "error: run ended FAILED in step publish: see its log"),
+        (("--param", "seed=x"), 1, "error: seed is 'x': expected an integer"),
         (("--param", "mode=both"), 1, "error: unknown mode 'both': choose spectroscopic or"),
-        (("--cron", "daily"), 1, "error: 'daily' is no schedule: write six fields"),
+        (("--cron", "daily"), 1, "error: schedule is 'daily': expected six fields"),
         (("--cron", EVERY_NIGHT, "--wait"), 2, "Invalid value for --wait"),
         (("--param", "seed"), 2, "write name=value"),
     ],
 )
-def test_the_command_ends_with_the_status_that_says_why(
+def test_command_fails_with_status_and_reason(
     kfp: FakeKfp,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
     status: int,
-    complaint: str,
+    expected: str,
 ) -> None:
     kfp.states, kfp.failed = ["FAILED"], ("publish",)
     assert skyclass(monkeypatch, "--host", kfp.address, *arguments) == status
-    printed, told = capsys.readouterr()
+    printed, errors = capsys.readouterr()
     assert printed == ""
-    assert complaint in told
+    assert expected in errors
 
 
-def test_where_nobody_answers_the_command_says_one_line(
+def test_unreachable_backend_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert skyclass(monkeypatch, "--host", "http://127.0.0.1:9") == 1
-    printed, told = capsys.readouterr()
+    printed, errors = capsys.readouterr()
     assert printed == ""
-    assert told.startswith("error: no KFP answers at http://127.0.0.1:9 (NewConnectionError): ")
-    assert told.count("\n") == 1
+    assert errors.startswith(
+        "error: KFP at http://127.0.0.1:9 is unreachable (NewConnectionError): "
+    )
+    assert errors.count("\n") == 1

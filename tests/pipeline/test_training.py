@@ -1,4 +1,4 @@
-"""The whole training pipeline in KFP's own local runner, against a real S3 server."""
+"""The training pipeline in KFP's local runner, against a real S3 server."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.local import run_training
 from skyclass.errors import TrainingError
+from skyclass.orchestration.local_runner import run_training
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -15,7 +15,7 @@ from skyclass.survey.features import Mode
 SMALL = {"source_uri": "simulated:?rows=2400&era=legacy,boss", "candidates": "random_forest"}
 
 
-def test_a_run_publishes_and_promotes_a_release_and_a_rerun_only_publishes(
+def test_first_run_promotes_its_release_and_an_identical_run_only_publishes(
     store: ObjectStore, tmp_path: Path
 ) -> None:
     mode, steps = Mode.PHOTOMETRIC, list[str]()
@@ -38,7 +38,7 @@ def test_a_run_publishes_and_promotes_a_release_and_a_rerun_only_publishes(
     assert manifests[0].parity.passed
 
 
-def test_metrics_confusion_matrix_and_pages_are_artifacts(
+def test_metrics_confusion_matrix_and_reports_are_artifacts(
     store: ObjectStore, tmp_path: Path
 ) -> None:
     run = run_training(SMALL, tmp_path, lambda step: None)
@@ -59,20 +59,20 @@ def test_metrics_confusion_matrix_and_pages_are_artifacts(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("invalid", "message"),
     [
         ({"mode": "both"}, "unknown mode 'both': choose spectroscopic or photometric"),
         ({"source_uri": "no.csv"}, "step ingest: no.csv: no such file: check the path"),
         ({"candidates": "oracle"}, "step train: unknown candidate 'oracle': choose from"),
         ({"promotion": "maybe"}, "unknown promotion 'maybe': choose if_better or never"),
-        ({"seed": "x"}, "seed is a whole number, not 'x'"),
+        ({"seed": "x"}, "seed is 'x': expected an integer"),
         ({"speed": "1"}, "unknown parameter 'speed': choose from candidates, mode"),
     ],
 )
-def test_a_wrong_parameter_is_one_clear_line_and_promotes_nothing(
-    store: ObjectStore, tmp_path: Path, wrong: dict[str, str], message: str
+def test_invalid_parameter_is_reported_in_one_line_and_promotes_nothing(
+    store: ObjectStore, tmp_path: Path, invalid: dict[str, str], message: str
 ) -> None:
-    parameters = {**SMALL, "candidates": "decision_tree", **wrong}
+    parameters = {**SMALL, "candidates": "decision_tree", **invalid}
     with pytest.raises(TrainingError) as failed:
         run_training(parameters, tmp_path, lambda step: None)
     assert str(failed.value).startswith(message)
@@ -80,7 +80,7 @@ def test_a_wrong_parameter_is_one_clear_line_and_promotes_nothing(
     assert LocalChampionStore(store).get_champion(Mode.SPECTROSCOPIC) is None
 
 
-def test_without_an_object_store_the_run_says_so(
+def test_unreachable_object_store_fails_the_first_step(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

@@ -128,7 +128,7 @@ def test_wrong_usage_has_its_own_status(arguments: list[str], terminal: Terminal
     ("parameter", "complaint"),
     [
         ("colour=red", "unknown parameter 'colour': choose from"),
-        ("newest_rows=many", "newest_rows is a whole number, not 'many'"),
+        ("newest_rows=many", "newest_rows is 'many': expected an integer"),
     ],
 )
 def test_a_wrong_parameter_starts_no_run(

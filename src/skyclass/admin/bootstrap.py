@@ -103,7 +103,7 @@ def _tell(step: str) -> None:
 
 def main() -> None:
     """Do it with the settings of the environment; a foreseen failure is one line and status 1."""
-    from pipelines.local import run_training  # a room takes no pipeline: here it is handed one
+    from skyclass.orchestration.local_runner import run_training
 
     parser = argparse.ArgumentParser(prog="bootstrap", description=__doc__)
     parser.add_argument("--mode", type=Mode, action="append", required=True, help="repeatable")

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from skyclass.cli.options import AsJson, ModeOption
 from skyclass.cli.output import err, out, print_json
-from skyclass.cli.pipelines import make_pipelines_importable
 from skyclass.logs import start_logging
 from skyclass.settings import HomeSettings, load_settings
 from skyclass.survey.features import Mode
@@ -35,11 +34,10 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Train, serve, detect drift and retrain on this machine."""
-    make_pipelines_importable()
-    from pipelines.local import run_training
     from skyclass.local.demo import DEFAULT_SOURCE, tell
     from skyclass.local.progress import Teller
     from skyclass.local.s3_server import EmbeddedS3
+    from skyclass.orchestration.local_runner import run_training
 
     home = HomeSettings().home / "demo"
     shutil.rmtree(home, ignore_errors=True)  # each demo starts empty

@@ -8,7 +8,6 @@ import typer
 
 from skyclass.cli.options import AsJson, ModeOption
 from skyclass.cli.output import err, print_json, print_result
-from skyclass.cli.pipelines import make_pipelines_importable
 from skyclass.errors import MonitoringError
 from skyclass.settings import load_settings
 from skyclass.survey.features import Mode
@@ -105,11 +104,10 @@ def drift(
 def _close_loop(
     store: "ObjectStore", served: "ChampionStore", mode: Mode, retrain: Retrain
 ) -> "Decision":
-    make_pipelines_importable()
-    from pipelines.retraining import KfpTrainer, LocalTrainer
-    from pipelines.submit import connect
     from skyclass.monitoring.loop import Trainer, close_loop
     from skyclass.monitoring.settings import load_retraining_settings
+    from skyclass.orchestration.retrain import KfpTrainer, LocalTrainer
+    from skyclass.orchestration.submit import connect
 
     options, now = load_retraining_settings(), datetime.now(UTC)
     trainer: Trainer

@@ -1,9 +1,6 @@
 """Commands for pipelines: `run` on this machine, `submit` to a KFP backend."""
 
-import os
-import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,11 +23,10 @@ app.add_typer(
 @run_app.command("training")
 def run_training(param: Parameters = None, as_json: AsJson = False) -> None:
     """Run the training pipeline with KFP's local runner."""
-    make_pipelines_importable()
-    from pipelines import local
+    from skyclass.orchestration import local_runner
 
     with err.status("running the training pipeline"):
-        run = local.run_training(
+        run = local_runner.run_training(
             parse_parameters(param),
             load_settings().home / "runs",
             lambda step: err.print(f"step {step}"),
@@ -62,26 +58,19 @@ def submit_training(
     as_json: AsJson = False,
 ) -> None:
     """Run the training pipeline on a KFP backend, once or on a schedule."""
-    make_pipelines_importable()
-    from pipelines import submit, waiting
+    from skyclass.orchestration import submit
+    from skyclass.orchestration.wait import wait_for_run
 
     if cron and wait:
         raise typer.BadParameter("a recurring run never ends: drop --cron", param_hint="--wait")
     parameters = parse_parameters(param)
     backend = submit.connect(host, namespace)
     if cron:
-        recurring = submit.schedule(backend, parameters, cron, service_account=service_account)
+        recurring = submit.schedule_runs(backend, parameters, cron, service_account=service_account)
         print_result(asdict(recurring), as_json)
         return
-    run = submit.submit(backend, parameters, service_account)
+    run = submit.submit_run(backend, parameters, service_account)
     if wait:
         err.print(f"run {run.link}", highlight=False, soft_wrap=True)
-        run = waiting.wait(backend, run, deadline, lambda state: err.print(f"state {state}"))
+        run = wait_for_run(backend, run, deadline, lambda state: err.print(f"state {state}"))
     print_result(asdict(run), as_json)
-
-
-def make_pipelines_importable() -> None:
-    """Put the folder of `pipelines` and `components` on the import path."""
-    root = str(Path(os.environ.get("SKYCLASS_ROOT", Path(__file__).resolve().parents[3])))
-    if root not in sys.path:
-        sys.path.insert(0, root)

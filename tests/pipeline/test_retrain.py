@@ -1,23 +1,23 @@
-"""What monitoring hands its runs to: the local runner, and a KFP backend."""
+"""Trainers of the monitoring loop: the local runner, and a KFP backend."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from pipelines.backend import Backend
-from pipelines.retraining import KfpTrainer, LocalTrainer
 from skyclass.monitoring.retraining import Run, RunState
+from skyclass.orchestration.backend import Backend
+from skyclass.orchestration.retrain import KfpTrainer, LocalTrainer
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from tests.support.web import Answer, serve
 
 SMALL = {"source_uri": "simulated:?rows=2400&era=legacy", "candidates": "random_forest"}
-SENT = Run(state=RunState.RUNNING, id="abc", link="http://kfp/abc")
+SUBMITTED = Run(state=RunState.RUNNING, id="abc", link="http://kfp/abc")
 
 
-def test_a_run_on_this_machine_ends_before_it_returns(store: ObjectStore, tmp_path: Path) -> None:
+def test_local_run_has_ended_when_start_returns(store: ObjectStore, tmp_path: Path) -> None:
     trainer = LocalTrainer(tmp_path)
     run = trainer.start({**SMALL, "mode": "spectroscopic", "reason": "2 of 3 windows drifted"})
     champion = LocalChampionStore(store).get_champion(Mode.SPECTROSCOPIC)
@@ -28,7 +28,7 @@ def test_a_run_on_this_machine_ends_before_it_returns(store: ObjectStore, tmp_pa
     assert event.reason.startswith("2 of 3 windows drifted: ")
 
 
-def test_a_run_on_this_machine_that_fails_says_why(store: ObjectStore, tmp_path: Path) -> None:
+def test_failed_local_run_is_returned_with_its_reason(store: ObjectStore, tmp_path: Path) -> None:
     run = LocalTrainer(tmp_path).start({**SMALL, "source_uri": "gone.csv"})
     assert run.state is RunState.FAILED
     assert run.id is not None
@@ -36,7 +36,7 @@ def test_a_run_on_this_machine_that_fails_says_why(store: ObjectStore, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "state"),
+    ("status", "response", "state"),
     [
         (200, {"run_id": "abc", "state": "RUNNING"}, RunState.RUNNING),
         (200, {"run_id": "abc", "state": "SUCCEEDED"}, RunState.SUCCEEDED),
@@ -44,18 +44,18 @@ def test_a_run_on_this_machine_that_fails_says_why(store: ObjectStore, tmp_path:
         (404, {"error": "run abc not found", "code": 5}, RunState.FAILED),
     ],
 )
-def test_kfp_is_asked_how_a_run_stands(
-    status: int, said: dict[str, object], state: RunState
+def test_state_of_a_kfp_run_is_requested(
+    status: int, response: dict[str, object], state: RunState
 ) -> None:
-    body = json.dumps(said).encode()
+    body = json.dumps(response).encode()
     with serve(Answer(body, status, {"Content-Type": "application/json"})) as web:
-        found = KfpTrainer(Backend(web.url)).look(SENT)
+        found = KfpTrainer(Backend(web.url)).look(SUBMITTED)
     assert web.requests == ["GET /apis/v2beta1/runs/abc"]
     assert found.state is state
-    assert found.link == SENT.link
+    assert found.link == SUBMITTED.link
 
 
-def test_a_silent_kfp_leaves_the_run_as_it_was() -> None:
+def test_run_is_unchanged_while_kfp_is_unreachable() -> None:
     with serve(Answer()) as web:
         pass
-    assert KfpTrainer(Backend(web.url)).look(SENT) == SENT
+    assert KfpTrainer(Backend(web.url)).look(SUBMITTED) == SUBMITTED

@@ -1,0 +1,181 @@
+"""The calls of KFP's API that runs and schedules need, each with a timeout.
+
+KFP's own `Client` has no timeouts, prints to standard output, writes to the user's home and waits
+forever for a cancelled run. This uses the generated API client below it.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import kfp_server_api as api
+import urllib3
+
+from skyclass.orchestration.backend_errors import (
+    NotFoundError,
+    explain_connection_failure,
+    explain_error_response,
+    explain_foreign_response,
+    shorten_message,
+)
+
+TIMEOUTS = (5.0, 30.0)
+"""Seconds to connect, and to respond."""
+
+_RETRIES = 2
+_PAGE_SIZE = 100
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """State of a run.
+
+    Attributes:
+        state: KFP's state, such as RUNNING or SUCCEEDED.
+        failed: Names of the nodes that failed.
+        message: KFP's error message; empty if there is none.
+    """
+
+    state: str
+    failed: tuple[str, ...]
+    message: str
+
+
+class Backend:
+    """A KFP API server, reached directly or through its user interface.
+
+    Args:
+        host: Base URL, such as http://127.0.0.1:8080.
+        namespace: Namespace of the user, on a multi-user KFP.
+        token: Bearer token, if KFP requires one.
+        timeouts: Seconds to connect, and to respond.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        namespace: str | None = None,
+        token: str | None = None,
+        timeouts: tuple[float, float] = TIMEOUTS,
+    ) -> None:
+        self.host = host.rstrip("/")
+        self._namespace = namespace
+        self._timeouts = timeouts
+        configuration = api.Configuration(host=self.host)
+        configuration.retries = _RETRIES
+        configuration.logger["urllib3_logger"].setLevel(logging.ERROR)  # it warns of every retry
+        if token:
+            configuration.api_key = {"authorization": token}
+            configuration.api_key_prefix = {"authorization": "Bearer"}
+        client = api.ApiClient(configuration)
+        self._pipelines = api.PipelineServiceApi(client)
+        self._uploads = api.PipelineUploadServiceApi(client)
+        self._experiments = api.ExperimentServiceApi(client)
+        self._runs = api.RunServiceApi(client)
+        self._recurring = api.RecurringRunServiceApi(client)
+
+    def ensure_pipeline(self, name: str, description: str) -> str:
+        """Return the id of a pipeline; create it, without a version, if it does not exist."""
+        filters = {"namespace": self._namespace} if self._namespace else {}
+        try:
+            get = self._pipelines.pipeline_service_get_pipeline_by_name
+            response = self._call(get, name, **filters)
+        except NotFoundError:
+            pipeline = api.V2beta1Pipeline(
+                name=name, display_name=name, description=description, namespace=self._namespace
+            )
+            create = self._pipelines.pipeline_service_create_pipeline
+            response = self._call(create, pipeline=pipeline)
+        return self._require(response.pipeline_id)
+
+    def find_version(self, pipeline_id: str, name: str) -> str | None:
+        """Return the id of a pipeline's version, or None if it does not exist."""
+        versions = self._list(
+            self._pipelines.pipeline_service_list_pipeline_versions,
+            "pipeline_versions",
+            pipeline_id=pipeline_id,
+        )
+        for version in versions:
+            if name in (version.name, version.display_name):
+                return self._require(version.pipeline_version_id)
+        return None
+
+    def upload_version(self, pipeline_id: str, name: str, package_file: str) -> str:
+        """Upload a package as a version of a pipeline. Returns its id."""
+        upload = self._uploads.upload_pipeline_version
+        version = self._call(upload, package_file, name=name, pipelineid=pipeline_id)
+        return self._require(version.pipeline_version_id)
+
+    def ensure_experiment(self, name: str) -> str:
+        """Return the id of an experiment; create it if it does not exist."""
+        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+        filters = {"filter": json.dumps({"predicates": [predicate]})}
+        if self._namespace:
+            filters["namespace"] = self._namespace
+        found = self._call(self._experiments.experiment_service_list_experiments, **filters)
+        if found.experiments:
+            return self._require(found.experiments[0].experiment_id)
+        experiment = api.V2beta1Experiment(display_name=name, namespace=self._namespace)
+        create = self._experiments.experiment_service_create_experiment
+        return self._require(self._call(create, experiment=experiment).experiment_id)
+
+    def create_run(self, **fields: Any) -> str:
+        """Start a run. Returns its id."""
+        run = self._call(self._runs.run_service_create_run, run=api.V2beta1Run(**fields))
+        return self._require(run.run_id)
+
+    def get_run(self, run_id: str) -> RunStatus:
+        """Return the state of a run."""
+        run = self._call(self._runs.run_service_get_run, run_id)
+        self._require(run.run_id)
+        tasks = (run.run_details and run.run_details.task_details) or ()
+        failed = tuple(str(task.display_name) for task in tasks if task.state == "FAILED")
+        message = shorten_message(run.error.message) if run.error and run.error.message else ""
+        return RunStatus(run.state or "PENDING", failed, message)
+
+    def create_recurring_run(self, **fields: Any) -> str:
+        """Create a recurring run. Returns its id."""
+        recurring_run = api.V2beta1RecurringRun(**fields)
+        create = self._recurring.recurring_run_service_create_recurring_run
+        return self._require(self._call(create, recurring_run=recurring_run).recurring_run_id)
+
+    def find_recurring_runs(self, name: str, experiment_id: str) -> list[str]:
+        """Return the ids of an experiment's recurring runs that have this name."""
+        recurring_runs = self._list(
+            self._recurring.recurring_run_service_list_recurring_runs,
+            "recurring_runs",
+            experiment_id=experiment_id,
+        )
+        return [found.recurring_run_id for found in recurring_runs if found.display_name == name]
+
+    def delete_recurring_run(self, recurring_run_id: str) -> None:
+        """Delete a recurring run but not the runs that it started."""
+        self._call(self._recurring.recurring_run_service_delete_recurring_run, recurring_run_id)
+
+    def _list(self, call: Callable[..., Any], field: str, **filters: str) -> Iterator[Any]:
+        """Iterate over the items of all pages."""
+        token = ""
+        while True:
+            page = self._call(call, page_size=_PAGE_SIZE, page_token=token, **filters)
+            yield from getattr(page, field) or ()
+            token = page.next_page_token
+            if not token:
+                return
+
+    def _call(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        try:
+            return call(*arguments, **named, _request_timeout=self._timeouts)
+        except api.ApiException as error:
+            raise explain_error_response(self.host, error) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise explain_connection_failure(self.host, error) from error
+        except (AttributeError, TypeError, ValueError) as error:  # not JSON, or not KFP's JSON
+            raise explain_foreign_response(self.host) from error
+
+    def _require(self, value: str | None) -> str:
+        """Return a field that KFP always sets; another server's response lacks it."""
+        if not value:
+            raise explain_foreign_response(self.host)
+        return value

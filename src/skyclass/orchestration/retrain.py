@@ -1,0 +1,80 @@
+"""Trainers that monitoring starts when drift persists: this machine, or a KFP backend."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from skyclass.errors import TrainingError
+from skyclass.monitoring.retraining import Run, RunState
+from skyclass.orchestration.backend import Backend
+from skyclass.orchestration.backend_errors import NotFoundError, UnavailableError
+from skyclass.orchestration.local_runner import run_training
+from skyclass.orchestration.submit import submit_run
+from skyclass.orchestration.wait import SUCCEEDED, UNSUCCESSFUL_STATES
+
+
+class LocalTrainer:
+    """Runs the training pipeline on this machine; a run has ended when `start` returns.
+
+    Args:
+        runs: Folder of all local runs.
+    """
+
+    def __init__(self, runs: Path) -> None:
+        self._runs = runs
+
+    def start(self, parameters: Mapping[str, str]) -> Run:
+        """Run the pipeline to its end; a failed run is returned, not raised."""
+        name = f"local-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        try:
+            finished = run_training(parameters, self._runs, lambda step: None)
+        except TrainingError as error:
+            return Run(state=RunState.FAILED, id=name, message=str(error))
+        return Run(
+            state=RunState.SUCCEEDED,
+            id=name,
+            release=finished.release_id,
+            promoted=finished.promoted,
+            message=finished.verdict,
+        )
+
+    def look(self, run: Run) -> Run:
+        """Return the run unchanged: a run that was interrupted never ends."""
+        return run
+
+
+class KfpTrainer:
+    """Submits the training pipeline to a KFP backend.
+
+    Args:
+        backend: Client of the backend.
+        service_account: ServiceAccount of the runs' pods; None for KFP's default.
+    """
+
+    def __init__(self, backend: Backend, service_account: str | None = None) -> None:
+        self._backend = backend
+        self._service_account = service_account
+
+    def start(self, parameters: Mapping[str, str]) -> Run:
+        """Submit a run.
+
+        Raises:
+            SkyclassError: KFP is unreachable or rejected the request.
+        """
+        submitted = submit_run(self._backend, parameters, self._service_account)
+        return Run(state=RunState.RUNNING, id=submitted.run_id, link=submitted.link)
+
+    def look(self, run: Run) -> Run:
+        """Return the run with its current state; unchanged if KFP is unavailable."""
+        try:
+            status = self._backend.get_run(run.id or "")
+        except UnavailableError:
+            return run
+        except NotFoundError:
+            lost = {"state": RunState.FAILED, "message": "KFP does not have this run any more"}
+            return run.model_copy(update=lost)
+        if status.state not in (SUCCEEDED, *UNSUCCESSFUL_STATES):
+            return run
+        state = RunState.SUCCEEDED if status.state == SUCCEEDED else RunState.FAILED
+        message = status.message or f"KFP reports {status.state}"
+        return run.model_copy(update={"state": state, "message": message})
