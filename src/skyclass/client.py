@@ -1,10 +1,6 @@
-"""Asks a predictor over HTTP, for tables of any length.
-
-answers = Client("http://127.0.0.1:8080", Mode.SPECTROSCOPIC).classify(objects)
-"""
+"""HTTP client of the predictor, for tables of any length."""
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,121 +8,141 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import urllib3
-from urllib3.util import Retry, Timeout
 
 from skyclass.errors import ServingError
+from skyclass.http import make_pool
+from skyclass.polling import poll
 from skyclass.survey.features import INPUTS, Mode, model_name
 from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.prediction_log import PROBABILITIES
 
 BATCH_ROWS = 1000
 
-_TIMEOUT = Timeout(connect=3, read=30)
-_ANSWER_COLUMNS = ("predicted", *PROBABILITIES, "model_version", "flags")
-_POLL_SECONDS = 0.1
+_CONNECT_SECONDS = 3
+_READ_SECONDS = 30
+_RETRIES = 3
+_BACKOFF_SECONDS = 0.5
+_COLUMNS = ("predicted", *PROBABILITIES, "model_version", "flags")
 
 
 class _TooLargeError(ServingError):
-    """The predictor wants less at once."""
+    """The request exceeds a limit of the predictor (413)."""
 
 
 class Client:
-    """One model of a predictor.
+    """Client of one model.
 
-    Connection errors and 503 are retried: a prediction changes nothing, and a repeated request
-    keeps its id, so that the prediction log is not misled. What is too large for the predictor is
-    sent in halves. Other answers are final.
+    Connection errors and temporary statuses are retried: predictions are idempotent, and a retry
+    keeps its request id, by which the prediction log is deduplicated. A batch that is too large
+    for the predictor is split. Other errors are raised at once.
+
+    Examples:
+        Nothing is contacted before the first request:
+
+        >>> from skyclass.client import Client
+        >>> from skyclass.survey.features import Mode
+        >>> client = Client("http://127.0.0.1:9", Mode.PHOTOMETRIC)
+        >>> client.is_ready()
+        False
+
+        With a predictor (`skyclass serve --mode photometric --port 8080`):
+
+        >>> client = Client("http://127.0.0.1:8080", Mode.PHOTOMETRIC)
+        >>> table = client.classify(pd.read_csv("objects.csv"))  # doctest: +SKIP
+        >>> table["predicted"].value_counts()  # doctest: +SKIP
     """
 
     def __init__(self, url: str, mode: Mode) -> None:
-        """Prepare to ask; nothing is contacted yet.
+        """Create a client; nothing is contacted yet.
 
         Args:
-            url: The predictor's address, without a path.
-            mode: Which model is asked.
+            url: URL of the predictor, without a path.
+            mode: Mode of the model.
         """
         self._url = url.rstrip("/")
         self._mode = mode
         self._name = model_name(mode)
-        self._pool = urllib3.PoolManager(
-            timeout=_TIMEOUT,
-            retries=Retry(
-                total=3,
-                backoff_factor=0.2,
-                status_forcelist=(503,),
-                allowed_methods=None,
-                raise_on_status=False,
-            ),
+        self._pool = make_pool(
+            connect_seconds=_CONNECT_SECONDS,
+            read_seconds=_READ_SECONDS,
+            retries=_RETRIES,
+            backoff_seconds=_BACKOFF_SECONDS,
+            methods=None,
+            statuses=(503,),
         )
 
     def classify(
         self, rows: pd.DataFrame, progress: Callable[[int], object] = lambda done: None
     ) -> pd.DataFrame:
-        """Classify objects.
+        """Classify the rows of a table, in batches of `BATCH_ROWS`.
 
         Args:
-            rows: Columns INPUTS[mode]; where plate, mjd and fiber_id are there as well, they go
-                into the prediction log, so that labels that arrive later find their prediction.
-            progress: Called again and again with how many rows are done.
+            rows: Columns INPUTS[mode]. Columns plate, mjd and fiber_id, where present, are logged
+                with the predictions, so that labels can be joined later.
+            progress: Called after each batch with the number of classified rows.
 
         Returns:
             For each row, with the same index: `predicted`, `p_GALAXY`, `p_QSO`, `p_STAR`,
-            `model_version`, and `flags` in words, empty when nothing is unusual.
+            `model_version` and `flags`, which names values outside the survey's range.
 
         Raises:
-            ServingError: A column is missing, the predictor cannot be reached, or it refused.
+            ServingError: A column is missing, the predictor is unreachable, or it rejected a row.
         """
-        lacking = [name for name in INPUTS[self._mode] if name not in rows.columns]
-        if lacking:
-            raise ServingError(f"the table has no column {lacking[0]}, which {self._name} needs")
-        records = _records(rows, self._mode)
-        answers: list[list[Any]] = []
+        absent = [name for name in INPUTS[self._mode] if name not in rows.columns]
+        if absent:
+            raise ServingError(
+                f"the table has no column {absent[0]}: {self._name} needs "
+                f"{', '.join(INPUTS[self._mode])}"
+            )
+        records = to_records(rows, self._mode)
+        predictions: list[list[Any]] = []
         for start in range(0, len(records), BATCH_ROWS):
             batch = records[start : start + BATCH_ROWS]
             try:
-                answers += self._classify_batch(batch)
+                predictions += self._classify_batch(batch)
             except ServingError as error:
                 raise ServingError(
                     f"rows {start} to {start + len(batch) - 1} of the table, counted from "
                     f"{start}: {error}"
                 ) from error
-            progress(len(answers))
-        return pd.DataFrame(answers, index=rows.index, columns=list(_ANSWER_COLUMNS))
+            progress(len(predictions))
+        return pd.DataFrame(predictions, index=rows.index, columns=list(_COLUMNS))
 
     def model_version(self) -> str:
-        """Id of the release that answers at the moment.
+        """Return the id of the release that is served now.
 
         Raises:
-            ServingError: The predictor cannot be reached, or serves another model.
+            ServingError: The predictor is unreachable, or serves another model.
         """
-        return str(self._ask("GET", f"/v2/models/{self._name}")["versions"][0])
+        return str(self._request("GET", f"/v2/models/{self._name}")["versions"][0])
 
     def is_ready(self) -> bool:
-        """Whether the predictor answers."""
+        """Return whether the model is loaded; never raises."""
         try:
-            self._ask("GET", f"/v2/models/{self._name}/ready", retries=False)
+            self._request("GET", f"/v2/models/{self._name}/ready", retries=False)
         except ServingError:
             return False
         return True
 
     def wait_ready(self, seconds: float) -> None:
-        """Wait until the predictor answers.
+        """Wait until the model is loaded.
+
+        Args:
+            seconds: Readiness timeout.
 
         Raises:
-            ServingError: It did not in that time.
+            ServingError: The model is not ready after that time.
         """
-        until = time.monotonic() + seconds
-        while not self.is_ready():
-            if time.monotonic() > until:
-                raise ServingError(
-                    f"{self._name} is not ready at {self._url} after {seconds:g} s: "
-                    "see the predictor's log"
-                )
-            time.sleep(_POLL_SECONDS)
+        if not poll(self.is_ready, seconds):
+            raise ServingError(
+                f"{self._name} at {self._url} is not ready after {seconds:g} s: "
+                "see the predictor's log"
+            )
 
     def _classify_batch(self, records: list[dict[str, Any]]) -> Iterator[list[Any]]:
         try:
-            answer = self._ask("POST", f"/v1/models/{self._name}:predict", {"instances": records})
+            path = f"/v1/models/{self._name}:predict"
+            response = self._request("POST", path, {"instances": records})
         except _TooLargeError:
             if len(records) == 1:
                 raise
@@ -134,15 +150,15 @@ class Client:
             yield from self._classify_batch(records[:half])
             yield from self._classify_batch(records[half:])
             return
-        for prediction in answer["predictions"]:
+        for prediction in response["predictions"]:
             yield [
                 prediction["class"],
                 *(prediction["probabilities"][name] for name in CLASSES),
-                answer["model_version"],
+                response["model_version"],
                 "; ".join(prediction.get("flags", ())),
             ]
 
-    def _ask(
+    def _request(
         self, method: str, path: str, content: Any = None, retries: bool | None = None
     ) -> dict[str, Any]:
         try:
@@ -155,25 +171,38 @@ class Client:
             )
         except urllib3.exceptions.HTTPError as error:
             raise ServingError(
-                f"the predictor at {self._url} does not answer ({type(error).__name__}): "
-                f"start it with `skyclass serve --mode {self._mode}`, or correct the address"
+                f"the predictor at {self._url} is unreachable ({type(error).__name__}): "
+                f"start it with `skyclass serve --mode {self._mode}`, or correct the URL"
             ) from error
         try:
-            answer = response.json()
+            body = response.json()
         except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
+            body = None
+        if not isinstance(body, dict):
             raise ServingError(
-                f"{self._url} answered {response.status} and no JSON object: is it a predictor?"
+                f"{self._url} returned status {response.status} and no JSON object: "
+                "check that it is the URL of a predictor"
             )
         if response.status != 200:
             kind = _TooLargeError if response.status == 413 else ServingError
-            raise kind(str(answer.get("error", f"status {response.status}")))
-        return answer
+            raise kind(str(body.get("error", f"status {response.status}")))
+        return body
 
 
-def _records(rows: pd.DataFrame, mode: Mode) -> list[dict[str, Any]]:
-    """The rows as JSON objects: what is missing becomes null, a key with gaps is left out."""
+def to_records(rows: pd.DataFrame, mode: Mode) -> list[dict[str, Any]]:
+    """Convert rows to V1 instances: missing inputs become null, incomplete keys are omitted.
+
+    Args:
+        rows: Columns INPUTS[mode] and, optionally, plate, mjd and fiber_id; others are ignored.
+        mode: Mode of the model.
+
+    Examples:
+        >>> rows = pd.DataFrame({"u": [19.5], "g": [18.1], "r": [17.5], "i": [None], "z": [16.9]})
+        >>> to_records(rows.assign(name="an object"), Mode.PHOTOMETRIC)
+        [{'u': 19.5, 'g': 18.1, 'r': 17.5, 'i': None, 'z': 16.9}]
+        >>> to_records(rows.assign(plate=266, mjd=51602, fiber_id=7), Mode.PHOTOMETRIC)[0]["plate"]
+        266
+    """
     names = INPUTS[mode]
     inputs = rows[list(names)]
     records: list[Any] = inputs.astype(object).to_dict("records")

@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from charts.render import ROOT, render
 from skyclass.apps.monitor.metrics import OUTCOMES
-from skyclass.serving import metrics, prediction_log
+from skyclass.serving import log_writer, metrics
 
 TESTS = Path(__file__).with_name("alerts.yaml")
 RUNBOOKS = ROOT / "docs/runbooks"
@@ -62,7 +62,7 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
 def told_by_the_predictor() -> set[str]:
     """The time series that the predictor has."""
     suffixes = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_count", "_sum"]}
-    assert prediction_log and metrics  # which register what they count
+    assert log_writer and metrics  # which register what they count
     return {
         family.name + suffix
         for family in REGISTRY.collect()

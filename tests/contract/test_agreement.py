@@ -23,7 +23,7 @@ from kserve.protocol.infer_type import InferResponse
 from skyclass.client import Client
 from skyclass.errors import ServingError
 from skyclass.registry.models import LoadedModel
-from skyclass.serving.loading import fetch_release, load
+from skyclass.serving.loading import fetch_release, load_release
 from skyclass.serving.predictor import INLINE_BYTES
 from skyclass.survey.features import INPUTS, Mode, model_name
 from skyclass.survey.observation import CLASSES, KEY
@@ -81,7 +81,7 @@ def served(
     folder = tmp_path_factory.mktemp("release")
     release = publish(site, folder, mode, seed=0, onnx=onnx, faster_below=faster_below)
     address = f"s3://{site.settings.models_bucket}/{release.prefix}"
-    model = load(fetch_release(release, site.registry, site.settings.home), mode)
+    model = load_release(fetch_release(release, site.registry, site.settings.home), mode)
     assert model.engine_name == ("onnx" if onnx else "joblib")
     assert (model.bulk_engine is not None) == (faster_below is not None)
     with serving(site, mode, address, folder / "log") as server:

@@ -41,7 +41,7 @@ def test_until_it_is_loaded_a_model_is_unavailable(
         ):
             refused = server.ask("POST", path, body)
             assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
-            assert refused.json() == {"error": f"{NAME} is being loaded: ask again soon"}
+            assert refused.json() == {"error": f"{NAME} is loading: retry after 1 s"}
         for path in ("/v2/health/ready", f"/v2/models/{NAME}/ready", f"/v1/models/{NAME}"):
             ready = server.ask("GET", path)
             assert (ready.status, ready.json()["ready"]) == (503, False)

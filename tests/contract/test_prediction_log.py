@@ -63,8 +63,8 @@ def test_only_the_log_waits_for_an_object_store_that_fails(tmp_path: Path) -> No
             )
 
         server.predict(instances)
-        eventually(lambda: "the prediction log waits" in server.log, 20)
-        eventually(lambda: "goes on being served" in server.log, 20)
+        eventually(lambda: "cannot write the prediction log" in server.log, 20)
+        eventually(lambda: "stays in service" in server.log, 20)
         server.predict(instances)  # 60 rows do not fit 40: the second 30 are dropped
         server.predict(instances[:10])
         assert server.metric('skyclass_log_rows_total{outcome="dropped"}') == 30
@@ -75,7 +75,9 @@ def test_only_the_log_waits_for_an_object_store_that_fails(tmp_path: Path) -> No
             written = 'skyclass_log_rows_total{outcome="written"}'
             eventually(lambda: server.metric(written) == 40, 60)
             assert len(logged(site, release)) == 40
-            assert server.log.count("the prediction log waits") == 1, "said again at each try"
+            assert server.log.count("cannot write the prediction log") == 1, (
+                "said again at each try"
+            )
 
         server.predict(instances[:3])
         assert server.stop() == 0

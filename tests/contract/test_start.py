@@ -12,8 +12,9 @@ from skyclass.registry.manifest import OnnxParity
 from skyclass.registry.releases import JOBLIB_MODEL, MANIFEST, ONNX_MODEL, Registry, Release
 from skyclass.registry.signatures import SIGNATURE
 from skyclass.serving import server as server_module
-from skyclass.serving.following import load_champion
-from skyclass.serving.loading import CACHE, fetch_address, fetch_release, load
+from skyclass.serving.loading import CACHE, fetch_release, load_release, resolve_release
+from skyclass.serving.reload import ChampionWatcher
+from skyclass.serving.settings import ServingSettings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import FEATURES, Mode
 from skyclass.training.export import library_versions
@@ -54,7 +55,7 @@ def test_a_flipped_byte_in_the_object_store_is_found(site: Site, tmp_path: Path,
     bucket, key = site.settings.models_bucket, other.prefix + name
     site.store.put(bucket, key, flip(site.store.get(bucket, key)), "application/octet-stream")
     with pytest.raises(ReleaseError, match="manifest" if name == MANIFEST else f"^{name}: "):
-        fetch_address(f"s3://{bucket}/{other.prefix}", site.settings)
+        resolve_release(f"s3://{bucket}/{other.prefix}", site.settings)
 
 
 def test_a_copy_is_used_again_unless_it_is_damaged(site: Site, release: Release) -> None:
@@ -66,7 +67,7 @@ def test_a_copy_is_used_again_unless_it_is_damaged(site: Site, release: Release)
 
     (folder / ONNX_MODEL).write_bytes(b"damaged")
     fetch_release(release, site.registry, site.settings.home)
-    assert load(folder, MODE).engine_name == "onnx"
+    assert load_release(folder, MODE).engine_name == "onnx"
     assert [each.name for each in folder.parent.iterdir() if "." in each.name] == []
 
 
@@ -80,7 +81,9 @@ def test_a_whole_release_in_the_place_of_the_expected_one_is_not_served(
 
     server = start(site, MODE, folder, tmp_path / "log", expected_release="ab" * 32)
     assert server.process.wait(START_SECONDS) == 1
-    assert server.log.startswith(f"error: the release in {folder} is {release.id[:12]}, not abab")
+    assert server.log.startswith(
+        f"error: the release in {folder} is {release.id[:12]}, expected abab"
+    )
     assert len(server.log.splitlines()) == 1
 
 
@@ -96,12 +99,12 @@ def test_with_a_public_key_only_what_was_signed_with_it_is_served(
     with serving(site, MODE, address, tmp_path / "log", public_key=keys[0].public) as server:
         assert server.stop() == 0
 
-    folder = fetch_address(address, site.settings)
+    folder = resolve_release(address, site.settings)
     with pytest.raises(ReleaseError, match="not what was signed with the key"):
-        load(folder, MODE, public_key=keys[1].public)
+        load_release(folder, MODE, public_key=keys[1].public)
     (folder / SIGNATURE).unlink()
     with pytest.raises(ReleaseError, match="is not signed, and a public key is configured"):
-        load(folder, MODE, public_key=keys[0].public)
+        load_release(folder, MODE, public_key=keys[0].public)
 
 
 @pytest.mark.parametrize("onnx", [True, False])
@@ -115,10 +118,10 @@ def test_a_pickle_of_other_libraries_is_not_loaded(
     other = publish(site, tmp_path / "files", MODE, seed=2, onnx=onnx, libraries=libraries)
     folder = fetch_release(other, site.registry, site.settings.home)
     if onnx:
-        assert load(folder, MODE).engine_name == "onnx"
+        assert load_release(folder, MODE).engine_name == "onnx"
     else:
         with pytest.raises(ReleaseError, match=rf"pickled with {library} {version}, here runs"):
-            load(folder, MODE)
+            load_release(folder, MODE)
 
 
 @pytest.mark.parametrize("onnx", [True, False])
@@ -129,8 +132,8 @@ def test_a_model_that_cannot_be_run_is_refused(site: Site, tmp_path: Path, onnx:
     parity = OnnxParity(passed=onnx, reason="for a test")
     manifest = draft(MODE, parity=parity, libraries=library_versions())
     other = site.registry.publish(manifest, files)
-    with pytest.raises(ReleaseError, match="cannot be run here"):
-        load(fetch_release(other, site.registry, site.settings.home), MODE)
+    with pytest.raises(ReleaseError, match="cannot run here"):
+        load_release(fetch_release(other, site.registry, site.settings.home), MODE)
 
 
 def test_a_model_of_another_mode_or_other_features_is_refused(
@@ -138,11 +141,11 @@ def test_a_model_of_another_mode_or_other_features_is_refused(
 ) -> None:
     folder = fetch_release(release, site.registry, site.settings.home)
     with pytest.raises(ReleaseError, match="is photometric, this server is spectroscopic"):
-        load(folder, Mode.SPECTROSCOPIC)
+        load_release(folder, Mode.SPECTROSCOPIC)
     features = (*FEATURES[MODE][1:], FEATURES[MODE][0])
     other = publish(site, tmp_path / "files", MODE, seed=3, features=features)
     with pytest.raises(ReleaseError, match="other features or classes"):
-        load(fetch_release(other, site.registry, site.settings.home), MODE)
+        load_release(fetch_release(other, site.registry, site.settings.home), MODE)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_a_model_of_another_mode_or_other_features_is_refused(
     [
         ("/nowhere/at/all", "the file is missing"),
         ("s3://{bucket}/releases/photometric/{id}/extra/", "give at least 6"),
-        ("s3://{bucket}/releases/spectroscopic/{id}/", r"is no release: write s3://.*photometric"),
+        ("s3://{bucket}/releases/spectroscopic/{id}/", r"is not a release: use s3://.*photometric"),
         ("s3://{bucket}/releases/photometric/ffffffffffff/", "no release begins with"),
         ("s3://{bucket}", "give at least 6 characters"),
     ],
@@ -160,12 +163,14 @@ def test_an_address_without_a_release_is_explained(
 ) -> None:
     address = address.format(bucket=site.settings.models_bucket, id=release.id)
     with pytest.raises(ReleaseError, match=reason):
-        load(fetch_address(address, site.settings), MODE)
+        load_release(resolve_release(address, site.settings), MODE)
 
 
 def test_without_a_champion_there_is_nothing_to_serve(site: Site) -> None:
+    champions = LocalChampionStore(site.store)
+    watcher = ChampionWatcher(champions, MODE, site.settings.home, ServingSettings())
     with pytest.raises(ReleaseError, match="no photometric release has been promoted: train one"):
-        load_champion(LocalChampionStore(site.store), MODE, site.settings.home)
+        watcher.load_champion()
 
 
 def test_a_port_that_is_taken_is_told(site: Site) -> None:

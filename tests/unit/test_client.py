@@ -33,7 +33,7 @@ def test_another_answer_is_final(status: int) -> None:
 def test_an_answer_of_something_else_is_explained(body: bytes) -> None:
     with (
         serve(Answer(body)) as web,
-        pytest.raises(ServingError, match="no JSON object: is it a predictor"),
+        pytest.raises(ServingError, match="status 200 and no JSON object: check that"),
     ):
         Client(web.url, Mode.PHOTOMETRIC).model_version()
 
@@ -49,7 +49,7 @@ def test_it_waits_until_the_server_is_ready() -> None:
 def test_a_server_that_is_not_there_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with pytest.raises(ServingError, match=f"not ready at {url} after 0.2 s"):
+    with pytest.raises(ServingError, match=f"at {url} is not ready after 0.2 s"):
         Client(url, Mode.PHOTOMETRIC).wait_ready(0.2)
     with pytest.raises(ServingError, match="skyclass serve --mode photometric"):
         Client(url, Mode.PHOTOMETRIC).model_version()

@@ -5,6 +5,7 @@ manifest says so, both are loaded.
 """
 
 import logging
+import tempfile
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from skyclass.errors import ReleaseError
-from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Release, open_release
+from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release, open_release
 from skyclass.survey.features import make_features
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,18 @@ def load_model(folder: Path) -> LoadedModel:
         logger.warning("many rows at once will take longer than they could: %s", error)
         return onnx
     return replace(onnx, bulk_engine=bulk, bulk_rows=parity.faster_below)
+
+
+def download_model(registry: Registry, release: Release) -> LoadedModel:
+    """Download a release to a temporary folder, verify it and load its model.
+
+    Raises:
+        ReleaseError: The release is damaged, or its model was pickled by other libraries.
+        StoreError: The object store failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        registry.download(release, Path(folder))
+        return load_model(Path(folder))
 
 
 def _load_joblib(release: Release, folder: Path) -> Engine:

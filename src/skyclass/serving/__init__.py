@@ -1,1 +1,1 @@
-"""The predictor: requests in, classes out, every answer logged."""
+"""The predictor: serves a release over V1, V2 and gRPC, and logs every prediction."""

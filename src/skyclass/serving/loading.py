@@ -1,4 +1,4 @@
-"""Brings a release to this machine, and makes sure that it answers before it is served."""
+"""Loads a release for serving: downloads it, verifies it, and runs its model once."""
 
 import logging
 import shutil
@@ -19,11 +19,11 @@ from skyclass.survey.observation import CLASSES
 logger = logging.getLogger(__name__)
 
 CACHE = "cache/releases"
-"""Where downloaded releases lie, below the home folder."""
+"""Folder of downloaded releases below the home folder."""
 
-_CANNOT_RUN = (
+_MODEL_ERRORS = (
     ImportError,
-    AttributeError,  # a pickle that names what this installation does not have
+    AttributeError,  # a pickle that refers to a name that this installation lacks
     FileNotFoundError,
     KeyError,
     ValueError,
@@ -37,49 +37,52 @@ _CANNOT_RUN = (
 )
 
 
-def load(
+def load_release(
     folder: Path, mode: Mode, expected: str | None = None, public_key: Path | None = None
 ) -> LoadedModel:
-    """Verify the release in a folder, load its model and ask it once.
+    """Verify the release in a folder, load its model and predict one row.
 
     Args:
         folder: The release.
-        mode: The mode that the server was asked to serve.
-        expected: Id of the release that it has to be; any when not given.
-        public_key: Key that it has to be signed with; when not given, no signature is needed.
+        mode: Mode that the server serves.
+        expected: Id that the release must have; None for any.
+        public_key: Key that must verify its signature; None needs no signature.
 
     Raises:
-        ReleaseError: The release is damaged, another, not signed, of another mode, or cannot be
-            run here.
+        ReleaseError: The release is damaged, has another id or mode, is not signed, or its model
+            does not run here.
     """
-    # A release in a folder vouches for its files, but nothing there vouches for its manifest.
+    # The manifest authenticates the other files; only the expected id authenticates the manifest.
     if expected is not None and (found := open_release(folder).id) != expected:
         raise ReleaseError(
-            f"the release in {folder} is {found[:12]}, not {expected[:12]}: its manifest has been "
-            "changed, or storageUri was: do not serve it, promote a release anew"
+            f"the release in {folder} is {found[:12]}, expected {expected[:12]}: the manifest or "
+            "storageUri was modified; do not serve it, promote a release again"
         )
     if public_key is not None:
         verify(folder, public_key)
     try:
         model = load_model(folder)
         _check_contract(model.release, mode)
-        # Also warms the model up: the first answer takes several times as long as the next.
-        answer = model.probabilities([[20.0] * len(INPUTS[mode])])
-    except _CANNOT_RUN as error:
+        # Also warms the model up: the first prediction takes several times as long as the next.
+        probabilities = model.probabilities([[20.0] * len(INPUTS[mode])])
+    except _MODEL_ERRORS as error:
         raise ReleaseError(
-            f"the model in {folder} cannot be run here ({type(error).__name__}): "
-            "serve it from an image with the libraries that its manifest names, or train again"
+            f"the model in {folder} cannot run here ({type(error).__name__}): "
+            "serve it from an image with the libraries of its manifest, or train again"
         ) from error
-    if answer.shape != (1, len(CLASSES)):
-        raise ReleaseError(f"the model in {folder} answers with shape {answer.shape}: train again")
+    if probabilities.shape != (1, len(CLASSES)):
+        raise ReleaseError(
+            f"the model in {folder} returns shape {probabilities.shape} for one row, "
+            f"expected (1, {len(CLASSES)}): train again"
+        )
     return model
 
 
 def fetch_release(release: Release, registry: Registry, home: Path) -> Path:
-    """Copy a release below the home folder, unless a whole copy is there.
+    """Download a release to the cache, unless an intact copy is there.
 
     Raises:
-        ReleaseError: A file in the object store is not what the manifest says.
+        ReleaseError: A file in the object store differs from the manifest.
         StoreError: The object store failed.
     """
     folder = home / CACHE / release.id
@@ -88,7 +91,9 @@ def fetch_release(release: Release, registry: Registry, home: Path) -> Path:
             if open_release(folder).id == release.id:
                 return folder
         except ReleaseError:
-            logger.warning("the copy of release %s is damaged: fetching it anew", release.id)
+            logger.warning(
+                "the cached copy of release %s is damaged: downloading it again", release.id
+            )
         shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as part:
@@ -96,35 +101,34 @@ def fetch_release(release: Release, registry: Registry, home: Path) -> Path:
         try:
             (Path(part) / release.id).replace(folder)
         except OSError:
-            if not folder.exists():  # else another process was faster
+            if not folder.exists():  # otherwise another process was faster
                 raise
     return folder
 
 
-def fetch_address(address: str, settings: Settings) -> Path:
-    """Find the release that an address names.
+def resolve_release(uri: str, settings: Settings) -> Path:
+    """Return the folder of a release, downloading it first if it is in the object store.
 
     Args:
-        address: A folder, or s3://<bucket>/releases/<mode>/<id>/.
-        settings: How to reach the object store.
+        uri: A folder, or s3://<bucket>/releases/<mode>/<id>/.
+        settings: Object store and home folder.
 
     Raises:
-        ReleaseError: There is no release at the address.
+        ReleaseError: There is no release at the URI.
         StoreError: The object store failed.
     """
-    if not address.startswith("s3://"):
-        return Path(address)
-    bucket, prefix = split_uri(address)
-    elsewhere = settings.model_copy(update={"models_bucket": bucket})
-    registry = Registry(ObjectStore(elsewhere))
+    if not uri.startswith("s3://"):
+        return Path(uri)
+    bucket, prefix = split_uri(uri)
+    registry = Registry(ObjectStore(settings.model_copy(update={"models_bucket": bucket})))
     release = registry.find(prefix.rstrip("/").rpartition("/")[2])
     if release.prefix != f"{prefix.rstrip('/')}/":
-        raise ReleaseError(f"{address} is no release: write s3://{bucket}/{release.prefix}")
+        raise ReleaseError(f"{uri} is not a release: use s3://{bucket}/{release.prefix}")
     return fetch_release(release, registry, settings.home)
 
 
 def _check_contract(release: Release, mode: Mode) -> None:
-    """Refuse a model that would be asked other questions than those it was trained on."""
+    """Reject a model whose inputs, features or classes differ from those of this version."""
     manifest = release.manifest
     if manifest.mode != mode:
         raise ReleaseError(
@@ -135,5 +139,6 @@ def _check_contract(release: Release, mode: Mode) -> None:
     if (manifest.inputs, manifest.features, manifest.classes) != ours:
         raise ReleaseError(
             f"release {release.id[:12]} was trained on other features or classes than this "
-            "version of skyclass makes: serve it with the version that trained it, or train again"
+            "version of skyclass computes: serve it with the version that trained it, or train "
+            "again"
         )

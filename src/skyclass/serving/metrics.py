@@ -1,10 +1,10 @@
-"""What Prometheus is told about requests: how many, how they ended, and how long they took."""
+"""Prometheus metrics of prediction requests."""
 
 from prometheus_client import REGISTRY, Histogram, exposition
 
 _SECONDS = Histogram(
     "skyclass_request_seconds",
-    "Time from a prediction request to its answer, by protocol and class of HTTP status.",
+    "Duration of prediction requests, by protocol and class of HTTP status.",
     ["model_name", "protocol", "status"],
     buckets=(
         *(0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05),
@@ -13,26 +13,20 @@ _SECONDS = Histogram(
 )
 
 
-class RequestCounts:
-    """Counts the requests to one model by one protocol."""
+class RequestMetrics:
+    """Metrics of the requests to one model over one protocol: v1, v2 or grpc."""
 
     def __init__(self, model_name: str, protocol: str) -> None:
-        """Begin to count.
-
-        Args:
-            model_name: The model's name.
-            protocol: v1, v2 or grpc.
-        """
         self._by_status = {
             status: _SECONDS.labels(model_name, protocol, f"{status}xx") for status in (2, 4, 5)
         }
 
-    def add(self, status: int, seconds: float) -> None:
-        """Count an answered request.
+    def observe(self, status: int, seconds: float) -> None:
+        """Record a request.
 
         Args:
-            status: Its HTTP status, or the one that its gRPC status stands for.
-            seconds: How long it took.
+            status: HTTP status, or the one that the gRPC code corresponds to.
+            seconds: Duration.
         """
         self._by_status[status // 100].observe(seconds)
 

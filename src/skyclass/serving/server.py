@@ -18,16 +18,15 @@ from uvicorn import Config, Server
 
 from skyclass.errors import ServingError
 from skyclass.promotion.local import LocalChampionStore
-from skyclass.registry.models import LoadedModel
-from skyclass.serving.endpoints import Endpoints
-from skyclass.serving.following import Follower, load_champion
-from skyclass.serving.grpc_service import make_server
-from skyclass.serving.loading import fetch_address, load
-from skyclass.serving.prediction_log import PredictionLog
+from skyclass.serving.app import PredictionApp
+from skyclass.serving.loading import load_release, resolve_release
+from skyclass.serving.log_writer import PredictionLogWriter
 from skyclass.serving.predictor import Predictor
-from skyclass.serving.routes import Routes
-from skyclass.serving.settings import ServingSettings, load_serving_settings
-from skyclass.settings import Settings
+from skyclass.serving.protocol.grpc import make_server
+from skyclass.serving.reload import ChampionWatcher
+from skyclass.serving.routes import make_routes
+from skyclass.serving.settings import ServingSettings
+from skyclass.settings import Settings, load
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 
@@ -62,12 +61,13 @@ def serve(
 
     Raises:
         ReleaseError: There is no release, or it cannot be served.
-        ServingError: A port is in use, or a setting is malformed.
+        ServingError: A port is in use.
+        SkyclassError: A setting is malformed.
         StoreError: The object store failed before the server was ready.
     """
-    options = load_serving_settings()
-    log = PredictionLog(ObjectStore(settings), options)
-    predictor = Predictor(mode, log, options)
+    options = load(ServingSettings)
+    log = PredictionLogWriter(ObjectStore(settings), options)
+    predictor = Predictor(mode, log)
     closing = threading.Event()
     failures: list[BaseException] = []
 
@@ -76,27 +76,29 @@ def serve(
 
         def load_models() -> None:
             champions = LocalChampionStore(ObjectStore(settings))
+            watcher = ChampionWatcher(champions, mode, settings.home, options)
             try:
-                model = _load(champions, settings, options, mode, release)
-            except BaseException as error:  # re-raised by the main thread
+                if release is None:
+                    model = watcher.load_champion()
+                else:
+                    folder = resolve_release(release, settings)
+                    model = load_release(folder, mode, options.expected_release, options.public_key)
+            except BaseException as error:  # raised again by the main thread
                 failures.append(error)
                 server.should_exit = True
                 return
             _free_memory()
-            predictor.change_to(model)
-            predictor.ready = True
+            predictor.set_model(model)
             logger.info(
                 "%s is ready at http://%s:%d and grpc://%s:%d with release %s",
                 *(predictor.name, *listener.getsockname()[:2], *grpc_address, model.release.id),
             )
             if release is None:
-                Follower(champions, settings.home, options, model, predictor.change_to).follow(
-                    closing
-                )
+                watcher.watch(predictor.set_model, closing)
 
         loader = threading.Thread(target=load_models, name="models", daemon=True)
         server = _Server(
-            Endpoints(predictor, options, Routes(predictor, options).application()),
+            PredictionApp(predictor, options, make_routes(predictor, options)),
             lambda: make_server(predictor, options, grpc_address),
             options.drain_seconds,
             on_listening=loader.start,
@@ -148,19 +150,6 @@ class _Server(Server):
         # uvicorn would raise the signal again after the shutdown, which would end the process
         # before the prediction log is flushed.
         self.should_exit = True
-
-
-def _load(
-    champions: LocalChampionStore,
-    settings: Settings,
-    options: ServingSettings,
-    mode: Mode,
-    release: str | None,
-) -> LoadedModel:
-    if release is None:
-        return load_champion(champions, mode, settings.home, options.public_key)
-    folder = fetch_address(release, settings)
-    return load(folder, mode, options.expected_release, options.public_key)
 
 
 def _free_memory() -> None:

@@ -1,6 +1,7 @@
 """The observation: its columns, its key, its classes and the survey era it belongs to."""
 
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,8 @@ from skyclass.survey.features import MAGNITUDES
 
 CLASSES = ("GALAXY", "QSO", "STAR")
 """The classes, in the order of every probability vector and confusion matrix."""
+
+_CLASS_NAMES = np.array(CLASSES, dtype=object)
 
 KEY = ("plate", "mjd", "fiber_id")
 """What identifies an observation: spectroscopic plate, night (MJD) and fibre.
@@ -78,3 +81,16 @@ def is_sentinel(values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         [True, False, False]
     """
     return np.asarray(values, dtype=np.float64) == NOT_MEASURED
+
+
+def most_probable(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.object_]:
+    """Return the most probable class of each row.
+
+    Args:
+        probabilities: Shape (n, 3), in the order of `CLASSES`.
+
+    Examples:
+        >>> most_probable(np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])).tolist()
+        ['STAR', 'GALAXY']
+    """
+    return _CLASS_NAMES[probabilities.argmax(axis=1)]

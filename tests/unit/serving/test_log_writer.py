@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from skyclass.serving.prediction_log import Answered, PredictionLog, as_table
+from skyclass.serving.log_writer import LogEntry, PredictionLogWriter, to_table
 from skyclass.serving.settings import ServingSettings
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
@@ -20,7 +20,7 @@ NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 
 
-def answered(rows: int, request: str = "request", **changes: Any) -> Answered:
+def make_entry(rows: int, request: str = "request", **changes: Any) -> LogEntry:
     rng = np.random.default_rng(rows)
     fields: dict[str, Any] = {
         "time": NOW,
@@ -31,7 +31,7 @@ def answered(rows: int, request: str = "request", **changes: Any) -> Answered:
         "keys": None,
         "probabilities": rng.dirichlet([1, 1, 1], rows),
     }
-    return Answered(**{**fields, **changes})
+    return LogEntry(**{**fields, **changes})
 
 
 def counted(outcome: str) -> float:
@@ -51,9 +51,9 @@ def test_a_table_holds_one_row_for_each_object(mode: Mode) -> None:
     width = len(INPUTS[mode])
     rng = np.random.default_rng(0)
     keys = np.array([[1, 2, 3], [0, 0, 0]], np.int32)
-    first = answered(3, "a", mode=mode, inputs=rng.uniform(15, 25, (3, width)))
-    second = answered(2, "b", mode=mode, inputs=rng.uniform(15, 25, (2, width)), keys=keys)
-    table = as_table([first, second])
+    first = make_entry(3, "a", mode=mode, inputs=rng.uniform(15, 25, (3, width)))
+    second = make_entry(2, "b", mode=mode, inputs=rng.uniform(15, 25, (2, width)), keys=keys)
+    table = to_table([first, second])
 
     assert table.schema == LOG_SCHEMA
     rows = table.to_pandas()
@@ -74,25 +74,25 @@ def test_a_table_holds_one_row_for_each_object(mode: Mode) -> None:
 
 
 def test_a_full_queue_drops_and_counts(store: ObjectStore) -> None:
-    log = PredictionLog(store, ServingSettings(log_queue_rows=10))
+    log = PredictionLogWriter(store, ServingSettings(log_queue_rows=10))
     dropped, written = counted("dropped"), counted("written")
     for rows in (6, 5, 4, 1):  # 5 and 1 do not fit
-        log.offer(answered(rows))
+        log.append(make_entry(rows))
     assert (counted("dropped") - dropped, waiting()) == (6, 10)
     log.start()
     log.close()
     assert (counted("written") - written, waiting()) == (10, 0)
     assert logged(store) == 10
-    log.offer(answered(2))
+    log.append(make_entry(2))
     assert counted("dropped") - dropped == 8
     assert waiting() == 0
 
 
 def test_each_row_lies_under_its_own_hour(store: ObjectStore) -> None:
-    log = PredictionLog(store, ServingSettings())
+    log = PredictionLogWriter(store, ServingSettings())
     log.start()
     for hours in (1, 0):
-        log.offer(answered(2, f"{hours} h ago", time=NOW - hours * HOUR))
+        log.append(make_entry(2, f"{hours} h ago", time=NOW - hours * HOUR))
     log.close()
     keys = list(store.list_keys(store.settings.logs_bucket, ""))
     assert [key.rsplit("/", 1)[0] for key in keys] == [
@@ -103,10 +103,10 @@ def test_each_row_lies_under_its_own_hour(store: ObjectStore) -> None:
 
 def test_closing_takes_no_longer_than_it_may(settings: Settings, unanswered: str) -> None:
     deaf = ObjectStore(settings.model_copy(update={"endpoint_url": unanswered}))
-    log = PredictionLog(deaf, ServingSettings(drain_seconds=1))
+    log = PredictionLogWriter(deaf, ServingSettings(drain_seconds=1))
     dropped = counted("dropped")
     log.start()
-    log.offer(answered(3))
+    log.append(make_entry(3))
     start = time.monotonic()
     log.close()
     assert time.monotonic() - start < 2

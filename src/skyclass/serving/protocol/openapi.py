@@ -1,0 +1,92 @@
+"""The OpenAPI description of the V1 and V2 prediction endpoints."""
+
+from importlib import metadata
+from typing import Annotated, Any
+
+import msgspec
+
+from skyclass.serving.protocol.v1 import PredictResponse, describe_rows
+from skyclass.serving.protocol.v2 import InferRequest, InferResponse
+from skyclass.serving.settings import ServingSettings
+from skyclass.survey.features import INPUTS, Mode, model_name
+
+Schema = dict[str, Any]
+
+_ERRORS = {
+    400: "The request cannot be parsed.",
+    405: "The method is not POST.",
+    413: "The request has more than {max_rows} rows or {max_body_bytes} bytes.",
+    415: "The content type is not JSON.",
+    422: "A row cannot be classified; the message names row and field.",
+    503: "The model is loading; retry.",
+}
+
+
+class ErrorResponse(msgspec.Struct):
+    """The response to a rejected request."""
+
+    error: str
+
+
+def describe_api(mode: Mode, settings: ServingSettings) -> Schema:
+    """Return the OpenAPI document of one model.
+
+    Args:
+        mode: Mode of the model.
+        settings: Limits on requests.
+    """
+    name = model_name(mode)
+    by_position, by_name, with_key = describe_rows(mode)
+    position_rows: Any = list[by_position]  # type: ignore[valid-type]
+    types: list[Any] = [
+        Annotated[position_rows, msgspec.Meta(min_length=1)],
+        *(by_name, with_key, PredictResponse, InferRequest, InferResponse, ErrorResponse),
+    ]
+    (positions, row, keyed, v1_response, v2_request, v2_response, error), components = (
+        msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    )
+    by_names = {"type": "array", "minItems": 1, "items": {"anyOf": [row, keyed]}}
+    v1_request = {
+        "type": "object",
+        "properties": {"instances": {"anyOf": [positions, by_names]}},
+        "required": ["instances"],
+    }
+    errors = {
+        str(status): {
+            "description": reason.format_map(settings.model_dump()),
+            "content": _json(error),
+        }
+        for status, reason in _ERRORS.items()
+    }
+
+    def describe_post(summary: str, request: Schema, response: Schema) -> Schema:
+        return {
+            "post": {
+                "summary": summary,
+                "requestBody": {"required": True, "content": _json(request)},
+                "responses": {
+                    "200": {"description": "The prediction.", "content": _json(response)},
+                    **errors,
+                },
+            }
+        }
+
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": name,
+            "version": metadata.version("skyclass"),
+            "description": f"Classifies SDSS objects from {', '.join(INPUTS[mode])}.",
+        },
+        "paths": {
+            f"/v1/models/{name}:predict": describe_post("Classify rows", v1_request, v1_response),
+            f"/v2/models/{name}/infer": describe_post(
+                "Classify rows (Open Inference Protocol)", v2_request, v2_response
+            ),
+        },
+        "components": {"schemas": components},
+    }
+
+
+def _json(schema: Schema) -> Schema:
+    return {"application/json": {"schema": schema}}

@@ -1,0 +1,151 @@
+"""V1 and V2 read the same rows in every form, and reject what they cannot read."""
+
+import json
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyclass.serving.errors import RequestError
+from skyclass.serving.inputs import Inputs
+from skyclass.serving.protocol import v1, v2
+from skyclass.serving.protocol.strict_json import parse_json
+from skyclass.survey.features import INPUTS, Mode
+
+MAX_ROWS, NESTING = 20, 16
+NUMBERS = st.one_of(
+    st.floats(5, 35),
+    st.integers(5, 35),
+    st.sampled_from([-9999, -9999.0, 0, 1e300, 2**63, 3e38, -1e38, 4.9, 36]),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=7)
+        | st.dictionaries(st.sampled_from([*INPUTS[Mode.SPECTROSCOPIC], "plate", "x"]), inner)
+    ),
+    max_leaves=30,
+)
+
+
+def outcome(read: Any) -> Any:
+    """Return what a reader returns, or status and message of its RequestError."""
+    try:
+        found: Inputs = read()
+    except RequestError as error:
+        assert error.status in (400, 413, 422)
+        assert error.message
+        assert "\n" not in error.message
+        return error.status, error.message
+    assert np.isfinite(found.values).all()
+    return found.values.tolist(), found.flags
+
+
+def read_v1(instances: Any, mode: Mode = Mode.PHOTOMETRIC) -> Inputs:
+    return v1.read_request({"instances": instances}, mode, MAX_ROWS)
+
+
+def read_v2(tensors: Any, mode: Mode, rest: bytes = b"") -> Inputs:
+    return v2.read_inputs(v2.read_structure({"inputs": tensors}), rest, mode, MAX_ROWS)
+
+
+@given(st.data(), st.sampled_from(list(Mode)))
+def test_every_form_of_the_same_numbers_has_the_same_outcome(data: Any, mode: Mode) -> None:
+    names = INPUTS[mode]
+    width = len(names)
+    row = st.lists(NUMBERS, min_size=width, max_size=width)
+    rows = data.draw(st.lists(row, min_size=1, max_size=MAX_ROWS + 1))
+    order = data.draw(st.permutations(range(width)))
+    shape = [len(rows), width]
+
+    by_position = outcome(lambda: read_v1(rows, mode))
+    records = [{names[at]: row[at] for at in order} for row in rows]
+    tensor = {"name": "x", "shape": shape, "datatype": "FP64"}
+    flat = {**tensor, "data": [cell for row in rows for cell in row]}
+    nested = {**tensor, "data": rows}
+    raw = np.array(rows, "<f8").tobytes()
+    binary = {**tensor, "parameters": {"binary_data_size": len(raw)}}
+    columns = [
+        {**tensor, "name": names[at], "shape": shape[:1], "data": [row[at] for row in rows]}
+        for at in order
+    ]
+    assert outcome(lambda: read_v1(records, mode)) == by_position
+    for tensors, rest in (([flat], b""), ([nested], b""), ([binary], raw), (columns, b"")):
+        assert outcome(lambda a=tensors, b=rest: read_v2(a, mode, b)) == by_position
+
+
+def parse_v1(body: bytes, mode: Mode) -> Inputs:
+    return v1.read_request(parse_json(body, NESTING), mode, MAX_ROWS)
+
+
+def parse_v2(body: bytes, mode: Mode, json_length: str | None = None) -> Inputs:
+    return v2.read_inputs(*v2.parse_request(body, json_length, NESTING), mode, MAX_ROWS)
+
+
+@given(JSON, st.sampled_from(list(Mode)))
+def test_any_json_is_read_or_rejected_over_v1(instances: Any, mode: Mode) -> None:
+    body = orjson.dumps({"instances": instances})
+    outcome(lambda: parse_v1(body, mode))
+
+
+@given(st.lists(JSON, max_size=7), JSON, JSON, st.sampled_from(list(Mode)))
+def test_any_json_is_read_or_rejected_over_v2(
+    data: list[Any], shape: Any, other: Any, mode: Mode
+) -> None:
+    tensors = [
+        {"name": name, "shape": shape, "datatype": "FP64", "data": data}
+        for name in INPUTS[mode][: len(data)]
+    ]
+    for inputs in (tensors, [{**tensors[0], "name": "x"}] if tensors else other, other):
+        body = orjson.dumps({"inputs": inputs, "parameters": other if data else None})
+        outcome(lambda given=body: parse_v2(given, mode))
+
+
+@given(st.binary(max_size=40), st.text(max_size=4))
+def test_any_bytes_are_read_or_rejected(body: bytes, length: str) -> None:
+    outcome(lambda: parse_v1(body, Mode.PHOTOMETRIC))
+    outcome(lambda: parse_v2(body, Mode.PHOTOMETRIC, length))
+
+
+def test_keys_are_kept_for_the_rows_that_have_one() -> None:
+    record = dict.fromkeys(INPUTS[Mode.PHOTOMETRIC], 20)
+    key = {"plate": 267, "mjd": 51608.0, "fiber_id": 2**31 - 1}
+    found = read_v1([record, {**record, **key}])
+    assert found.keys is not None
+    assert found.keys.tolist() == [[0, 0, 0], [267, 51608, 2**31 - 1]]
+    assert read_v1([record]).keys is None
+
+
+@pytest.mark.parametrize("position", [0, 7, 14])
+def test_the_first_invalid_value_is_named(position: int) -> None:
+    cells: list[Any] = [20.0] * 15
+    cells[position] = "bad"
+    cells[14] = None if position < 14 else cells[14]
+    rows = [cells[at : at + 5] for at in range(0, 15, 5)]
+    row, column = divmod(position, 5)
+    with pytest.raises(RequestError) as raised:
+        read_v1(rows)
+    assert raised.value.message.startswith(f"row {row}: {INPUTS[Mode.PHOTOMETRIC][column]} is")
+
+
+@pytest.mark.parametrize(
+    ("row", "flags"),
+    [
+        ([5, 35, 5, 35, 20, -0.05], {}),
+        ([5, 35, 5, 35, 20, 8], {}),
+        ([4.999, 35, 5, 35, 20, 0], {0: ["u outside 5 to 35"]}),
+        ([300, 20, 20, 20, 20, -5], {0: ["u outside 5 to 35", "redshift outside -0.05 to 8"]}),
+    ],
+)
+def test_values_outside_the_surveys_range_are_flagged(
+    row: list[float], flags: dict[Any, Any]
+) -> None:
+    assert read_v1([row], Mode.SPECTROSCOPIC).flags == flags
+
+
+def test_numbers_keep_all_digits() -> None:
+    body = json.dumps({"instances": [[21.21101, 18.92085, 17.65245, 17.1453, 16.75657]]}).encode()
+    assert parse_v1(body, Mode.PHOTOMETRIC).values.tolist() == json.loads(body)["instances"]
