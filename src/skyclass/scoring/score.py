@@ -2,12 +2,10 @@
 
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +14,14 @@ import pyarrow.compute as pc
 
 from skyclass.errors import CatalogError, ReleaseError, StoreError
 from skyclass.promotion.champions import open_champion_store
-from skyclass.registry.models import LoadedModel, load_model
+from skyclass.registry.models import LoadedModel, download_model
 from skyclass.registry.releases import Registry, Release
 from skyclass.scoring.inputs import Input, Piece
 from skyclass.settings import Settings
 from skyclass.storage.prefetch import prefetch
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import CLASSES, KEY, NOT_MEASURED
+from skyclass.survey.observation import CLASSES, KEY, NOT_MEASURED, most_probable_classes
 from skyclass.tables.prediction_log import PROBABILITIES
 from skyclass.tables.predictions import SCHEMA, SOURCE_ID, SPEC, PredictionsTable
 
@@ -130,9 +128,7 @@ def score(
     """
     table = PredictionsTable(settings)
     total = Scored(given.uri, release.id, release.mode, version=0)
-    with tempfile.TemporaryDirectory() as folder:
-        Registry(ObjectStore(settings)).download(release, Path(folder))
-        model = load_model(Path(folder))
+    model = download_model(Registry(ObjectStore(settings)), release)
     for piece in given.pieces[shard.number :: shard.of]:
         watermark_id = f"{piece.id}#{release.id}"
         position = table.watermark(watermark_id)
@@ -166,7 +162,7 @@ def _answers(
         answers = {
             **{name: complete[name] for name in complete.column_names},
             **dict(zip(PROBABILITIES, probabilities.T, strict=True)),
-            "predicted": pa.array(CLASSES).take(pa.array(probabilities.argmax(axis=1))),
+            "predicted": most_probable_classes(probabilities),
             "model_version": model.release.id,
             "mode": str(mode),
             "source": given.uri,

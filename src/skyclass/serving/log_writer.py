@@ -18,7 +18,7 @@ from skyclass.errors import StoreError
 from skyclass.serving.settings import ServingSettings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import KEY, MEASUREMENTS, most_probable
+from skyclass.survey.observation import KEY, MEASUREMENTS, most_probable_classes
 from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, write_log
 
 logger = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ def to_table(entries: Sequence[LogEntry]) -> pa.Table:
         },
         **dict.fromkeys(MEASUREMENTS, nulls),
         **dict(zip(INPUTS[entries[0].mode], inputs.T, strict=True)),
-        "predicted": most_probable(probabilities),
+        "predicted": most_probable_classes(probabilities),
         **dict(zip(PROBABILITIES, probabilities.T.astype(np.float64), strict=True)),
     }
     return pa.table({name: columns[name] for name in LOG_SCHEMA.names}, schema=LOG_SCHEMA)

@@ -17,7 +17,7 @@ from skyclass.serving.errors import RequestError
 from skyclass.serving.inputs import Inputs
 from skyclass.serving.log_writer import LogEntry, PredictionLogWriter
 from skyclass.survey.features import Mode, model_name
-from skyclass.survey.observation import most_probable
+from skyclass.survey.observation import most_probable_classes
 
 INLINE_BYTES = 4096
 """Requests up to this size run on the event loop: an ONNX model needs about a millisecond for
@@ -48,7 +48,7 @@ class Prediction:
     @property
     def classes(self) -> list[str]:
         """The most probable class of each row."""
-        return list(most_probable(self.probabilities))
+        return list(most_probable_classes(self.probabilities))
 
 
 class Predictor:

@@ -83,14 +83,14 @@ def is_sentinel(values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     return np.asarray(values, dtype=np.float64) == NOT_MEASURED
 
 
-def most_probable(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.object_]:
+def most_probable_classes(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.object_]:
     """Return the most probable class of each row.
 
     Args:
         probabilities: Shape (n, 3), in the order of `CLASSES`.
 
     Examples:
-        >>> most_probable(np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])).tolist()
+        >>> most_probable_classes(np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])).tolist()
         ['STAR', 'GALAXY']
     """
     return _CLASS_NAMES[probabilities.argmax(axis=1)]
