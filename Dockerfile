@@ -1,15 +1,16 @@
 # Two images from one lock file:
-#   predictor  what the InferenceServices run; knows neither KFP nor Evidently
-#   jobs       the steps of the pipelines, drift, ingest and the bootstrap
-# Both take the arguments of `skyclass` (KFP brings a command of its own), run as any user without
-# a capability, and write below /tmp alone. `make images` builds them, `make sbom` lists their parts.
+#   predictor  for InferenceServices, without KFP and Evidently
+#   jobs       for pipeline steps, ingest, drift, bootstrap and both pages
+# Both take the arguments of `skyclass` (KFP sets its own command), run as any user without a
+# capability, and write only below /tmp. `make images` builds them; `make sbom` lists their Python
+# packages, `docker buildx build --sbom=true` those of Debian, too.
 
-# Name a digest or a mirror of yours here, with Debian and Python 3.11.
+# Any digest or mirror with Debian and Python 3.11.
 ARG PYTHON_IMAGE=python:3.11-slim
-# What the images say about themselves; `make images` fills in what it knows.
+# Labels of the images; `make images` sets VERSION.
 ARG VERSION=0.1.0
 ARG SOURCE=""
-ARG LICENSES=""
+ARG LICENSES="Apache-2.0"
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PATH=/opt/uv/bin:${PATH} \
@@ -21,14 +22,13 @@ ENV PATH=/opt/uv/bin:${PATH} \
     UV_SYSTEM_CERTS=1
 WORKDIR /build
 COPY pyproject.toml uv.lock ./
-# The uv that wrote the lock file, and what lists an environment's parts: both stay behind.
+# The uv that wrote the lock file; it is not copied into the images.
 RUN --mount=type=cache,target=/root/.cache/uv \
     python3 -m venv /opt/uv \
- && /opt/uv/bin/pip install --no-cache-dir "uv==$(sed -n 's/.*"uv==\([0-9.]*\)".*/\1/p' pyproject.toml)" \
- && UV_PROJECT_ENVIRONMENT=/opt/sbom uv sync --frozen --only-group sbom
-COPY images/sbom.py README.md ./
+ && /opt/uv/bin/pip install --no-cache-dir "uv==$(sed -n 's/.*"uv==\([0-9.]*\)".*/\1/p' pyproject.toml)"
+COPY README.md LICENSE ./
 
-# What both images start from: the base without its installers.
+# Base of both images, without its installers.
 FROM ${PYTHON_IMAGE} AS runtime
 RUN rm -rf /usr/lib/python3/dist-packages /usr/lib/python3.11/ensurepip /usr/share/python-wheels \
            /usr/local/lib/python3.11/site-packages /usr/local/lib/python3.11/ensurepip \
@@ -57,12 +57,11 @@ LABEL org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="${LICENSES}"
 
 FROM build AS predictor-build
-# kserve asks for pillow, and for a compiler of gRPC definitions with its setuptools, but imports
-# none of them.
+# kserve requires pillow, grpcio-tools and setuptools but does not import them.
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-default-groups --no-install-project --group predictor \
+    uv sync --frozen --no-dev --no-install-project --extra predictor \
        --no-install-package pillow --no-install-package grpcio-tools --no-install-package setuptools
-# What nothing imports: the libraries' own tests, and Arrow's network protocol.
+# Not imported: the libraries' own tests, and Arrow's network protocol.
 WORKDIR /opt/venv/lib/python3.11/site-packages
 RUN find numpy pandas psutil pyarrow scipy sklearn -type d -name tests -prune -exec rm -rf {} + \
  && rm -rf Crypto/SelfTest pyarrow/*flight* pyarrow/include
@@ -71,13 +70,12 @@ COPY src src
 COPY manifests/kfp manifests/kfp
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --python /opt/venv --no-deps --target /app . \
- && /opt/sbom/bin/python sbom.py skyclass-predictor /opt/venv /app > /app/sbom.cdx.json \
  && rm /app/.lock
 
 FROM build AS jobs-build
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-default-groups --no-install-project --group jobs --group apps
-# As above, plotly's side of Jupyter, and Gradio's rendering by Node.
+    uv sync --frozen --no-dev --no-install-project --extra apps
+# As above, plotly's Jupyter extension, and Gradio's server-side rendering.
 WORKDIR /opt/venv/lib/python3.11/site-packages
 RUN find matplotlib numpy pandas pyarrow scipy sklearn statsmodels -type d -name tests -prune \
          -exec rm -rf {} + \
@@ -87,12 +85,7 @@ COPY src src
 COPY manifests/kfp manifests/kfp
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --python /opt/venv --no-deps --target /app . \
- && /opt/sbom/bin/python sbom.py skyclass-jobs /opt/venv /app > /app/sbom.cdx.json \
  && rm /app/.lock
-
-FROM scratch AS sbom
-COPY --from=predictor-build /app/sbom.cdx.json /skyclass-predictor.cdx.json
-COPY --from=jobs-build /app/sbom.cdx.json /skyclass-jobs.cdx.json
 
 FROM runtime AS predictor
 COPY --from=predictor-build /opt/venv /opt/venv

@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 UV_VERSION := $(shell sed -n 's/.*"uv==\([0-9.]*\)".*/\1/p' pyproject.toml)
 READY := $(VENV)/.ready
+LOCAL := $(VENV)/.local
 HELM_VERSION := v3.19.5
 CHECKOV_VERSION := 3.3.30
 # What builds an image as `docker build` does, and the images' base; a registry or a mirror of yours.
@@ -11,6 +12,7 @@ BUILD ?= docker build
 PYTHON_IMAGE ?= python:3.11-slim
 REGISTRY ?= localhost
 TAG := $(shell sed -n 's/^appVersion: //p' charts/skyclass/Chart.yaml)
+SBOM := $(VENV)/bin/uv export --quiet --frozen --no-dev --format cyclonedx1.5
 IMAGE := $(BUILD) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg VERSION=$(TAG)
 # Yours where there is one, else this version, built once.
 HELM := $(or $(shell command -v helm 2>/dev/null),$(CURDIR)/.tools/helm)
@@ -27,14 +29,21 @@ help: ## say what each target does
 
 setup: $(READY) ## make the project's own environment in .venv
 
-$(READY): pyproject.toml uv.lock
-	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11, or say PYTHON=/path/to/it" >&2; exit 1; }
+$(VENV)/bin/uv:
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11 or set PYTHON=/path/to/it" >&2; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(VENV)/bin/uv || $(VENV)/bin/pip install --quiet uv==$(UV_VERSION)
+	@$(VENV)/bin/pip install --quiet uv==$(UV_VERSION)
+
+$(READY): pyproject.toml uv.lock | $(VENV)/bin/uv
 	$(VENV)/bin/uv sync --frozen --compile-bytecode
+	@touch $@ $(LOCAL)
+
+# What runs skyclass, without what tests it.
+$(LOCAL): pyproject.toml uv.lock | $(VENV)/bin/uv
+	$(VENV)/bin/uv sync --frozen --compile-bytecode --inexact --no-dev --extra local
 	@touch $@
 
-demo: $(READY) ## run the whole story on this machine (SOURCE=file.csv MODE=photometric for your own rows)
+demo: $(LOCAL) ## run the whole story on this machine (SOURCE=file.csv MODE=photometric for your own rows)
 	$(VENV)/bin/skyclass demo $(if $(SOURCE),--source '$(SOURCE)') $(if $(MODE),--mode '$(MODE)')
 
 browser: ## install Chromium and its driver, which the tests of the pages need, from Debian's packages
@@ -56,6 +65,7 @@ lint: $(READY) lint-chart ## check style, types, the direction of imports, and t
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/deptry .
 	$(VENV)/bin/hadolint Dockerfile
 
 lint-chart: $(READY) $(HELM) $(PROMTOOL) ## check the chart and what it renders
@@ -79,8 +89,10 @@ images: ## build both images (BUILD='podman build', PYTHON_IMAGE=mirror/python@s
 	$(IMAGE) --target predictor -t $(REGISTRY)/skyclass-predictor:$(TAG) .
 	$(IMAGE) --target jobs -t $(REGISTRY)/skyclass-jobs:$(TAG) .
 
-sbom: ## list the parts of both images in dist/, as CycloneDX
-	$(IMAGE) --target sbom --output dist .
+sbom: $(READY) ## list the Python packages of both images in dist/, as CycloneDX
+	@mkdir -p dist
+	$(SBOM) --extra predictor --output-file dist/skyclass-predictor.cdx.json >/dev/null
+	$(SBOM) --extra apps --output-file dist/skyclass-jobs.cdx.json >/dev/null
 
 format: $(READY) ## format the code
 	$(VENV)/bin/ruff format .

@@ -12,6 +12,7 @@ import yaml
 
 from charts.render import ROOT, render
 from skyclass.admin.identities import Role
+from skyclass.orchestration.package import DEFAULT_NAMES, SCORING, TRAINING, load_package
 
 CHART = ROOT / "charts/skyclass"
 CI = sorted(path.stem.removesuffix("-values") for path in (CHART / "ci").glob("*-values.yaml"))
@@ -269,7 +270,11 @@ def test_kfp_runs_are_told_where_the_store_is_and_have_the_keys_of_their_roles()
     settings = kinds(theirs, "ConfigMap")["skyclass-settings"]["data"]
     keys = kinds(theirs, "Secret")
 
-    assert set(keys) == {f"skyclass-s3-{role}" for role in ("ingest", "train", "publish")}
+    packages = [load_package(pipeline) for pipeline in (TRAINING, SCORING)]
+    required = set().union(*(package.required_secrets() for package in packages))
+    assert set(keys) == required - {DEFAULT_NAMES.signing_secret}  # yours, if you sign
+    config_maps = set().union(*(package.required_config_maps() for package in packages))
+    assert config_maps == set(kinds(theirs, "ConfigMap"))
     assert all(keys[name]["data"] == kinds(own, "Secret")[name]["data"] for name in keys)
     assert settings["AWS_ENDPOINT_URL"] == "http://skyclass-minio.here.svc:9000"
     assert settings["SKYCLASS_NAMESPACE"] == "here"

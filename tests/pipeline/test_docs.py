@@ -1,0 +1,49 @@
+"""What the documentation says about packages and error messages."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from skyclass.orchestration.package import DEFAULT_NAMES, SCORING, TRAINING, load_package
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def quoted_messages() -> Iterator[tuple[str, str]]:
+    """Page and message of each row in a table with the columns `| step | message |`."""
+    for page in (ROOT / "docs").rglob("*.md"):
+        for table in re.findall(
+            r"\| step \| message \|.*\n\|[-|]+\n((?:\|.*\n)+)", page.read_text()
+        ):
+            for row in table.splitlines():
+                message = re.fullmatch(r" `([^`]+)` ", row.split("|")[2])
+                if message:
+                    yield page.name, message[1]
+
+
+def string_literals() -> Iterator[str]:
+    """Text of all string literals of the library; the constant parts of f-strings."""
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_quoted_error_messages_exist() -> None:
+    quoted, literals = list(quoted_messages()), list(string_literals())
+    assert len(quoted) >= 5
+    for page, message in quoted:
+        assert any(message in literal for literal in literals), f"{page} quotes {message!r}"
+
+
+def test_page_creates_every_secret_and_config_map_that_the_steps_read() -> None:
+    page = (ROOT / "docs/kfp.md").read_text()
+    created = re.search(r"for role in (.*); do\n  kubectl .* \"(skyclass-s3-)\$role\"", page)
+    assert created
+    secrets = {created[2] + role for role in created[1].split()}
+    packages = [load_package(pipeline) for pipeline in (TRAINING, SCORING)]
+    required = set().union(*(package.required_secrets() for package in packages))
+    assert secrets == required - {DEFAULT_NAMES.signing_secret}
+    for config_map in set().union(*(package.required_config_maps() for package in packages)):
+        assert f"create configmap {config_map} " in page
