@@ -289,7 +289,9 @@ def test_our_client_repeats_the_servers_own_words(served: Served, rows: pd.DataF
     assert client.model_version() == served.model.release.id
     table = pd.concat([rows] * 6, ignore_index=True)
     table.loc[1003, "g"] = np.nan
-    with pytest.raises(ServingError, match=r"^rows 1000 to 1151 .* row 3: g is null, a number"):
+    with pytest.raises(
+        ServingError, match=r"^rows 1000 to 1151 .* row 3: g is null, expected a number"
+    ):
         client.classify(table)
     with pytest.raises(ServingError, match="no column u"):
         client.classify(table.drop(columns="u"))

@@ -50,7 +50,7 @@ def test_an_empty_redshift_leaves_the_photometric_model_to_answer(clients: Clien
 @pytest.mark.parametrize(
     ("magnitudes", "words"),
     [
-        ([None, *GALAXY[1:]], "row 0: u is null, a number is needed"),
+        ([None, *GALAXY[1:]], "row 0: u is null, expected a number"),
         ([*GALAXY[:4], -9999], "row 0: z was not measured (-9999)"),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_table_is_answered_row_by_row_by_the_model_that_can(
         ("u,g,r,i\n1,2,3,4\n", "the table has no column z"),
         ("u,g,r,i,z\n", "the table has no rows"),
         ("", "not readable"),
-        ("u,g,r,i,z,redshift\n19,18,17,16,,0.1\n", "z is null, a number is needed"),
+        ("u,g,r,i,z,redshift\n19,18,17,16,,0.1\n", "z is null, expected a number"),
     ],
 )
 def test_a_table_that_cannot_be_answered_says_why(
