@@ -1,14 +1,14 @@
-"""The predict endpoint beside KServe's own ways: `python -m benchmarks.endpoint`.
+"""Compare the predictor with KServe's servers: `python -m benchmarks.endpoint`.
 
-Serves one random forest in four ways at once and asks each in turn, a second at a time, so that
-whatever else the machine does hits all of them alike:
+Four servers of the same random forest run at once and take load in turn, a second at a time, so
+that other load on the machine affects all of them alike:
 
-    stock    the server of KServe's sklearn runtime, with the same joblib file
+    stock    KServe's sklearn server, with the same joblib file
     no-op    a KServe model that does nothing
-    ours     the predictor
+    skyclass the predictor
     no log   the predictor without its prediction log
 
-A figure is the median of the rounds, and so is a ratio, which compares two servers of one round.
+Figures are medians over the rounds; ratios compare two servers within a round.
 """
 
 import tempfile
@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.load import Question, put_load
+from benchmarks.load import Request, generate_load
 from benchmarks.servers import Server, running
 from skyclass.local.s3_server import Access, EmbeddedS3, free_ports
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry
@@ -42,7 +42,7 @@ from tests.support.releases import draft
 
 MODE = Mode.SPECTROSCOPIC
 TRAINING_ROWS = 20_000
-STOCK, NOOP, OURS, NO_LOG = "stock", "no-op", "ours", "no log"
+STOCK, NOOP, SKYCLASS, NO_LOG = "stock", "no-op", "skyclass", "no log"
 CASES = [(rows, clients) for rows in (1, 100, 1000) for clients in (1, 8)]
 
 Matrix = npt.NDArray[np.float64]
@@ -51,7 +51,7 @@ console = Console(width=132)
 
 @dataclass(frozen=True)
 class Round:
-    """What a server did in one round: requests a second, times in ms, CPU in ms a request."""
+    """One round of one server: requests per second, latencies and CPU per request in ms."""
 
     rate: float
     p50: float
@@ -64,10 +64,10 @@ Rounds = dict[str, list[Round]]
 
 
 def main(
-    rounds: Annotated[int, typer.Option(help="How often each server is asked in a case.")] = 7,
-    seconds: Annotated[float, typer.Option(help="For how long each time.")] = 1.0,
+    rounds: Annotated[int, typer.Option(help="Rounds of each server in a case.")] = 7,
+    seconds: Annotated[float, typer.Option(help="Duration of a round in seconds.")] = 1.0,
 ) -> None:
-    """Measure, and print the tables."""
+    """Measure and print the tables."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         console.print(f"training a forest of 100 trees on {TRAINING_ROWS:,} simulated rows")
@@ -75,22 +75,24 @@ def main(
         inputs = _publish(access, folder)
         servers = {
             name: stack.enter_context(server)
-            for name, server in _servers(access, folder, _body(OURS, inputs[:1]))
+            for name, server in _servers(access, folder, _body(SKYCLASS, inputs[:1]))
         }
         console.print(_start_table(servers))
-        asked = [case for case in CASES for _ in range(rounds)]
+        schedule = [case for case in CASES for _ in range(rounds)]
         found: dict[tuple[int, int], Rounds] = {case: {} for case in CASES}
-        for number, case in enumerate(track(asked, "asking", console=console, transient=True)):
+        for number, case in enumerate(
+            track(schedule, "measuring", console=console, transient=True)
+        ):
             names = list(servers)[number % 4 :] + list(servers)[: number % 4]
             for name in names:
                 body = _body(name, inputs[: case[0]])
-                taken = _ask(servers[name], body, case[1], seconds)
-                found[case].setdefault(name, []).append(taken)
+                measured = _measure(servers[name], body, case[1], seconds)
+                found[case].setdefault(name, []).append(measured)
         console.print(_speed_table(found))
 
 
 def _publish(access: Access, folder: Path) -> Matrix:
-    """Train and publish a forest; return inputs to ask about."""
+    """Train and publish a forest; return rows to classify."""
     rows = draw(Era.LEGACY, 0, TRAINING_ROWS, 0)
     rows = rows[(rows[list(MEASUREMENTS)] != NOT_MEASURED).all(axis=1)]
     inputs = rows[list(INPUTS[MODE])].to_numpy()
@@ -111,8 +113,8 @@ def _publish(access: Access, folder: Path) -> Matrix:
 def _servers(
     access: Access, folder: Path, probe: bytes
 ) -> Iterator[tuple[str, AbstractContextManager[Server]]]:
-    """Each server, ready to be started."""
-    for name, port in zip((STOCK, NOOP, OURS, NO_LOG), free_ports(4), strict=True):
+    """Return a context manager for each server."""
+    for name, port in zip((STOCK, NOOP, SKYCLASS, NO_LOG), free_ports(4), strict=True):
         environment = {
             **access.environment(),
             "OMP_NUM_THREADS": "1",
@@ -131,26 +133,26 @@ def _servers(
 
 
 def _body(name: str, inputs: Matrix) -> bytes:
-    """The request for a server: where there is only a model, its caller makes the features."""
-    rows = inputs if name in (OURS, NO_LOG) else make_features(inputs, MODE)
+    """Return the request body for a server; KServe's servers take features, not inputs."""
+    rows = inputs if name in (SKYCLASS, NO_LOG) else make_features(inputs, MODE)
     return orjson.dumps({"instances": rows.tolist()})
 
 
-def _ask(server: Server, body: bytes, clients: int, seconds: float) -> Round:
+def _measure(server: Server, body: bytes, clients: int, seconds: float) -> Round:
     cpu = server.cpu_seconds()
-    taken = put_load(Question(server.url, body), clients, seconds) * 1000
+    latencies = generate_load(Request(server.url, body), clients, seconds) * 1000
     cpu = server.cpu_seconds() - cpu
     return Round(
-        rate=len(taken) / (taken.sum() / 1000 / clients),
-        p50=float(np.median(taken)),
-        p99=float(np.percentile(taken, 99)),
-        cpu=cpu * 1000 / len(taken),
+        rate=len(latencies) / (latencies.sum() / 1000 / clients),
+        p50=float(np.median(latencies)),
+        p99=float(np.percentile(latencies, 99)),
+        cpu=cpu * 1000 / len(latencies),
     )
 
 
 def _start_table(servers: dict[str, Server]) -> Table:
     table = Table("server", box=None, title="Start", title_justify="left")
-    for heading in ("seconds to the first answer", "memory then (MB)"):
+    for heading in ("seconds to the first response", "memory (MB)"):
         table.add_column(heading, justify="right")
     for name, server in servers.items():
         memory = f"{server.memory_megabytes():.0f}"
@@ -165,7 +167,7 @@ def _speed_table(found: dict[tuple[int, int], Rounds]) -> Table:
     for heading in ("rate / stock", "rate / no-op", "rate / no log", "CPU / stock", "CPU / no log"):
         table.add_column(heading, justify="right")
     for (rows, clients), rounds in found.items():
-        for name in (STOCK, NOOP, OURS, NO_LOG):
+        for name in (STOCK, NOOP, SKYCLASS, NO_LOG):
             own = rounds[name]
             table.add_row(
                 f"{rows:,}",

@@ -1,4 +1,4 @@
-"""What the predictor is measured against: `python -m benchmarks.peers {stock,no-op} PORT FILE`."""
+"""KServe servers to compare with: `python -m benchmarks.peers {stock,no-op} PORT FILE`."""
 
 import sys
 from pathlib import Path
@@ -12,9 +12,9 @@ NAME = "peer"
 
 
 class Stock(Model):
-    """What KServe's sklearn runtime does: load a joblib file, predict on whatever comes.
+    """KServe's sklearn server: loads a joblib file and predicts without validation.
 
-    Its released package pins an older scikit-learn, so these are its lines and not its import.
+    Reimplemented, because the released package pins an older scikit-learn.
     """
 
     def __init__(self, file: Path) -> None:
@@ -23,19 +23,19 @@ class Stock(Model):
         self.ready = True
 
     def predict(self, payload: Any, headers: dict[str, str] | None = None) -> Any:
-        """Answer with classes."""
+        """Return classes."""
         return get_predict_response(payload, self._model.predict(get_predict_input(payload)), NAME)
 
 
 class Noop(Model):
-    """A model that does nothing: all that is left is KServe."""
+    """A model that does nothing, to measure KServe's own overhead."""
 
     def __init__(self) -> None:
         super().__init__(NAME)
         self.ready = True
 
     async def predict(self, payload: Any, headers: dict[str, str] | None = None) -> Any:
-        """Answer with nothing in particular."""
+        """Return a constant."""
         return {"predictions": ["GALAXY"]}
 
 

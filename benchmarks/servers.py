@@ -1,4 +1,4 @@
-"""Server processes: how long they take to start, and what they cost."""
+"""Server processes: start-up time, CPU time and memory."""
 
 import os
 import subprocess
@@ -22,9 +22,9 @@ class Server:
     """A running server.
 
     Attributes:
-        pid: Its process.
-        url: Where it predicts.
-        ready_seconds: How long it took from its start to its first answer.
+        pid: Process id.
+        url: URL of the prediction endpoint.
+        ready_seconds: Time from the start to the first response.
     """
 
     pid: int
@@ -32,12 +32,12 @@ class Server:
     ready_seconds: float
 
     def cpu_seconds(self) -> float:
-        """CPU time that the process has used."""
+        """Return the CPU time of the process."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def memory_megabytes(self) -> float:
-        """Memory that the process holds."""
+        """Return the resident memory of the process."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -46,8 +46,8 @@ class Server:
 def running(
     arguments: Sequence[str], url: str, body: bytes, environment: Mapping[str, str]
 ) -> Iterator[Server]:
-    """Run a Python program that answers at an address, and wait for its first answer."""
-    begun = time.monotonic()
+    """Run a Python server and wait for its first response."""
+    started = time.monotonic()
     process = subprocess.Popen(  # noqa: S603 - our own programs
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -57,17 +57,17 @@ def running(
     )
     try:
         with urllib3.PoolManager(retries=False) as http:
-            while not _answers(http, url, body):
-                if process.poll() is not None or time.monotonic() - begun > START_SECONDS:
-                    raise SystemExit(f"does not start: python {' '.join(arguments)}")
+            while not _is_ready(http, url, body):
+                if process.poll() is not None or time.monotonic() - started > START_SECONDS:
+                    raise SystemExit(f"the server did not start: python {' '.join(arguments)}")
                 time.sleep(_POLL_SECONDS)
-        yield Server(process.pid, url, time.monotonic() - begun)
+        yield Server(process.pid, url, time.monotonic() - started)
     finally:
         process.terminate()
         process.wait()
 
 
-def _answers(http: urllib3.PoolManager, url: str, body: bytes) -> bool:
+def _is_ready(http: urllib3.PoolManager, url: str, body: bytes) -> bool:
     headers = {"Content-Type": "application/json"}
     try:
         return http.request("POST", url, body=body, headers=headers).status == 200

@@ -1,4 +1,4 @@
-"""A site for each module of contract tests."""
+"""Shared fixtures of the contract tests."""
 
 import pytest
 

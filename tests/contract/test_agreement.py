@@ -1,4 +1,4 @@
-"""One object has one answer, in whatever form it is asked about."""
+"""All protocols and forms of a request return the same prediction."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Served:
-    """A server, and the model that it serves, called in this process."""
+    """A server, and the model that it serves, loaded in this process."""
 
     server: ServerProcess
     model: LoadedModel
@@ -56,7 +56,7 @@ class Served:
         return INPUTS[self.mode]
 
     def v2(self, request: dict[str, Any] | bytes, headers: dict[str, str] | None = None) -> Any:
-        response = self.server.ask("POST", f"/v2/models/{self.name}/infer", request, headers)
+        response = self.server.request("POST", f"/v2/models/{self.name}/infer", request, headers)
         assert response.status == 200, response.data
         return response
 
@@ -90,7 +90,7 @@ def served(
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    """More objects than are answered inline; their inputs are exact in single precision."""
+    """More rows than are handled inline; their values are exact in single precision."""
     rows = simulated(192, seed=5)
     assert rows.memory_usage(index=False).sum() > INLINE_BYTES
     inputs = list(INPUTS[Mode.SPECTROSCOPIC])
@@ -110,20 +110,20 @@ def expected(served: Served, inputs: Matrix) -> Matrix:
 
 
 def v1_probabilities(served: Served, instances: Any) -> Matrix:
-    answer = served.server.predict(instances, served.mode)
-    assert answer["model_version"] == served.model.release.id
-    for prediction in answer["predictions"]:
+    response = served.server.predict(instances, served.mode)
+    assert response["model_version"] == served.model.release.id
+    for prediction in response["predictions"]:
         probabilities = prediction["probabilities"]
         assert list(probabilities) == list(CLASSES)
         assert prediction["class"] == max(probabilities, key=probabilities.__getitem__)
         assert "flags" not in prediction
-    return np.array([list(each["probabilities"].values()) for each in answer["predictions"]])
+    return np.array([list(each["probabilities"].values()) for each in response["predictions"]])
 
 
-def v2_probabilities(served: Served, answer: dict[str, Any]) -> Matrix:
-    assert answer["model_name"] == served.name
-    assert answer["model_version"] == served.model.release.id
-    classes, probabilities = answer["outputs"]
+def v2_probabilities(served: Served, response: dict[str, Any]) -> Matrix:
+    assert response["model_name"] == served.name
+    assert response["model_version"] == served.model.release.id
+    classes, probabilities = response["outputs"]
     rows = classes["shape"][0]
     assert classes == {**classes, "name": "class", "datatype": "BYTES", "shape": [rows]}
     assert (probabilities["name"], probabilities["datatype"]) == ("probabilities", "FP32")
@@ -157,8 +157,8 @@ def test_v1_one_at_a_time(served: Served, inputs: Matrix, expected: Matrix) -> N
 @pytest.mark.parametrize("datatype", ["FP32", "FP64"])
 def test_v2_as_one_matrix(served: Served, inputs: Matrix, expected: Matrix, datatype: str) -> None:
     for data in (inputs.ravel().tolist(), inputs.tolist()):
-        answer = served.v2({"inputs": [matrix(inputs, data, datatype)]}).json()
-        np.testing.assert_allclose(v2_probabilities(served, answer), expected, atol=1e-7)
+        response = served.v2({"inputs": [matrix(inputs, data, datatype)]}).json()
+        np.testing.assert_allclose(v2_probabilities(served, response), expected, atol=1e-7)
 
 
 def test_v2_as_columns_in_any_order(served: Served, inputs: Matrix, expected: Matrix) -> None:
@@ -169,8 +169,8 @@ def test_v2_as_columns_in_any_order(served: Served, inputs: Matrix, expected: Ma
     ]
     columns[1] |= {"shape": [rows, 1]}
     columns[2] |= {"shape": [rows, 1], "data": [[value] for value in columns[2]["data"]]}
-    answer = served.v2({"inputs": columns[::-1]}).json()
-    np.testing.assert_allclose(v2_probabilities(served, answer), expected, atol=1e-7)
+    response = served.v2({"inputs": columns[::-1]}).json()
+    np.testing.assert_allclose(v2_probabilities(served, response), expected, atol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", ["<f4", "<f8"])
@@ -193,14 +193,14 @@ def test_v2_as_bytes_both_ways(
     response = served.v2(head + raw, headers)
 
     length = int(response.headers["Inference-Header-Content-Length"])
-    answer = InferResponse.from_bytes(response.data, length)
-    got = answer.get_output_by_name("probabilities").as_numpy()
+    response = InferResponse.from_bytes(response.data, length)
+    got = response.get_output_by_name("probabilities").as_numpy()
     np.testing.assert_allclose(got, expected, atol=1e-7)
-    classes = answer.get_output_by_name("class").as_numpy().tolist()
+    classes = response.get_output_by_name("class").as_numpy().tolist()
     assert classes == [CLASSES[at] for at in got.argmax(axis=1)]
 
 
-def test_v2_gives_only_the_outputs_that_are_asked_for(served: Served, inputs: Matrix) -> None:
+def test_v2_returns_only_requested_outputs(served: Served, inputs: Matrix) -> None:
     request = {
         "inputs": [matrix(inputs, inputs.tolist())],
         "outputs": [{"name": "class", "parameters": {"binary_data": False}}],
@@ -210,7 +210,7 @@ def test_v2_gives_only_the_outputs_that_are_asked_for(served: Served, inputs: Ma
 
 
 @pytest.mark.parametrize("binary", [False, True])
-def test_kserves_own_client_is_served(
+def test_kserves_client_works(
     served: Served, inputs: Matrix, expected: Matrix, binary: bool
 ) -> None:
     tensor = InferInput("x", list(inputs.shape), "FP64")
@@ -221,8 +221,8 @@ def test_kserves_own_client_is_served(
         client = InferenceRESTClient(RESTConfig(protocol="v2"))
         return await client.infer(served.server.url, request, model_name=served.name)
 
-    answer = asyncio.run(infer())
-    got = np.asarray(answer.get_output_by_name("probabilities").as_numpy())
+    response = asyncio.run(infer())
+    got = np.asarray(response.get_output_by_name("probabilities").as_numpy())
     np.testing.assert_allclose(got, expected, atol=1e-7)
 
 
@@ -236,26 +236,26 @@ def test_grpc_as_numbers_and_as_bytes(
     with connected(served.server.grpc) as stub:
         got = infer(stub, served.name, id="mine", **(request if raw else {"inputs": [typed]}))
     assert (got.id, got.model_version) == ("mine", served.model.release.id)
-    answer = InferResponse.from_grpc(got)
-    probabilities = np.asarray(answer.get_output_by_name("probabilities").as_numpy())
+    response = InferResponse.from_grpc(got)
+    probabilities = np.asarray(response.get_output_by_name("probabilities").as_numpy())
     np.testing.assert_allclose(probabilities, expected, atol=1e-7)
-    classes = answer.get_output_by_name("class").as_numpy().tolist()
+    classes = response.get_output_by_name("class").as_numpy().tolist()
     assert [name.decode() if isinstance(name, bytes) else name for name in classes] == [
         CLASSES[at] for at in probabilities.argmax(axis=1)
     ]
 
 
-def test_grpc_flags_what_the_survey_never_saw(served: Served, inputs: Matrix) -> None:
+def test_grpc_flags_values_outside_the_surveys_range(served: Served, inputs: Matrix) -> None:
     odd = [300, *inputs[0, 1:]]
     tensor = {"name": "x", "shape": [1, len(odd)], "datatype": "FP32"}
     tensor["contents"] = {"fp32_contents": odd}
     with connected(served.server.grpc) as stub:
-        answer = infer(stub, served.name, inputs=[tensor], outputs=[{"name": "class"}])
-    assert answer.parameters["flags"].string_param == "row 0: u outside 5 to 35"
-    assert [output.name for output in answer.outputs] == ["class"]
+        response = infer(stub, served.name, inputs=[tensor], outputs=[{"name": "class"}])
+    assert response.parameters["flags"].string_param == "row 0: u outside 5 to 35"
+    assert [output.name for output in response.outputs] == ["class"]
 
 
-def test_grpc_tells_what_v2_tells(served: Served) -> None:
+def test_grpc_metadata_equals_v2_metadata(served: Served) -> None:
     with connected(served.server.grpc) as stub:
         assert stub.ServerLive(pb.ServerLiveRequest()).live
         assert stub.ServerReady(pb.ServerReadyRequest()).ready
@@ -264,26 +264,26 @@ def test_grpc_tells_what_v2_tells(served: Served) -> None:
         model = stub.ModelMetadata(pb.ModelMetadataRequest(name=served.name))
         with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
             stub.ModelReady(pb.ModelReadyRequest(name="other"))
-    for told, path in ((server, "/v2"), (model, f"/v2/models/{served.name}")):
-        shown = MessageToDict(told, preserving_proto_field_name=True)
-        wanted = served.server.ask("GET", path).json()
+    for message, path in ((server, "/v2"), (model, f"/v2/models/{served.name}")):
+        shown = MessageToDict(message, preserving_proto_field_name=True)
+        wanted = served.server.request("GET", path).json()
         for tensor in (*shown.get("inputs", ()), *shown.get("outputs", ())):
             tensor["shape"] = [int(size) for size in tensor["shape"]]
         assert shown == wanted
 
 
-def test_our_client_classifies_a_table_of_any_length(served: Served, rows: pd.DataFrame) -> None:
+def test_client_classifies_a_table_of_any_length(served: Served, rows: pd.DataFrame) -> None:
     table = pd.concat([rows] * 6, ignore_index=True)  # more than one batch
     table.index = table.index[::-1]
-    answers = Client(served.server.url, served.mode).classify(table.drop(columns=list(KEY)))
-    assert answers.index.equals(table.index)
+    predictions = Client(served.server.url, served.mode).classify(table.drop(columns=list(KEY)))
+    assert predictions.index.equals(table.index)
     expected = served.model.probabilities(table[list(served.names)].to_numpy())
-    np.testing.assert_allclose(answers[list(PROBABILITIES)], expected, atol=1e-7)
-    assert set(answers["model_version"]) == {served.model.release.id}
-    assert set(answers["flags"]) == {""}
+    np.testing.assert_allclose(predictions[list(PROBABILITIES)], expected, atol=1e-7)
+    assert set(predictions["model_version"]) == {served.model.release.id}
+    assert set(predictions["flags"]) == {""}
 
 
-def test_our_client_repeats_the_servers_own_words(served: Served, rows: pd.DataFrame) -> None:
+def test_client_raises_the_servers_message(served: Served, rows: pd.DataFrame) -> None:
     client = Client(served.server.url, served.mode)
     client.wait_ready(5)
     assert client.model_version() == served.model.release.id
@@ -297,19 +297,19 @@ def test_our_client_repeats_the_servers_own_words(served: Served, rows: pd.DataF
         client.classify(table.drop(columns="u"))
 
 
-def test_what_the_survey_never_saw_is_answered_with_a_flag(served: Served, inputs: Matrix) -> None:
+def test_values_outside_the_surveys_range_are_flagged(served: Served, inputs: Matrix) -> None:
     odd = inputs[:3].copy()
     odd[1, 0], odd[1, 4] = 300, 4.9
     plain, flagged, last = served.server.predict(odd.tolist(), served.mode)["predictions"]
     assert flagged["flags"] == ["u outside 5 to 35", "z outside 5 to 35"]
     assert "flags" not in plain
     assert "flags" not in last
-    answer = served.v2({"inputs": [matrix(odd, odd.tolist())]}).json()
-    assert answer["parameters"] == {"flags": "row 1: u outside 5 to 35; row 1: z outside 5 to 35"}
+    response = served.v2({"inputs": [matrix(odd, odd.tolist())]}).json()
+    assert response["parameters"] == {"flags": "row 1: u outside 5 to 35; row 1: z outside 5 to 35"}
 
 
 def test_v2_metadata_lists_inputs_outputs_and_the_release(served: Served) -> None:
-    found = served.server.ask("GET", f"/v2/models/{served.name}").json()
+    found = served.server.request("GET", f"/v2/models/{served.name}").json()
     assert found["name"] == served.name
     assert found["versions"] == [served.model.release.id]
     assert [each["name"] for each in found["inputs"]] == list(served.names)
@@ -332,18 +332,18 @@ def test_v2_metadata_lists_inputs_outputs_and_the_release(served: Served) -> Non
         "/openapi.json",
     ],
 )
-def test_health_is_told(served: Served, path: str) -> None:
-    assert served.server.ask("GET", path).status == 200
+def test_health_and_metadata_routes(served: Served, path: str) -> None:
+    assert served.server.request("GET", path).status == 200
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_readiness_is_told(served: Served, version: str) -> None:
+def test_model_readiness(served: Served, version: str) -> None:
     suffix = "/ready" if version == "v2" else ""
-    answer = served.server.ask("GET", f"/{version}/models/{served.name}{suffix}")
-    assert answer.json() == {"name": served.name, "ready": True}
+    response = served.server.request("GET", f"/{version}/models/{served.name}{suffix}")
+    assert response.json() == {"name": served.name, "ready": True}
 
 
-def test_the_request_id_comes_back(served: Served, inputs: Matrix) -> None:
+def test_the_request_id_is_returned(served: Served, inputs: Matrix) -> None:
     tensor = matrix(inputs[:1], inputs[:1].tolist())
     for name in ("mine", "mein Gerät\r\nX-Injected: 星"):
         assert served.v2({"id": name, "inputs": [tensor]}).json()["id"] == name
@@ -353,22 +353,20 @@ def test_the_request_id_comes_back(served: Served, inputs: Matrix) -> None:
 
     def v1(headers: dict[str, str]) -> str:
         path = f"/v1/models/{served.name}:predict"
-        answer = served.server.ask("POST", path, {"instances": inputs[:1].tolist()}, headers)
-        return answer.headers["X-Request-Id"]
+        response = served.server.request("POST", path, {"instances": inputs[:1].tolist()}, headers)
+        return response.headers["X-Request-Id"]
 
     assert v1({"X-Request-Id": "mine"}) == "mine"
     assert v1({}) != v1({})
 
 
-def test_requests_are_counted_by_protocol_and_by_how_they_ended(
-    served: Served, inputs: Matrix
-) -> None:
+def test_requests_are_counted_by_protocol_and_status(served: Served, inputs: Matrix) -> None:
     def count(protocol: str, status: str) -> float:
         labels = f'model_name="{served.name}",protocol="{protocol}",status="{status}"'
         return served.server.metric(f"skyclass_request_seconds_count{{{labels}}}")
 
-    asked = [("v1", "2xx"), ("v1", "4xx"), ("v1", "5xx"), ("v2", "2xx"), ("v2", "4xx")]
-    before = [count(*each) for each in asked]
+    counters = [("v1", "2xx"), ("v1", "4xx"), ("v1", "5xx"), ("v2", "2xx"), ("v2", "4xx")]
+    before = [count(*each) for each in counters]
     served.server.predict(inputs[:1].tolist(), served.mode)
     served.v2({"inputs": [matrix(inputs[:1], inputs[:1].tolist())]})
     for path, times in (
@@ -376,25 +374,25 @@ def test_requests_are_counted_by_protocol_and_by_how_they_ended(
         (f"/v2/models/{served.name}/infer", 1),
     ):
         for _ in range(times):
-            assert served.server.ask("POST", path, {}).status == 400
-    grown = [count(*each) - number for each, number in zip(asked, before, strict=True)]
+            assert served.server.request("POST", path, {}).status == 400
+    grown = [count(*each) - number for each, number in zip(counters, before, strict=True)]
     assert grown == [1, 2, 0, 1, 1]
 
 
-def test_probes_are_quick_while_others_ask_for_much(served: Served, inputs: Matrix) -> None:
+def test_probes_are_fast_during_large_requests(served: Served, inputs: Matrix) -> None:
     bulk = json.dumps({"instances": np.tile(inputs, (25, 1)).tolist()}).encode()
     path = f"/v1/models/{served.name}:predict"
     ended, bulk_seconds = threading.Event(), []
 
-    def ask_for_much() -> None:
+    def send_large_requests() -> None:
         with urllib3.PoolManager(retries=False) as connection:
             while not ended.is_set():
                 begun = time.monotonic()
-                answer = connection.request("POST", served.server.url + path, body=bulk)
-                assert answer.status == 200
+                response = connection.request("POST", served.server.url + path, body=bulk)
+                assert response.status == 200
                 bulk_seconds.append(time.monotonic() - begun)
 
-    callers = [threading.Thread(target=ask_for_much) for _ in range(4)]
+    callers = [threading.Thread(target=send_large_requests) for _ in range(4)]
     for caller in callers:
         caller.start()
     try:
@@ -402,7 +400,7 @@ def test_probes_are_quick_while_others_ask_for_much(served: Served, inputs: Matr
         probes = []
         while len(bulk_seconds) < 20:
             begun = time.monotonic()
-            assert served.server.ask("GET", f"/v2/models/{served.name}/ready").status == 200
+            assert served.server.request("GET", f"/v2/models/{served.name}/ready").status == 200
             probes.append(time.monotonic() - begun)
     finally:
         ended.set()

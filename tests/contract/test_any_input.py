@@ -1,4 +1,4 @@
-"""Whatever a caller sends, a server answers or refuses it, and goes on."""
+"""Property tests: every request is served or rejected, and the server keeps running."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("any input")
 MODE = Mode.SPECTROSCOPIC
 V1 = "/v1/models/skyclass-spectroscopic:predict"
 V2 = "/v2/models/skyclass-spectroscopic/infer"
-EXAMPLES, PAGE_EXAMPLES = 150, 40
+EXAMPLES, OPENAPI_EXAMPLES = 150, 40
 QUICK = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -47,7 +47,7 @@ def server(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 
 def check(server: ServerProcess, path: str, body: Any) -> None:
-    response = server.ask("POST", path, body)
+    response = server.request("POST", path, body)
     assert response.status in (200, 400, 413, 422)
     if response.status != 200:
         text = response.json()["error"]
@@ -57,30 +57,30 @@ def check(server: ServerProcess, path: str, body: Any) -> None:
 
 @QUICK
 @given(value=JSON, path=st.sampled_from([V1, V2]))
-def test_any_json_is_answered_or_refused(server: ServerProcess, value: Any, path: str) -> None:
+def test_any_json_is_served_or_rejected(server: ServerProcess, value: Any, path: str) -> None:
     check(server, path, value)
     check(server, path, {"instances": value, "inputs": value})
 
 
 @QUICK
 @given(body=st.binary(max_size=60), path=st.sampled_from([V1, V2]))
-def test_any_bytes_are_answered_or_refused(server: ServerProcess, body: bytes, path: str) -> None:
+def test_any_bytes_are_served_or_rejected(server: ServerProcess, body: bytes, path: str) -> None:
     check(server, path, body)
 
 
 @pytest.mark.parametrize("generation", list(GenerationMode))
 @pytest.mark.parametrize("path", [V1, V2])
-def test_the_openapi_page_tells_the_truth(
+def test_the_openapi_document_matches_the_server(
     server: ServerProcess, path: str, generation: GenerationMode
 ) -> None:
-    page = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
-    # What V2 demands of shape and data together is beyond OpenAPI, so a request that fits the
-    # page may still be refused there.
-    unless = [positive_data_acceptance] if path == V2 else []
+    document = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    # OpenAPI cannot express how shape and data of V2 depend on each other, so V2 may reject a
+    # request that the document allows.
+    excluded = [positive_data_acceptance] if path == V2 else []
 
-    @settings(QUICK, max_examples=PAGE_EXAMPLES)
-    @given(case=page[path]["POST"].as_strategy(generation_mode=generation))
-    def ask(case: schemathesis.Case) -> None:
-        case.call_and_validate(excluded_checks=unless)
+    @settings(QUICK, max_examples=OPENAPI_EXAMPLES)
+    @given(case=document[path]["POST"].as_strategy(generation_mode=generation))
+    def send(case: schemathesis.Case) -> None:
+        case.call_and_validate(excluded_checks=excluded)
 
-    ask()
+    send()

@@ -1,4 +1,4 @@
-"""A server without a model says so, and ends when it cannot get one."""
+"""While the model loads, requests get 503; if it cannot be loaded, the process exits."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -13,39 +13,39 @@ from tests.support.predictor import START_SECONDS, STOP_SECONDS, Site, eventuall
 
 MODE = Mode.PHOTOMETRIC
 NAME = "skyclass-photometric"
-QUESTION = {"instances": [[20.0] * len(INPUTS[MODE])]}
+REQUEST = {"instances": [[20.0] * len(INPUTS[MODE])]}
 TENSOR = {"name": "x", "shape": [1, 5], "datatype": "FP64", "data": [20.0] * 5}
 
 
-def test_until_it_is_loaded_a_model_is_unavailable(
+def test_requests_get_503_until_the_model_is_loaded(
     site: Site, tmp_path: Path, unanswered: str
 ) -> None:
-    deaf = {"AWS_ENDPOINT_URL": unanswered, "SKYCLASS_S3_RETRIES": "0"}
-    deaf["SKYCLASS_S3_READ_SECONDS"] = "5"
-    waiting = replace(site, environment={**site.environment, **deaf})
+    unreachable = {"AWS_ENDPOINT_URL": unanswered, "SKYCLASS_S3_RETRIES": "0"}
+    unreachable["SKYCLASS_S3_READ_SECONDS"] = "5"
+    waiting = replace(site, environment={**site.environment, **unreachable})
     (port,) = free_ports(1)
     server = start(waiting, MODE, None, tmp_path / "log", port=port)
     server.url = f"http://127.0.0.1:{port}"
 
-    def asked(method: str, path: str, body: Any = None) -> urllib3.BaseHTTPResponse | None:
+    def try_request(method: str, path: str, body: Any = None) -> urllib3.BaseHTTPResponse | None:
         with suppress(urllib3.exceptions.HTTPError):
-            return server.ask(method, path, body)
+            return server.request(method, path, body)
         return None
 
     try:
-        live = eventually(lambda: asked("GET", "/v2/health/live"), START_SECONDS)
+        live = eventually(lambda: try_request("GET", "/v2/health/live"), START_SECONDS)
         assert live.status == 200
         for path, body in (
-            (f"/v1/models/{NAME}:predict", QUESTION),
+            (f"/v1/models/{NAME}:predict", REQUEST),
             (f"/v2/models/{NAME}/infer", {"inputs": [TENSOR]}),
         ):
-            refused = server.ask("POST", path, body)
-            assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
-            assert refused.json() == {"error": f"{NAME} is loading: retry after 1 s"}
+            rejected = server.request("POST", path, body)
+            assert (rejected.status, rejected.headers["Retry-After"]) == (503, "1")
+            assert rejected.json() == {"error": f"{NAME} is loading: retry after 1 s"}
         for path in ("/v2/health/ready", f"/v2/models/{NAME}/ready", f"/v1/models/{NAME}"):
-            ready = server.ask("GET", path)
+            ready = server.request("GET", path)
             assert (ready.status, ready.json()["ready"]) == (503, False)
-        assert server.ask("GET", f"/v2/models/{NAME}").status == 503
+        assert server.request("GET", f"/v2/models/{NAME}").status == 503
         assert server.process.wait(STOP_SECONDS) == 1
         assert server.log.startswith("error: ")
         assert len(server.log.splitlines()) == 1

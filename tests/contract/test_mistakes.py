@@ -1,4 +1,4 @@
-"""Every mistake is answered in one form, with the right status, and does no harm."""
+"""Every invalid request gets the documented status and error, and has no side effects."""
 
 import json
 import struct
@@ -12,7 +12,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.survey.features import INPUTS, Mode
-from tests.support.grpc_calls import connected, infer, refusal, translated
+from tests.support.grpc_calls import connected, error_of, infer, to_grpc
 from tests.support.predictor import ServerProcess, Site, publish, serving
 
 pytestmark = pytest.mark.xdist_group("mistakes")
@@ -38,8 +38,8 @@ DETAILS = (
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A request, the status that it deserves, and words that the refusal must contain."""
+class InvalidRequest:
+    """An invalid request, its status, and text that the error must contain."""
 
     name: str
     status: int
@@ -50,16 +50,16 @@ class Mistake:
     headers: dict[str, str] | None = None
 
 
-def v1(name: str, status: int, rows: Any, *words: str) -> Mistake:
-    return Mistake(f"V1 {name}", status, words, {"instances": rows})
+def v1(name: str, status: int, rows: Any, *words: str) -> InvalidRequest:
+    return InvalidRequest(f"V1 {name}", status, words, {"instances": rows})
 
 
-def cell(name: str, value: Any, *words: str, status: int = 422) -> Mistake:
-    """A good row, and one with a bad third value: by position, as the value may be no JSON."""
+def cell(name: str, value: Any, *words: str, status: int = 422) -> InvalidRequest:
+    """A valid row, and one with an invalid third value, which need not be JSON."""
     good, bad = json.dumps(GOOD), json.dumps([*GOOD[:2], "VALUE", *GOOD[3:]])
     text = value if isinstance(value, str) else json.dumps(value)
     body = f'{{"instances": [{good}, {bad}]}}'.replace('"VALUE"', text)
-    return Mistake(f"V1 cell {name}", status, words, body.encode())
+    return InvalidRequest(f"V1 cell {name}", status, words, body.encode())
 
 
 def tensor(data: Any = None, shape: Any = (1, 6), **changes: Any) -> dict[str, Any]:
@@ -67,13 +67,13 @@ def tensor(data: Any = None, shape: Any = (1, 6), **changes: Any) -> dict[str, A
     return {"name": "x", "shape": list(shape), "datatype": "FP64", "data": data, **changes}
 
 
-def v2(name: str, status: int, inputs: Any, *words: str, **more: Any) -> Mistake:
-    return Mistake(f"V2 {name}", status, words, {"inputs": inputs, **more}, V2)
+def v2(name: str, status: int, inputs: Any, *words: str, **more: Any) -> InvalidRequest:
+    return InvalidRequest(f"V2 {name}", status, words, {"inputs": inputs, **more}, V2)
 
 
-def v2_bytes(name: str, body: bytes, length: str, *words: str) -> Mistake:
+def v2_bytes(name: str, body: bytes, length: str, *words: str) -> InvalidRequest:
     headers = {"Inference-Header-Content-Length": length}
-    return Mistake(f"V2 binary {name}", 400, words, body, V2, headers=headers)
+    return InvalidRequest(f"V2 binary {name}", 400, words, body, V2, headers=headers)
 
 
 def columns(**changes: Any) -> list[dict[str, Any]]:
@@ -88,34 +88,40 @@ HEAD = json.dumps(
 HEAD = HEAD.replace(b', "data": null', b"")
 DATA = struct.pack("<6d", *GOOD)
 
-MISTAKES = [
+INVALID_REQUESTS = [
     *(
-        mistake
+        invalid
         for version, path in (("V1", V1), ("V2", V2))
-        for mistake in (
-            Mistake(f"{version} empty body", 400, ("empty",), b"", path),
-            Mistake(f"{version} truncated", 400, ("not JSON",), b'{"instances": [[1, 2', path),
-            Mistake(f"{version} trailing comma", 400, ("not JSON",), b'{"instances": [],}', path),
-            Mistake(f"{version} plain text", 400, ("not JSON",), b"hello", path),
-            Mistake(f"{version} not UTF-8", 400, ("not JSON",), b'{"inputs": "\xff"}', path),
-            Mistake(f"{version} deep nesting", 413, ("16 deep",), b"[" * 5000, path),
-            Mistake(f"{version} nesting", 413, ("16 deep",), NESTED, path),
-            Mistake(f"{version} key twice", 400, ("duplicate key 'a'",), b'{"a": 1, "a": 1}', path),
-            Mistake(f"{version} empty object", 400, ("missing",), {}, path),
-            Mistake(f"{version} top-level list", 400, ("a list",), [], path),
-            Mistake(f"{version} top-level text", 400, ("text",), "x", path),
-            Mistake(f"{version} top-level number", 400, ("a number",), 5, path),
-            Mistake(f"{version} top-level null", 400, ("null",), b"null", path),
-            Mistake(f"{version} too many bytes", 413, ("20000 bytes",), b" " * 20_001, path),
-            Mistake(f"{version} GET", 405, ("GET",), None, path, "GET"),
-            Mistake(f"{version} PUT", 405, ("PUT",), {}, path, "PUT"),
+        for invalid in (
+            InvalidRequest(f"{version} empty body", 400, ("empty",), b"", path),
+            InvalidRequest(
+                f"{version} truncated", 400, ("not JSON",), b'{"instances": [[1, 2', path
+            ),
+            InvalidRequest(
+                f"{version} trailing comma", 400, ("not JSON",), b'{"instances": [],}', path
+            ),
+            InvalidRequest(f"{version} plain text", 400, ("not JSON",), b"hello", path),
+            InvalidRequest(f"{version} not UTF-8", 400, ("not JSON",), b'{"inputs": "\xff"}', path),
+            InvalidRequest(f"{version} deep nesting", 413, ("16 deep",), b"[" * 5000, path),
+            InvalidRequest(f"{version} nesting", 413, ("16 deep",), NESTED, path),
+            InvalidRequest(
+                f"{version} key twice", 400, ("duplicate key 'a'",), b'{"a": 1, "a": 1}', path
+            ),
+            InvalidRequest(f"{version} empty object", 400, ("missing",), {}, path),
+            InvalidRequest(f"{version} top-level list", 400, ("a list",), [], path),
+            InvalidRequest(f"{version} top-level text", 400, ("text",), "x", path),
+            InvalidRequest(f"{version} top-level number", 400, ("a number",), 5, path),
+            InvalidRequest(f"{version} top-level null", 400, ("null",), b"null", path),
+            InvalidRequest(f"{version} too many bytes", 413, ("20000 bytes",), b" " * 20_001, path),
+            InvalidRequest(f"{version} GET", 405, ("GET",), None, path, "GET"),
+            InvalidRequest(f"{version} PUT", 405, ("PUT",), {}, path, "PUT"),
             *(
-                Mistake(
+                InvalidRequest(
                     f"{version} {kind}", 415, ("json",), b"{}", path, headers={"Content-Type": kind}
                 )
                 for kind in ("text/plain", "text/xml", "application/x-www-form-urlencoded")
             ),
-            Mistake(
+            InvalidRequest(
                 f"{version} gzip",
                 415,
                 ("compressed",),
@@ -123,7 +129,7 @@ MISTAKES = [
                 path,
                 headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
             ),
-            Mistake(
+            InvalidRequest(
                 f"{version} long request id",
                 400,
                 ("id", "128"),
@@ -131,7 +137,7 @@ MISTAKES = [
                 path,
                 headers={"Content-Type": "application/json", "X-Request-Id": "x" * 129},
             ),
-            Mistake(
+            InvalidRequest(
                 f"{version} unknown model",
                 404,
                 ("only model is skyclass-spectroscopic",),
@@ -168,7 +174,7 @@ MISTAKES = [
         "row 0: redshift is missing",
         "skyclass-photometric",
     ),
-    Mistake(
+    InvalidRequest(
         "V1 key twice in a row",
         400,
         ("row 1: duplicate key 'g'",),
@@ -271,7 +277,7 @@ MISTAKES = [
         str(len(HEAD)),
         "40 bytes",
     ),
-    Mistake(
+    InvalidRequest(
         "model metadata",
         404,
         ("only model is skyclass-spectroscopic",),
@@ -279,7 +285,7 @@ MISTAKES = [
         "/v2/models/other",
         "GET",
     ),
-    Mistake(
+    InvalidRequest(
         "model readiness",
         404,
         ("only model is skyclass-spectroscopic",),
@@ -287,14 +293,16 @@ MISTAKES = [
         "/v1/models/other",
         "GET",
     ),
-    Mistake("path in the name", 404, (), {}, "/v1/models/..%2F..%2Fetc%2Fpasswd:predict"),
-    Mistake("null byte in the name", 404, (), {}, "/v1/models/%00:predict"),
-    Mistake("version", 404, (), {"inputs": [tensor()]}, V2.replace("/infer", "/versions/9/infer")),
-    Mistake("explain", 404, (), {}, V1.replace("predict", "explain")),
-    Mistake("unload", 404, (), {}, "/v2/repository/models/skyclass-spectroscopic/unload"),
-    Mistake("load", 404, (), {}, "/v2/repository/models/skyclass-spectroscopic/load"),
-    Mistake("repository index", 404, (), {}, "/v2/repository/index"),
-    Mistake("unknown address", 404, (), None, "/docs", "GET"),
+    InvalidRequest("path in the name", 404, (), {}, "/v1/models/..%2F..%2Fetc%2Fpasswd:predict"),
+    InvalidRequest("null byte in the name", 404, (), {}, "/v1/models/%00:predict"),
+    InvalidRequest(
+        "version", 404, (), {"inputs": [tensor()]}, V2.replace("/infer", "/versions/9/infer")
+    ),
+    InvalidRequest("explain", 404, (), {}, V1.replace("predict", "explain")),
+    InvalidRequest("unload", 404, (), {}, "/v2/repository/models/skyclass-spectroscopic/unload"),
+    InvalidRequest("load", 404, (), {}, "/v2/repository/models/skyclass-spectroscopic/load"),
+    InvalidRequest("repository index", 404, (), {}, "/v2/repository/index"),
+    InvalidRequest("unknown address", 404, (), None, "/docs", "GET"),
 ]
 
 
@@ -312,11 +320,11 @@ def server(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         assert len(server.log.splitlines()) == 1, server.log
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
-def test_a_mistake_is_named_and_does_no_harm(server: ServerProcess, mistake: Mistake) -> None:
-    response = server.ask(mistake.method, mistake.path, mistake.body, mistake.headers)
+@pytest.mark.parametrize("invalid", INVALID_REQUESTS, ids=lambda invalid: invalid.name)
+def test_an_invalid_request_is_rejected(server: ServerProcess, invalid: InvalidRequest) -> None:
+    response = server.request(invalid.method, invalid.path, invalid.body, invalid.headers)
 
-    assert response.status == mistake.status, response.data
+    assert response.status == invalid.status, response.data
     assert response.headers["Content-Type"] == "application/json"
     answer = response.json()
     assert list(answer) == ["error"]
@@ -324,7 +332,7 @@ def test_a_mistake_is_named_and_does_no_harm(server: ServerProcess, mistake: Mis
     assert isinstance(text, str)
     assert len(text) < 250
     assert "\n" not in text
-    for word in mistake.words:
+    for word in invalid.words:
         assert word in text
     for detail in (*DETAILS, "passwd"):
         assert detail not in text
@@ -333,17 +341,19 @@ def test_a_mistake_is_named_and_does_no_harm(server: ServerProcess, mistake: Mis
 
 
 @pytest.mark.parametrize(
-    "mistake",
-    [each for each in MISTAKES if each.path == V2 and translated(each.body)],
-    ids=lambda mistake: mistake.name,
+    "invalid",
+    [each for each in INVALID_REQUESTS if each.path == V2 and to_grpc(each.body)],
+    ids=lambda invalid: invalid.name,
 )
-def test_grpc_refuses_with_the_words_of_v2(server: ServerProcess, mistake: Mistake) -> None:
-    request = translated(mistake.body)
+def test_grpc_rejects_with_the_message_of_v2(
+    server: ServerProcess, invalid: InvalidRequest
+) -> None:
+    request = to_grpc(invalid.body)
     assert request is not None
-    wanted = server.ask("POST", V2, mistake.body).json()["error"]
+    wanted = server.request("POST", V2, invalid.body).json()["error"]
     with connected(server.grpc) as stub:
-        assert refusal(stub, MODEL, **request) == (grpc.StatusCode.INVALID_ARGUMENT, wanted)
-        good = translated({"inputs": [tensor()]})
+        assert error_of(stub, MODEL, **request) == (grpc.StatusCode.INVALID_ARGUMENT, wanted)
+        good = to_grpc({"inputs": [tensor()]})
         assert good is not None
         assert infer(stub, MODEL, **good).outputs[0].shape == [1]
     assert server.process.poll() is None
@@ -395,18 +405,18 @@ NAN = struct.pack("<6d", *GOOD[:5], float("nan"))
         ),
     ],
 )
-def test_grpc_refuses_what_only_it_can_express(
+def test_grpc_rejects_requests_that_only_grpc_can_express(
     server: ServerProcess, model: str, request_: dict[str, Any], code: grpc.StatusCode, words: str
 ) -> None:
     with connected(server.grpc) as stub:
-        found, text = refusal(stub, model, **request_)
+        found, text = error_of(stub, model, **request_)
         assert found == code
         assert words in text
         assert infer(stub, MODEL, **RAW, raw_input_contents=[DATA]).outputs[0].shape == [1]
 
 
 @pytest.mark.parametrize("method", ["RepositoryModelLoad", "RepositoryModelUnload"])
-def test_nobody_loads_or_unloads_a_model(server: ServerProcess, method: str) -> None:
+def test_models_cannot_be_loaded_or_unloaded(server: ServerProcess, method: str) -> None:
     with connected(server.grpc) as stub:
         request = getattr(pb, f"{method}Request")(model_name=MODEL)
         with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
@@ -414,23 +424,21 @@ def test_nobody_loads_or_unloads_a_model(server: ServerProcess, method: str) -> 
     assert server.predict([GOOD])
 
 
-def test_a_refusal_of_the_method_names_the_allowed_one(server: ServerProcess) -> None:
-    assert server.ask("GET", V1).headers["Allow"] == "POST"
+def test_a_405_names_the_allowed_method(server: ServerProcess) -> None:
+    assert server.request("GET", V1).headers["Allow"] == "POST"
 
 
 @pytest.mark.parametrize(
     "content_type",
     ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", None],
 )
-def test_json_may_be_called_so_in_several_ways(
-    server: ServerProcess, content_type: str | None
-) -> None:
+def test_json_content_types_are_accepted(server: ServerProcess, content_type: str | None) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
-    assert server.ask("POST", V1, {"instances": [GOOD]}, headers).status == 200
-    assert server.ask("POST", V2, {"inputs": [tensor()]}, headers).status == 200
+    assert server.request("POST", V1, {"instances": [GOOD]}, headers).status == 200
+    assert server.request("POST", V2, {"inputs": [tensor()]}, headers).status == 200
 
 
-def test_a_body_of_unknown_length_is_bounded_as_well(server: ServerProcess) -> None:
+def test_a_chunked_body_is_limited_too(server: ServerProcess) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(100):
             yield b" " * 1000

@@ -1,4 +1,4 @@
-"""`skyclass predict` classifies a file, whatever of the two kinds it is, and says what is wrong."""
+"""`skyclass predict` classifies CSV and Parquet files, and reports errors in one line."""
 
 import os
 import subprocess
@@ -46,20 +46,20 @@ def read(file: Path) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(("given", "wanted"), [("csv", "parquet"), ("parquet", "csv")])
-def test_a_file_comes_back_with_the_answers_beside_it(
+def test_predictions_are_added_to_the_rows(
     server: ServerProcess, table: pd.DataFrame, tmp_path: Path, given: str, wanted: str
 ) -> None:
-    output = tmp_path / f"answers.{wanted}"
+    output = tmp_path / f"predictions.{wanted}"
     done = predict(server, tmp_path / f"objects.{given}", "-o", output)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "1,200 objects classified" in done.stderr
-    answers = read(output)
-    assert list(answers.columns) == [*table.columns, *ADDED]
-    pd.testing.assert_frame_equal(answers[list(table.columns)], table)
-    assert set(answers["predicted"]) <= {"GALAXY", "QSO", "STAR"}
+    predictions = read(output)
+    assert list(predictions.columns) == [*table.columns, *ADDED]
+    pd.testing.assert_frame_equal(predictions[list(table.columns)], table)
+    assert set(predictions["predicted"]) <= {"GALAXY", "QSO", "STAR"}
 
 
-def test_mistakes_are_one_line(server: ServerProcess, table: pd.DataFrame, tmp_path: Path) -> None:
+def test_errors_are_one_line(server: ServerProcess, table: pd.DataFrame, tmp_path: Path) -> None:
     table.loc[7, "g"] = -9999
     table.to_csv(tmp_path / "objects.csv", index=False)
     done = predict(server, tmp_path / "objects.csv")

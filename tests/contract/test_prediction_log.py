@@ -1,4 +1,4 @@
-"""The prediction log holds every answer once, and no request ever waits for it."""
+"""The prediction log has every prediction once, and no request waits for it."""
 
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -26,12 +26,12 @@ def logged(site: Site, release: Release) -> pd.DataFrame:
     return read_log(site.store, now - HOUR, now + HOUR, MODE, release.id).rows
 
 
-def test_a_row_holds_the_question_and_the_answer(site: Site, tmp_path: Path) -> None:
+def test_a_row_has_inputs_and_prediction(site: Site, tmp_path: Path) -> None:
     release = publish(site, tmp_path / "files", MODE, seed=2)
     address = f"s3://{site.settings.models_bucket}/{release.prefix}"
     rows = simulated(50).assign(plate=lambda table: table["plate"].where(table.index % 2 == 0))
     with serving(site, MODE, address, tmp_path / "log", log_flush_seconds=NEVER) as server:
-        answers = Client(server.url, MODE).classify(rows)
+        predictions = Client(server.url, MODE).classify(rows)
         assert server.metric("skyclass_log_queue_rows") == 50
         assert logged(site, release).empty
         assert server.stop() == 0
@@ -45,12 +45,12 @@ def test_a_row_holds_the_question_and_the_answer(site: Site, tmp_path: Path) -> 
     names = list(INPUTS[MODE])
     pd.testing.assert_frame_equal(found[names], rows[names].reset_index(drop=True))
     same = ["predicted", *PROBABILITIES, "model_version"]
-    pd.testing.assert_frame_equal(found[same], answers[same].reset_index(drop=True))
+    pd.testing.assert_frame_equal(found[same], predictions[same].reset_index(drop=True))
     keyed = rows[list(KEY)].where(rows["plate"].notna()).reset_index(drop=True)
     pd.testing.assert_frame_equal(found[list(KEY)], keyed, check_dtype=False)
 
 
-def test_only_the_log_waits_for_an_object_store_that_fails(tmp_path: Path) -> None:
+def test_requests_succeed_while_the_object_store_is_unreachable(tmp_path: Path) -> None:
     instances = simulated(30)[list(INPUTS[MODE])].to_numpy().tolist()
     with ExitStack() as stack:
         with EmbeddedS3(tmp_path / "s3") as access:
@@ -75,9 +75,7 @@ def test_only_the_log_waits_for_an_object_store_that_fails(tmp_path: Path) -> No
             written = 'skyclass_log_rows_total{outcome="written"}'
             eventually(lambda: server.metric(written) == 40, 60)
             assert len(logged(site, release)) == 40
-            assert server.log.count("cannot write the prediction log") == 1, (
-                "said again at each try"
-            )
+            assert server.log.count("cannot write the prediction log") == 1, "logged at each retry"
 
         server.predict(instances[:3])
         assert server.stop() == 0

@@ -1,4 +1,4 @@
-"""A running server follows the champion, and never serves what is damaged."""
+"""A running server hot-reloads the champion, and never serves a damaged release."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ MODE = Mode.PHOTOMETRIC
 INSTANCES = simulated(3)[list(INPUTS[MODE])].to_numpy().tolist()
 
 
-def test_a_promotion_changes_the_answers_and_a_damaged_release_does_not(
+def test_a_promotion_is_hot_reloaded_and_a_damaged_release_is_not(
     site: Site, tmp_path: Path
 ) -> None:
     first, second, third = (publish(site, tmp_path / str(seed), MODE, seed) for seed in range(3))
@@ -32,11 +32,11 @@ def test_a_promotion_changes_the_answers_and_a_damaged_release_does_not(
         seen: list[str] = []
         ended = threading.Event()
 
-        def ask_all_the_time() -> None:
+        def send_requests() -> None:
             while not ended.is_set():
                 seen.append(json.dumps(server.predict(INSTANCES, MODE)))
 
-        caller = threading.Thread(target=ask_all_the_time)
+        caller = threading.Thread(target=send_requests)
         caller.start()
         try:
             LocalChampionStore(site.store).promote(second, "better", "test")
@@ -52,7 +52,7 @@ def test_a_promotion_changes_the_answers_and_a_damaged_release_does_not(
         finally:
             ended.set()
             caller.join()
-        assert server.log.count("do not serve it") == 1, "said every time it looked"
+        assert server.log.count("do not serve it") == 1, "logged at every poll"
         assert server.stop() == 0
 
     versions = [json.loads(text)["model_version"] for text in seen]
@@ -60,4 +60,4 @@ def test_a_promotion_changes_the_answers_and_a_damaged_release_does_not(
         after for before, after in zip([None, *versions], versions, strict=False) if before != after
     ]
     assert changes == [first.id, second.id, third.id, first.id]
-    assert len(set(seen)) == 3, "one release gave two answers"
+    assert len(set(seen)) == 3, "one release returned different predictions"

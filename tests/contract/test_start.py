@@ -1,4 +1,4 @@
-"""A server either starts with a release that is whole, or says in one line why it does not."""
+"""The server starts with an intact release only, else it exits with a one-line message."""
 
 import socket
 from dataclasses import replace
@@ -36,7 +36,7 @@ def flip(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", [JOBLIB_MODEL, ONNX_MODEL])
-def test_a_flipped_byte_ends_the_start_with_one_line(
+def test_start_fails_with_one_line_after_a_flipped_byte(
     site: Site, release: Release, tmp_path: Path, name: str
 ) -> None:
     folder = tmp_path / "models"
@@ -50,7 +50,9 @@ def test_a_flipped_byte_ends_the_start_with_one_line(
 
 
 @pytest.mark.parametrize("name", [JOBLIB_MODEL, ONNX_MODEL, MANIFEST])
-def test_a_flipped_byte_in_the_object_store_is_found(site: Site, tmp_path: Path, name: str) -> None:
+def test_a_flipped_byte_in_the_object_store_is_detected(
+    site: Site, tmp_path: Path, name: str
+) -> None:
     other = publish(site, tmp_path / "files", MODE, seed=1, run_id=name)
     bucket, key = site.settings.models_bucket, other.prefix + name
     site.store.put(bucket, key, flip(site.store.get(bucket, key)), "application/octet-stream")
@@ -58,7 +60,7 @@ def test_a_flipped_byte_in_the_object_store_is_found(site: Site, tmp_path: Path,
         resolve_release(f"s3://{bucket}/{other.prefix}", site.settings)
 
 
-def test_a_copy_is_used_again_unless_it_is_damaged(site: Site, release: Release) -> None:
+def test_the_cached_copy_is_reused_unless_it_is_damaged(site: Site, release: Release) -> None:
     folder = fetch_release(release, site.registry, site.settings.home)
     assert folder == site.settings.home / CACHE / release.id
     before = (folder / ONNX_MODEL).stat().st_mtime_ns
@@ -71,9 +73,7 @@ def test_a_copy_is_used_again_unless_it_is_damaged(site: Site, release: Release)
     assert [each.name for each in folder.parent.iterdir() if "." in each.name] == []
 
 
-def test_a_whole_release_in_the_place_of_the_expected_one_is_not_served(
-    site: Site, release: Release, tmp_path: Path
-) -> None:
+def test_only_the_expected_release_is_served(site: Site, release: Release, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     site.registry.download(release, folder)
     with serving(site, MODE, folder, tmp_path / "log", expected_release=release.id) as server:
@@ -87,7 +87,7 @@ def test_a_whole_release_in_the_place_of_the_expected_one_is_not_served(
     assert len(server.log.splitlines()) == 1
 
 
-def test_with_a_public_key_only_what_was_signed_with_it_is_served(
+def test_with_a_public_key_only_releases_signed_with_it_are_served(
     site: Site, tmp_path: Path
 ) -> None:
     keys = [make_key_pair(tmp_path / name) for name in ("ours", "theirs")]
@@ -111,7 +111,7 @@ def test_with_a_public_key_only_what_was_signed_with_it_is_served(
 @pytest.mark.parametrize(
     ("library", "version"), [("scikit-learn", "1.5.2"), ("numpy", "1.26.4"), ("joblib", "2.0.0")]
 )
-def test_a_pickle_of_other_libraries_is_not_loaded(
+def test_a_pickle_from_other_library_versions_is_not_loaded(
     site: Site, tmp_path: Path, onnx: bool, library: str, version: str
 ) -> None:
     libraries = library_versions() | {library: version}
@@ -125,7 +125,7 @@ def test_a_pickle_of_other_libraries_is_not_loaded(
 
 
 @pytest.mark.parametrize("onnx", [True, False])
-def test_a_model_that_cannot_be_run_is_refused(site: Site, tmp_path: Path, onnx: bool) -> None:
+def test_a_model_that_cannot_run_is_rejected(site: Site, tmp_path: Path, onnx: bool) -> None:
     files = {name: tmp_path / name for name in (JOBLIB_MODEL, ONNX_MODEL)}
     (tmp_path / ONNX_MODEL).write_bytes(b"no model")
     (tmp_path / JOBLIB_MODEL).write_bytes(b"cnowhere\nNothing\n.")
@@ -136,7 +136,7 @@ def test_a_model_that_cannot_be_run_is_refused(site: Site, tmp_path: Path, onnx:
         load_release(fetch_release(other, site.registry, site.settings.home), MODE)
 
 
-def test_a_model_of_another_mode_or_other_features_is_refused(
+def test_a_model_of_another_mode_or_other_features_is_rejected(
     site: Site, release: Release, tmp_path: Path
 ) -> None:
     folder = fetch_release(release, site.registry, site.settings.home)
@@ -158,7 +158,7 @@ def test_a_model_of_another_mode_or_other_features_is_refused(
         ("s3://{bucket}", "give at least 6 characters"),
     ],
 )
-def test_an_address_without_a_release_is_explained(
+def test_a_uri_without_a_release_is_reported(
     site: Site, release: Release, address: str, reason: str
 ) -> None:
     address = address.format(bucket=site.settings.models_bucket, id=release.id)
@@ -166,14 +166,14 @@ def test_an_address_without_a_release_is_explained(
         load_release(resolve_release(address, site.settings), MODE)
 
 
-def test_without_a_champion_there_is_nothing_to_serve(site: Site) -> None:
+def test_a_missing_champion_is_reported(site: Site) -> None:
     champions = LocalChampionStore(site.store)
     watcher = ChampionWatcher(champions, MODE, site.settings.home, ServingSettings())
     with pytest.raises(ReleaseError, match="no photometric release has been promoted: train one"):
         watcher.load_champion()
 
 
-def test_a_port_that_is_taken_is_told(site: Site) -> None:
+def test_a_port_in_use_is_reported(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ServingError, match=f"cannot listen on 127.0.0.1, port {port}"):

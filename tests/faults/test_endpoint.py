@@ -1,4 +1,4 @@
-"""The prediction log loses no row that it does not count, whatever happens meanwhile."""
+"""The prediction log counts every row that it loses, also on SIGTERM and during outages."""
 
 import http.client
 import json
@@ -29,15 +29,15 @@ OUTAGE_SECONDS = 30
 PACE_SECONDS = 0.01
 
 Rows = dict[tuple[str, int], str]
-"""The class of each row, by request and its number there."""
+"""The class of each row, by request id and row number."""
 
 
 class Caller(threading.Thread):
-    """Asks about one to three objects at a time, until it is stopped or nobody answers."""
+    """Sends requests of one to three rows until it is stopped or the server closes."""
 
     def __init__(self, server: ServerProcess, name: str, pace: float = 0) -> None:
         super().__init__()
-        self.answered: Rows = {}
+        self.predicted: Rows = {}
         self.requests = 0
         self.slowest = 0.0
         self.stopped = threading.Event()
@@ -54,40 +54,40 @@ class Caller(threading.Thread):
                     return
                 name, start = f"{self._name}-{number}", number % 190
                 rows = self._instances[start : start + number % 3 + 1]
-                begun = time.monotonic()
+                started = time.monotonic()
                 headers = {"X-Request-Id": name}
                 connection.request("POST", V1, json.dumps({"instances": rows}), headers)
                 response = connection.getresponse()
                 answer = json.loads(response.read())
                 assert response.status == 200, answer
-                self.slowest = max(self.slowest, time.monotonic() - begun)
+                self.slowest = max(self.slowest, time.monotonic() - started)
                 for row, prediction in enumerate(answer["predictions"]):
-                    self.answered[name, row] = prediction["class"]
+                    self.predicted[name, row] = prediction["class"]
                 self.requests += 1
 
 
 def found(site: Site, release: Release) -> list[tuple[tuple[str, int], str]]:
-    """What the log holds, each row as often as it is there."""
+    """Return the rows of the log, duplicates included."""
     now = datetime.now(UTC)
     rows = read_log(site.store, now - HOUR, now + HOUR, MODE, release.id).rows
     keys = zip(rows["request_id"], rows["row"], strict=True)
     return list(zip(keys, rows["predicted"], strict=True))
 
 
-def check(site: Site, release: Release, answered: Rows, log: str) -> int:
-    """Each answered row is there once, or was counted as dropped; say how many were."""
+def check(site: Site, release: Release, predicted: Rows, log: str) -> int:
+    """Check that each predicted row is logged once or counted as dropped; return the latter."""
     rows = found(site, release)
     assert max(Counter(key for key, _ in rows).values()) == 1
-    assert dict(rows).items() <= answered.items()
+    assert dict(rows).items() <= predicted.items()
     written, dropped = map(int, CLOSED.findall(log)[0])
-    assert (written, dropped) == (len(rows), len(answered) - len(rows))
+    assert (written, dropped) == (len(rows), len(predicted) - len(rows))
     return dropped
 
 
 @pytest.mark.parametrize(
     ("requests", "queue"), [(10_000, 50_000), (1_000, 200)], ids=["room for all", "a full queue"]
 )
-def test_sigterm_under_load_leaves_what_was_answered_or_counted(
+def test_sigterm_under_load_loses_no_uncounted_row(
     s3: Access, tmp_path: Path, requests: int, queue: int
 ) -> None:
     site = Site.make(s3, tmp_path / "home")
@@ -102,16 +102,16 @@ def test_sigterm_under_load_leaves_what_was_answered_or_counted(
         assert server.stop() == 0
         for caller in callers:
             caller.join()
-        answered: Rows = {}
+        predicted: Rows = {}
         for caller in callers:
-            answered |= caller.answered
-        assert len(answered) > requests
-        dropped = check(site, release, answered, server.log)
+            predicted |= caller.predicted
+        assert len(predicted) > requests
+        dropped = check(site, release, predicted, server.log)
         assert (dropped > 0) == (queue < requests)
         assert "Traceback" not in server.log
 
 
-def test_the_log_catches_up_after_an_outage(tmp_path: Path) -> None:
+def test_the_log_is_complete_after_an_outage(tmp_path: Path) -> None:
     with ExitStack() as stack:
         with EmbeddedS3(tmp_path / "s3") as access:
             site = Site.make(access, tmp_path / "home")
@@ -129,7 +129,7 @@ def test_the_log_catches_up_after_an_outage(tmp_path: Path) -> None:
         stopped = time.monotonic()
         before = caller.requests
         eventually(lambda: time.monotonic() - stopped > OUTAGE_SECONDS, OUTAGE_SECONDS + 1)
-        assert "cannot write the prediction log" in server.log, "the outage was not felt"
+        assert "cannot write the prediction log" in server.log, "the outage had no effect"
         assert caller.requests - before > OUTAGE_SECONDS
         waiting = server.metric("skyclass_log_queue_rows")
         assert waiting > OUTAGE_SECONDS
@@ -140,5 +140,5 @@ def test_the_log_catches_up_after_an_outage(tmp_path: Path) -> None:
             caller.stopped.set()
             caller.join()
             assert server.stop() == 0
-            assert check(site, release, caller.answered, server.log) == 0
+            assert check(site, release, caller.predicted, server.log) == 0
             assert caller.slowest < 5, "a request waited for the log"

@@ -1,4 +1,4 @@
-"""Calls the predictor over gRPC."""
+"""gRPC requests to the predictor."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,27 +14,27 @@ SECONDS = 20
 
 @contextmanager
 def connected(address: str) -> Iterator[GRPCInferenceServiceStub]:
-    """The methods of a predictor."""
+    """Connect to a predictor."""
     with grpc.insecure_channel(address) as channel:
         yield GRPCInferenceServiceStub(channel)
 
 
 def infer(stub: GRPCInferenceServiceStub, model: str, **request: Any) -> pb.ModelInferResponse:
-    """Ask a model."""
+    """Send a ModelInfer request."""
     return stub.ModelInfer(pb.ModelInferRequest(model_name=model, **request), timeout=SECONDS)
 
 
-def refusal(stub: GRPCInferenceServiceStub, model: str, **request: Any) -> tuple[Any, str]:
-    """Ask a model, and expect a status and a reason instead of an answer."""
+def error_of(stub: GRPCInferenceServiceStub, model: str, **request: Any) -> tuple[Any, str]:
+    """Send a ModelInfer request that must fail; return its code and message."""
     try:
-        answer = infer(stub, model, **request)
+        response = infer(stub, model, **request)
     except grpc.RpcError as error:
         return error.code(), error.details()
-    raise AssertionError(f"answered: {answer}")
+    raise AssertionError(f"succeeded: {response}")
 
 
-def translated(request: Any) -> dict[str, Any] | None:
-    """A V2 request in JSON as gRPC has it, or None where its types cannot express it."""
+def to_grpc(request: Any) -> dict[str, Any] | None:
+    """Convert a V2 JSON request to gRPC, or return None if its types cannot express it."""
     if not isinstance(request, dict) or set(request) != {"inputs"}:
         return None
     if not isinstance(request["inputs"], list):

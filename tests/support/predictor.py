@@ -1,4 +1,4 @@
-"""Real predictors for the tests: a place to publish to, tiny models, and server processes."""
+"""Predictors for the tests: buckets, tiny models and server processes."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import urllib3
 from sklearn.ensemble import RandomForestClassifier
 
 from skyclass.local.s3_server import Access
+from skyclass.polling import poll
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
 from skyclass.settings import Settings
 from skyclass.sources.simulated import draw
@@ -36,7 +36,7 @@ STOP_SECONDS = 30
 
 @dataclass(frozen=True)
 class Site:
-    """Buckets and a home folder of one test module's own."""
+    """Buckets and a home folder for one test module."""
 
     settings: Settings
     environment: dict[str, str]
@@ -65,7 +65,7 @@ class Site:
 
 @dataclass
 class ServerProcess:
-    """A predictor in a process of its own."""
+    """A predictor process."""
 
     process: subprocess.Popen[bytes]
     log_file: Path
@@ -88,10 +88,10 @@ class ServerProcess:
         eventually(ready, START_SECONDS)
         assert self.url, self.log
 
-    def ask(
+    def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> urllib3.BaseHTTPResponse:
-        """Send a request; what is not bytes is sent as JSON."""
+        """Send a request; a body that is not bytes is sent as JSON."""
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         return self._http.request(
@@ -102,19 +102,19 @@ class ServerProcess:
         )
 
     def predict(self, instances: Any, mode: Mode = Mode.SPECTROSCOPIC) -> dict[str, Any]:
-        """Ask over V1, and expect an answer."""
+        """Send a V1 request that must succeed."""
         path = f"/v1/models/{model_name(mode)}:predict"
-        response = self.ask("POST", path, {"instances": instances})
+        response = self.request("POST", path, {"instances": instances})
         assert response.status == 200, response.data
         return dict(response.json())
 
     def metric(self, name: str) -> float:
-        """The value of the first metric whose line begins so."""
-        lines = self.ask("GET", "/metrics").data.decode().splitlines()
+        """Return the value of the first metric whose line starts with a name."""
+        lines = self.request("GET", "/metrics").data.decode().splitlines()
         return next(float(line.split()[-1]) for line in lines if line.startswith(name))
 
     def stop(self) -> int:
-        """End it as Kubernetes does, and say with which status it ended."""
+        """Send SIGTERM, as Kubernetes does, and return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_SECONDS)
 
@@ -127,7 +127,7 @@ def start(
     port: int = 0,
     **settings: Any,
 ) -> ServerProcess:
-    """Start a predictor; `settings` are those of the predictor alone."""
+    """Start a predictor process with `ServingSettings`."""
     command = [sys.executable, "-m", "tests.support.run_server", mode, str(release or "")]
     own = {f"SKYCLASS_SERVING_{name.upper()}": str(value) for name, value in settings.items()}
     with log_file.open("wb") as log:
@@ -145,7 +145,7 @@ def start(
 def serving(
     site: Site, mode: Mode, release: str | Path | None, log_file: Path, **settings: Any
 ) -> Iterator[ServerProcess]:
-    """A predictor that is ready, and ends with the block."""
+    """Run a predictor that is ready, and kill it after the block."""
     server = start(site, mode, release, log_file, **settings)
     try:
         server.wait_ready()
@@ -156,18 +156,14 @@ def serving(
 
 
 def eventually(condition: Callable[[], Any], seconds: float) -> Any:
-    """Wait until a condition holds, and return what it says."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"still not so after {seconds} s")
+    """Poll a condition, and return its first true result."""
+    result = poll(condition, seconds, 0.05)
+    assert result, f"the condition does not hold after {seconds} s"
+    return result
 
 
 def simulated(size: int, seed: int = 0) -> pd.DataFrame:
-    """Simulated observations whose inputs were all measured."""
+    """Return simulated observations without missing measurements."""
     rows = draw(Era.LEGACY, 0, size + 10, seed)
     return rows[(rows[list(MEASUREMENTS)] != NOT_MEASURED).all(axis=1)].head(size)
 
@@ -184,13 +180,13 @@ def publish(
     """Train a tiny model and publish it.
 
     Args:
-        site: Where.
-        folder: Takes the files.
-        mode: The model's mode.
-        seed: Another one is another model.
+        site: Object store to publish to.
+        folder: Folder for the files.
+        mode: Mode of the model.
+        seed: Random seed; another seed trains another model.
         onnx: Whether the ONNX model may be served.
-        faster_below: From how many rows on the joblib model is said to be faster.
-        changes: Of the manifest.
+        faster_below: Number of rows from which the joblib model is declared faster.
+        changes: Changes to the manifest.
     """
     rows = simulated(1500, seed)
     features = make_features(rows[list(INPUTS[mode])], mode)

@@ -1,4 +1,4 @@
-"""Serves a model as the command line does.
+"""Serve a model as the command line does.
 
 Usage: `python -m tests.support.run_server MODE RELEASE PORT`.
 """

@@ -1,4 +1,4 @@
-"""The client: what can be retried is, everything else is said at once."""
+"""The client retries temporary errors and raises all others."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ from tests.support.web import Answer, serve
 METADATA = "GET /v2/models/skyclass-photometric"
 
 
-def test_a_server_that_is_busy_is_asked_again() -> None:
+def test_503_is_retried() -> None:
     found = Answer(json.dumps({"versions": ["release"]}).encode())
     with serve(Answer(status=503), Answer(status=503), found) as web:
         assert Client(web.url + "/", Mode.PHOTOMETRIC).model_version() == "release"
@@ -22,7 +22,7 @@ def test_a_server_that_is_busy_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 500])
-def test_another_answer_is_final(status: int) -> None:
+def test_other_errors_are_not_retried(status: int) -> None:
     with serve(Answer(b'{"error": "row 3: u is missing"}', status)) as web:
         with pytest.raises(ServingError, match=r"^row 3: u is missing$"):
             Client(web.url, Mode.PHOTOMETRIC).model_version()
@@ -30,7 +30,7 @@ def test_another_answer_is_final(status: int) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]"])
-def test_an_answer_of_something_else_is_explained(body: bytes) -> None:
+def test_a_response_without_a_json_object_is_reported(body: bytes) -> None:
     with (
         serve(Answer(body)) as web,
         pytest.raises(ServingError, match="status 200 and no JSON object: check that"),
@@ -38,7 +38,7 @@ def test_an_answer_of_something_else_is_explained(body: bytes) -> None:
         Client(web.url, Mode.PHOTOMETRIC).model_version()
 
 
-def test_it_waits_until_the_server_is_ready() -> None:
+def test_wait_ready_polls_until_the_model_is_ready() -> None:
     with serve(Answer(status=503), Answer(b"{}", 404), Answer(b"{}")) as web:
         client = Client(web.url, Mode.PHOTOMETRIC)
         assert not client.is_ready()
@@ -46,7 +46,7 @@ def test_it_waits_until_the_server_is_ready() -> None:
         assert web.requests == [f"{METADATA}/ready"] * 3
 
 
-def test_a_server_that_is_not_there_is_told() -> None:
+def test_an_unreachable_server_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with pytest.raises(ServingError, match=f"at {url} is not ready after 0.2 s"):
@@ -55,7 +55,7 @@ def test_a_server_that_is_not_there_is_told() -> None:
         Client(url, Mode.PHOTOMETRIC).model_version()
 
 
-def test_what_is_too_large_is_sent_in_halves() -> None:
+def test_a_batch_that_is_too_large_is_split() -> None:
     def answer(rows: int) -> Answer:
         prediction = {"class": "STAR", "probabilities": {"GALAXY": 0, "QSO": 0, "STAR": 1}}
         found = {"predictions": [prediction] * rows, "model_version": "release"}

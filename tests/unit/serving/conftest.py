@@ -1,4 +1,4 @@
-"""What servers that fail look like."""
+"""Shared fixtures of the serving tests."""
 
 from tests.support.web import unanswered
 

@@ -1,4 +1,4 @@
-"""The queue of the prediction log: bounded, and never in anyone's way."""
+"""The queue of the prediction log is bounded and never blocks."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -34,11 +34,11 @@ def make_entry(rows: int, request: str = "request", **changes: Any) -> LogEntry:
     return LogEntry(**{**fields, **changes})
 
 
-def counted(outcome: str) -> float:
+def count_rows(outcome: str) -> float:
     return REGISTRY.get_sample_value("skyclass_log_rows_total", {"outcome": outcome}) or 0.0
 
 
-def waiting() -> float | None:
+def queued_rows() -> float | None:
     return REGISTRY.get_sample_value("skyclass_log_queue_rows")
 
 
@@ -47,7 +47,7 @@ def logged(store: ObjectStore) -> int:
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_table_holds_one_row_for_each_object(mode: Mode) -> None:
+def test_to_table_has_one_row_per_prediction(mode: Mode) -> None:
     width = len(INPUTS[mode])
     rng = np.random.default_rng(0)
     keys = np.array([[1, 2, 3], [0, 0, 0]], np.int32)
@@ -75,20 +75,20 @@ def test_a_table_holds_one_row_for_each_object(mode: Mode) -> None:
 
 def test_a_full_queue_drops_and_counts(store: ObjectStore) -> None:
     log = PredictionLogWriter(store, ServingSettings(log_queue_rows=10))
-    dropped, written = counted("dropped"), counted("written")
+    dropped, written = count_rows("dropped"), count_rows("written")
     for rows in (6, 5, 4, 1):  # 5 and 1 do not fit
         log.append(make_entry(rows))
-    assert (counted("dropped") - dropped, waiting()) == (6, 10)
+    assert (count_rows("dropped") - dropped, queued_rows()) == (6, 10)
     log.start()
     log.close()
-    assert (counted("written") - written, waiting()) == (10, 0)
+    assert (count_rows("written") - written, queued_rows()) == (10, 0)
     assert logged(store) == 10
     log.append(make_entry(2))
-    assert counted("dropped") - dropped == 8
-    assert waiting() == 0
+    assert count_rows("dropped") - dropped == 8
+    assert queued_rows() == 0
 
 
-def test_each_row_lies_under_its_own_hour(store: ObjectStore) -> None:
+def test_rows_are_partitioned_by_their_hour(store: ObjectStore) -> None:
     log = PredictionLogWriter(store, ServingSettings())
     log.start()
     for hours in (1, 0):
@@ -101,13 +101,13 @@ def test_each_row_lies_under_its_own_hour(store: ObjectStore) -> None:
     assert logged(store) == 4
 
 
-def test_closing_takes_no_longer_than_it_may(settings: Settings, unanswered: str) -> None:
-    deaf = ObjectStore(settings.model_copy(update={"endpoint_url": unanswered}))
-    log = PredictionLogWriter(deaf, ServingSettings(drain_seconds=1))
-    dropped = counted("dropped")
+def test_close_respects_its_timeout(settings: Settings, unanswered: str) -> None:
+    unreachable = ObjectStore(settings.model_copy(update={"endpoint_url": unanswered}))
+    log = PredictionLogWriter(unreachable, ServingSettings(drain_seconds=1))
+    dropped = count_rows("dropped")
     log.start()
     log.append(make_entry(3))
     start = time.monotonic()
     log.close()
     assert time.monotonic() - start < 2
-    assert counted("dropped") - dropped == 3
+    assert count_rows("dropped") - dropped == 3

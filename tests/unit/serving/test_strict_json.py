@@ -1,4 +1,4 @@
-"""Strictness costs no request that is right, and lets none through that is not."""
+"""Strict JSON accepts every valid document and rejects duplicate keys and deep nesting."""
 
 import json
 from typing import Any
@@ -27,14 +27,14 @@ def depth(value: Any) -> int:
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=4))
-def test_what_is_said_once_is_read(payload: dict[str, Any]) -> None:
+def test_documents_without_duplicates_are_accepted(payload: dict[str, Any]) -> None:
     assume(depth(payload) <= NESTING)
     for body in (orjson.dumps(payload), json.dumps(payload, indent=1).encode()):
         assert parse_json(body, NESTING) == payload
 
 
 @given(NAMES, VALUES, st.integers(0, 2))
-def test_what_is_said_twice_is_refused(name: str, value: Any, levels: int) -> None:
+def test_duplicate_keys_are_rejected(name: str, value: Any, levels: int) -> None:
     member = f"{json.dumps(name)}: {json.dumps(value)}"
     body = f"{{{member}, {member}}}"
     for _ in range(levels):
@@ -45,14 +45,14 @@ def test_what_is_said_twice_is_refused(name: str, value: Any, levels: int) -> No
 
 
 @pytest.mark.parametrize("levels", [NESTING + 1, 100, 1024, 1025, 100_000])
-def test_what_is_nested_too_deeply_is_refused(levels: int) -> None:
+def test_deep_nesting_is_rejected(levels: int) -> None:
     body = b'{"a": ' * levels + b"1" + b"}" * levels
-    with pytest.raises(RequestError, match=f"more than {NESTING} deep") as refused:
+    with pytest.raises(RequestError, match=f"more than {NESTING} deep") as raised:
         parse_json(body, NESTING)
-    assert refused.value.status == 413
+    assert raised.value.status == 413
 
 
-def test_the_row_with_a_key_twice_is_named() -> None:
+def test_the_row_with_a_duplicate_key_is_named() -> None:
     body = b'{"instances": [{"u": 1, "g": 2}, {"u": 1, "u": 2}]}'
     with pytest.raises(RequestError, match=r"^row 1: duplicate key 'u': send each key once$"):
         parse_json(body, NESTING)
