@@ -93,7 +93,7 @@ def main(
 
 def _publish(access: Access, folder: Path) -> Matrix:
     """Train and publish a forest; return rows to classify."""
-    rows = draw(Era.LEGACY, 0, TRAINING_ROWS, 0)
+    rows = draw(Era.LEGACY, 0, TRAINING_ROWS, 0).to_pandas()
     rows = rows[(rows[list(MEASUREMENTS)] != NOT_MEASURED).all(axis=1)]
     inputs = rows[list(INPUTS[MODE])].to_numpy()
     features = make_features(inputs, MODE)

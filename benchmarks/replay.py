@@ -84,7 +84,8 @@ class Model:
 def observations(path: Path, mode: Mode) -> pd.DataFrame:
     """Labelled, complete observations of a file, in the order of their nights."""
     rows = pd.concat(
-        validate_rows(batch.rows).valid for batch in FileSource(path, str(path)).read_batches(0)
+        validate_rows(batch.rows).valid.to_pandas()
+        for batch in FileSource(path, str(path)).read_batches(0)
     )
     complete = rows[rows[list(INPUTS[mode])].gt(-9999).all(axis=1)].dropna(subset=["class"])
     return complete.sort_values(["mjd", "plate", "fiber_id"], ignore_index=True)

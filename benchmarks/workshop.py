@@ -76,7 +76,9 @@ def simulate(rows: int, path: Path) -> None:
     for number, batch in enumerate(
         SimulatedSource.from_uri(f"simulated:?rows={rows}").read_batches(0)
     ):
-        part = batch.rows.sample(frac=1, random_state=number)  # as unsorted as the public file
+        part = batch.rows.to_pandas().sample(
+            frac=1, random_state=number
+        )  # as unsorted as the public file
         if path.suffix == ".csv":
             part = part.rename(columns={"mjd": "MJD", "fiber_id": "fiber_ID"})
             part.drop(columns="release").to_csv(path, index=False, mode="a", header=not number)

@@ -58,7 +58,7 @@ def test_what_cannot_be_trained_on_stops_the_run(
 def test_what_is_not_as_expected_leaves_the_pages_and_no_dataset(
     table: ObservationsTable, store: ObjectStore, tmp_path: Path
 ) -> None:
-    rows = next(open_source("simulated:?rows=900&era=boss", store).read_batches(0)).rows
+    rows = next(open_source("simulated:?rows=900&era=boss", store).read_batches(0)).rows.to_pandas()
     rows["u"] = rows["u"].where(rows.index % 4 > 0)
     rows.to_parquet(tmp_path / "rows.parquet")
     version = ingest(open_source(str(tmp_path / "rows.parquet"), store), table, store).version

@@ -70,7 +70,7 @@ def night(tmp_path: Path) -> Path:
     """Two files; the second says the first one's last objects once more."""
     folder = tmp_path / "night"
     folder.mkdir()
-    rows = draw(Era.BOSS, 0, ROWS, 0)
+    rows = draw(Era.BOSS, 0, ROWS, 0).to_pandas()
     halves = rows[: ROWS // 2], pd.concat([rows[ROWS // 2 - 10 : ROWS // 2], rows[ROWS // 2 :]])
     for number, part in enumerate(halves):
         table = pa.Table.from_pandas(part, preserve_index=False)

@@ -9,7 +9,7 @@ from skyclass.training.dataset import Dataset
 
 def simulated_dataset(mode: Mode, rows: int, era: Era = Era.LEGACY) -> Dataset:
     """A dataset drawn from one era, as `select` would have read it from the table."""
-    frame = draw(era, first=0, size=rows, seed=0).assign(release=RELEASE)
+    frame = draw(era, first=0, size=rows, seed=0).to_pandas().assign(release=RELEASE)
     frame = frame[(frame[list(MAGNITUDES)] > 0).all(axis=1)].sort_values(["mjd", "plate"])
     summary = TrainingSet(
         table="s3://nowhere/observations",

@@ -30,13 +30,14 @@ END = START + timedelta(days=1)
 
 def simulated(era: Era, size: int, seed: int) -> pd.DataFrame:
     """Observations of one era, all inputs measured."""
-    return _complete(draw(era, 0, size + 10, seed)).head(size)
+    return _complete(draw(era, 0, size + 10, seed).to_pandas()).head(size)
 
 
 def real(path: Path) -> pd.DataFrame:
     """The real observations of a file, all inputs measured, in order of time."""
     rows = pd.concat(
-        validate_rows(batch.rows).valid for batch in FileSource(path, str(path)).read_batches(0)
+        validate_rows(batch.rows).valid.to_pandas()
+        for batch in FileSource(path, str(path)).read_batches(0)
     )
     return _complete(rows).sort_values("mjd", kind="stable")
 

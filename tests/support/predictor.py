@@ -164,7 +164,7 @@ def eventually(condition: Callable[[], Any], seconds: float) -> Any:
 
 def simulated(size: int, seed: int = 0) -> pd.DataFrame:
     """Return simulated observations without missing measurements."""
-    rows = draw(Era.LEGACY, 0, size + 10, seed)
+    rows = draw(Era.LEGACY, 0, size + 10, seed).to_pandas()
     return rows[(rows[list(MEASUREMENTS)] != NOT_MEASURED).all(axis=1)].head(size)
 
 

@@ -1,8 +1,9 @@
-"""Observations made by hand for the tests."""
+"""Hand-made observations."""
 
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 ROW: dict[str, Any] = {
     **{"plate": 267, "mjd": 51608, "fiber_id": 286, "alpha": 147.1655486, "delta": -0.8913130},
@@ -13,6 +14,18 @@ ROW: dict[str, Any] = {
 
 
 def frame(*changes: dict[str, Any]) -> pd.DataFrame:
-    """Rows that differ from `ROW` in fibre (1, 2, 3, …) and in what is said."""
+    """Return copies of `ROW` with fibres 1, 2, 3, … and one change each."""
     rows = [{**ROW, "fiber_id": fibre, **change} for fibre, change in enumerate(changes, start=1)]
     return pd.DataFrame(rows, columns=list(ROW), dtype=object)
+
+
+def table(*changes: dict[str, Any]) -> pa.Table:
+    """Return the rows of `frame` as Arrow, as a source does: columns of mixed types are text."""
+    return pa.table({name: _to_column(values.tolist()) for name, values in frame(*changes).items()})
+
+
+def _to_column(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in values])

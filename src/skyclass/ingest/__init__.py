@@ -1,1 +1,1 @@
-"""Row validation, expectations of whole tables, and the ingest job."""
+"""Ingest: row validation, expectations on training rows, and the ingest job."""

@@ -1,50 +1,59 @@
-"""What is expected of rows before they are trained on; the limits are in `expectations.toml`."""
+"""Expectations on the rows of a training set. The limits are in `expectations.toml`."""
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from skyclass.errors import ValidationError
 from skyclass.ingest.validation import validate_rows
-from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS, Era, find_eras
+from skyclass.survey.observation import (
+    CLASSES,
+    KEY,
+    MEASUREMENTS,
+    ROW_COLUMNS,
+    Era,
+    find_eras,
+)
 
-EXAMPLES = 3
-"""How many rows are shown for a rule that is broken."""
+MAX_EXAMPLES = 3
+"""Rows that are described for each violation."""
 
-_FEWEST_ROWS = 100
-"""Fewer rows than this, and a share says nothing."""
+_MIN_ROWS = 100
+"""Shares of fewer rows than this are not evaluated."""
 
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Expectations:
-    """The limits, as shares of the rows; see `expectations.toml` for what they mean."""
+    """Limits, as shares of the rows; `expectations.toml` describes each."""
 
     rejected: float
-    unfit: float
+    invalid: float
     copied: float
     unlabelled: float
     not_measured: dict[str, float]
     classes: dict[str, tuple[float, float]]
-    eras_back: float
+    older_eras: float
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that is broken.
+    """An expectation that the rows do not meet.
 
     Attributes:
-        column: The column that it is about.
-        rule: What is wrong, in words.
-        share: Of the rows.
-        limit: What was expected, in words.
-        examples: Some of the rows, in words.
+        column: The column concerned.
+        rule: Description of the violation.
+        share: Share of the rows, 0 to 1.
+        limit: Description of the limit.
+        examples: Descriptions of some of the rows.
     """
 
     column: str
@@ -59,7 +68,7 @@ class Violation:
 
 
 def load_expectations() -> Expectations:
-    """Read the limits."""
+    """Read the limits from `expectations.toml`."""
     text = resources.files("skyclass.ingest").joinpath("expectations.toml").read_text()
     limits = tomllib.loads(text)
     return Expectations(
@@ -67,7 +76,7 @@ def load_expectations() -> Expectations:
         **limits["rows"],
         not_measured=limits["not_measured"],
         classes={name: (low, high) for name, (low, high) in limits["classes"].items()},
-        eras_back=limits["eras"]["back"],
+        older_eras=limits["eras"]["older"],
     )
 
 
@@ -77,142 +86,150 @@ def expect_rows(
     last_nights: pd.Series | None,
     limits: Expectations,
 ) -> None:
-    """Judge the rows that a model would learn from.
+    """Check the candidate rows of a training set.
 
     Args:
         rows: Columns `ROW_COLUMNS`.
-        inputs: The measurements that the model would see.
-        last_nights: The nights (MJD) of the rows behind the last release, if there is one.
-        limits: What is expected.
+        inputs: The model's inputs.
+        last_nights: Nights (MJD) of the rows of the previous release, if there is one.
+        limits: The expectations.
 
     Raises:
-        ValidationError: Rules are broken; the message names each.
+        ValidationError: At least one expectation is not met; the message names each.
     """
-    found = [
-        *_unfit(rows, limits),
-        *_not_measured(rows, inputs, limits),
-        *_classes(rows, limits),
-        *_copied(rows, limits),
-        *(_eras(rows, last_nights, limits) if last_nights is not None else ()),
+    violations = [
+        *_check_validity(rows, limits),
+        *_check_completeness(rows, inputs, limits),
+        *_check_classes(rows, limits),
+        *_check_copies(rows, limits),
+        *(_check_eras(rows, last_nights, limits) if last_nights is not None else ()),
     ]
-    if found:
+    if violations:
         raise ValidationError(
-            f"validation failed: {' | '.join(map(str, found))}: correct the source, or the limits "
-            "in expectations.toml"
+            f"validation failed: {' | '.join(map(str, violations))}: correct the source, or the "
+            "limits in expectations.toml"
         )
 
 
 def expect_few_rejected(
     rows_in: int, reasons: dict[str, int], examples: dict[str, tuple[str, ...]], limit: float
 ) -> None:
-    """Judge how many rows of a source were unfit.
+    """Check the share of rejected rows of a source.
 
     Args:
-        rows_in: How many rows were read.
-        reasons: How many of them were rejected for each reason, like `u: outside 5 to 35`.
-        examples: Some of them.
-        limit: The share that is accepted.
+        rows_in: Number of rows read.
+        reasons: Number of rejected rows by reason, such as `u: outside 5 to 35`.
+        examples: Descriptions of some rejected rows by reason.
+        limit: Largest accepted share, 0 to 1.
 
     Raises:
-        ValidationError: There are too many; the message names the most frequent reason.
+        ValidationError: The share exceeds the limit; the message names the most frequent reason.
     """
     rejected = sum(reasons.values())
-    if rows_in < _FEWEST_ROWS or rejected <= limit * rows_in:
+    if rows_in < _MIN_ROWS or rejected <= limit * rows_in:
         return
     reason, rows = max(reasons.items(), key=lambda item: item[1])
     column, rule = split_reason(reason)
-    worst = Violation(column, rule, rows / rows_in, f"at most {limit:.1%} unfit", examples[reason])
+    worst = Violation(
+        column, rule, rows / rows_in, f"at most {limit:.1%} rejected", examples[reason]
+    )
     raise ValidationError(
         f"validation failed: {rejected:,} of {rows_in:,} rows were rejected, most of them for "
-        f"{worst}: the fit rows were taken, correct the source"
+        f"{worst}: the valid rows were ingested; correct the source"
     )
 
 
 def split_reason(reason: str) -> tuple[str, str]:
-    """The column and the rule that a reason of rejection begins with."""
+    """Return the column and the rule of the first part of a reason of rejection.
+
+    Examples:
+        >>> split_reason("u: outside 5 to 35; class: not one of GALAXY, QSO, STAR")
+        ('u', 'outside 5 to 35')
+    """
     column, found, rule = reason.partition("; ")[0].partition(": ")
     return (column, rule) if found else ("line", reason)
 
 
-def describe(rows: pd.DataFrame, column: str) -> tuple[str, ...]:
-    """The first rows in words, each with its key and the value in question."""
+def describe_rows(rows: Iterable[Mapping[Any, object]], column: str) -> tuple[str, ...]:
+    """Describe rows by their keys and the value of a column."""
     shown = [*KEY, *([] if column in KEY else [column])]
-    return tuple(
-        " ".join(f"{name}={value}" for name, value in zip(shown, row, strict=True))
-        for row in rows[shown].head(EXAMPLES).itertuples(index=False)
-    )
+    return tuple(" ".join(f"{name}={row[name]}" for name in shown) for row in rows)
 
 
-def _unfit(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:
-    rejected = validate_rows(rows).rejected
+def _describe_first(rows: pd.DataFrame, column: str) -> tuple[str, ...]:
+    return describe_rows(rows.head(MAX_EXAMPLES).to_dict("records"), column)
+
+
+def _check_validity(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:
+    table = pa.Table.from_pandas(rows[list(ROW_COLUMNS)], preserve_index=False)
+    rejected = validate_rows(table).rejected.to_pandas()
     for reason, found in rejected.groupby("reason", sort=False):
-        if len(found) > limits.unfit * len(rows):
+        share = len(found) / len(rows)
+        if share > limits.invalid:
             column, rule = split_reason(str(reason))
-            yield Violation(
-                column,
-                rule,
-                len(found) / len(rows),
-                _at_most(limits.unfit),
-                describe(found, column),
-            )
+            limit = _at_most(limits.invalid)
+            yield Violation(column, rule, share, limit, _describe_first(found, column))
 
 
-def _not_measured(
+def _check_completeness(
     rows: pd.DataFrame, inputs: Sequence[str], limits: Expectations
 ) -> Iterator[Violation]:
     for name in inputs:
         limit = limits.not_measured[name]
-        yield from _broken(rows, rows[name].isna().to_numpy(), name, "not measured", limit)
+        yield from _check_share(rows, rows[name].isna().to_numpy(), name, "not measured", limit)
 
 
-def _classes(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:
+def _check_classes(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:
     unlabelled = rows["class"].isna().to_numpy()
-    yield from _broken(rows, unlabelled, "class", "no label", limits.unlabelled)
+    yield from _check_share(rows, unlabelled, "class", "no label", limits.unlabelled)
     labelled = rows[~unlabelled]
     for name in CLASSES:
         of_class = labelled[labelled["class"] == name]
         share = len(of_class) / max(len(labelled), 1)
         low, high = limits.classes[name]
-        if len(labelled) >= _FEWEST_ROWS and not low <= share <= high:
+        if len(labelled) >= _MIN_ROWS and not low <= share <= high:
             expected = f"{low:.0%} to {high:.0%} expected"
-            yield Violation("class", name, share, expected, describe(of_class, "class"))
+            yield Violation("class", name, share, expected, _describe_first(of_class, "class"))
 
 
-def _copied(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:
-    same = rows.duplicated(list(MEASUREMENTS)) & rows[list(MEASUREMENTS)].notna().all(axis=1)
+def _check_copies(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:
+    measurements = rows[list(MEASUREMENTS)]
+    is_copy = (measurements.duplicated() & measurements.notna().all(axis=1)).to_numpy()
     rule = "the same measurements under another key"
-    yield from _broken(rows, same.to_numpy(), ", ".join(MEASUREMENTS), rule, limits.copied, "r")
+    yield from _check_share(rows, is_copy, ", ".join(MEASUREMENTS), rule, limits.copied, "r")
 
 
-def _eras(rows: pd.DataFrame, last: pd.Series, limits: Expectations) -> Iterator[Violation]:
-    """The survey moves on, and training has to follow; but it never goes back."""
+def _check_eras(
+    rows: pd.DataFrame, last_nights: pd.Series, limits: Expectations
+) -> Iterator[Violation]:
+    """Newer eras are accepted, since the survey moves on. A larger share of older ones is not."""
     now, before = (
         pd.Series(find_eras(nights)).value_counts(normalize=True).reindex(list(Era), fill_value=0)
-        for nights in (rows["mjd"], last)
+        for nights in (rows["mjd"], last_nights)
     )
-    back = now.cumsum() - before.cumsum()
-    era = str(back.idxmax())
-    if len(rows) >= _FEWEST_ROWS and back[era] > limits.eras_back:
+    increase = now.cumsum() - before.cumsum()
+    era = str(increase.idxmax())
+    if len(rows) >= _MIN_ROWS and increase[era] > limits.older_eras:
         yield Violation(
             "mjd",
             f"era {era} or before, which were {before.cumsum()[era]:.1%} in the last release,",
             float(now.cumsum()[era]),
-            f"at most {limits.eras_back:.1%} more",
-            describe(rows, "mjd"),  # the oldest come first
+            f"at most {limits.older_eras:.1%} more",
+            _describe_first(rows, "mjd"),  # rows are sorted by night: these are the oldest
         )
 
 
-def _broken(
-    rows: pd.DataFrame, where: Mask, column: str, rule: str, limit: float, shown: str = ""
+def _check_share(
+    rows: pd.DataFrame,
+    where: Mask,
+    column: str,
+    rule: str,
+    limit: float,
+    shown_column: str | None = None,
 ) -> Iterator[Violation]:
-    if len(rows) >= _FEWEST_ROWS and where.mean() > limit:
-        yield Violation(
-            column,
-            rule,
-            float(where.mean()),
-            _at_most(limit),
-            describe(rows[where], shown or column),
-        )
+    if len(rows) >= _MIN_ROWS and where.mean() > limit:
+        examples = _describe_first(rows[where], shown_column or column)
+        yield Violation(column, rule, float(where.mean()), _at_most(limit), examples)
 
 
 def _at_most(limit: float) -> str:

@@ -1,4 +1,4 @@
-"""Carries observations from a source into the table, and accounts for every row."""
+"""The ingest job: merges the rows of a source into the observations table."""
 
 import hashlib
 import io
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from skyclass.errors import CatalogError, StoreError
-from skyclass.ingest.expectations import describe, split_reason
+from skyclass.ingest.expectations import MAX_EXAMPLES, describe_rows, split_reason
 from skyclass.ingest.validation import ValidationResult, validate_rows
 from skyclass.sources import Batch, Source
 from skyclass.storage.prefetch import prefetch
@@ -28,20 +28,20 @@ _PARQUET = "application/vnd.apache.parquet"
 
 @dataclass(frozen=True)
 class Accounting:
-    """What became of every row that an ingest read.
+    """The outcome of every row that an ingest read.
 
     Attributes:
-        source: The source's name.
-        version: The table's version afterwards.
+        source: Name of the source.
+        version: Version of the table after the ingest.
         rows_in: Rows read.
-        inserted: Rows whose key was new.
-        updated: Rows that corrected or completed an observation, such as a label that came late.
-        duplicates: Rows that said nothing new.
-        rejected: Rows that were unfit; kept beside the table with the reason.
-        not_measured: Values that carried the survey's sentinel and became null.
-        resumed_after: Position of the source where an earlier ingest had left off.
-        reasons: How often each reason of rejection occurred.
-        examples: Some of the rows rejected for each, in words.
+        inserted: Rows with a new key.
+        updated: Rows that changed a known observation, such as a late label.
+        duplicates: Rows without a change.
+        rejected: Invalid rows, written to the quarantine with their reasons.
+        not_measured: Values that were the survey's sentinel and became null.
+        resumed_after: Watermark of the source before the ingest.
+        reasons: Number of rejected rows by reason.
+        examples: Descriptions of some rejected rows by reason.
     """
 
     source: str
@@ -58,7 +58,7 @@ class Accounting:
 
     @property
     def is_balanced(self) -> bool:
-        """Whether every row read is accounted for."""
+        """Whether the counts of all outcomes add up to the rows read."""
         return self.rows_in == self.inserted + self.updated + self.duplicates + self.rejected
 
 
@@ -68,31 +68,31 @@ def ingest(
     store: ObjectStore,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Accounting:
-    """Bring what is new in a source into the observations table.
+    """Merge the rows that follow a source's watermark into the observations table.
 
-    Rejected rows are written before the table is: a kill in between leaves a file that the next
-    ingest writes again with the same key and the same bytes. Replaying a batch changes nothing.
+    The job is idempotent. Rejected rows are written before the table is changed: after a kill in
+    between, the next ingest overwrites that object with the same bytes.
 
     Args:
-        source: Where the observations come from.
-        table: Where they go.
-        store: Takes the rejected rows.
-        progress: Told how many rows have been read, after each batch.
+        source: Source of the observations.
+        table: Table to merge into.
+        store: Object store for rejected rows.
+        progress: Called after each batch with the number of rows read so far.
 
     Raises:
-        CatalogError: The source cannot be read.
+        CatalogError: The source cannot be read, or all of its rows were rejected.
         StoreError: The object store failed, or the accounting does not balance.
     """
     resumed_after = table.watermark(source.watermark_id)
     total = Accounting(source.name, version=0, resumed_after=resumed_after)
     position = resumed_after
     batches = ((batch, validate_rows(batch.rows)) for batch in source.read_batches(resumed_after))
-    for batch, checked in prefetch(batches):
-        total = _add(total, _ingest_batch(batch, checked, position, source, table, store))
+    for batch, result in prefetch(batches):
+        total = _add(total, _ingest_batch(batch, result, position, source, table, store))
         position = batch.position
         progress(total.rows_in)
     if not total.is_balanced:
-        raise StoreError(f"the accounting of {source.name} does not balance ({total}): report it")
+        raise StoreError(f"the accounting of {source.name} does not balance: {total}: report a bug")
     if total.rows_in == 0:
         return _add(total, Accounting(source.name, version=table.version()))
     if total.rejected == total.rows_in and not resumed_after:
@@ -105,44 +105,56 @@ def ingest(
 
 def _ingest_batch(
     batch: Batch,
-    checked: ValidationResult,
-    since: int,
+    result: ValidationResult,
+    watermark: int,
     source: Source,
     table: ObservationsTable,
     store: ObjectStore,
 ) -> Accounting:
-    valid = checked.valid
-    if valid.duplicated(list(KEY)).any():
-        # As between batches, the later row wins and a null never overwrites a value.
-        valid = valid.groupby(list(KEY), sort=False, as_index=False).last()
-    batch_id = _batch_id(source, since, batch.position)
-    columns = checked.rejected.columns
-    torn = pd.DataFrame({"reason": batch.malformed}, columns=columns, dtype="string")
-    rejected = pd.concat([checked.rejected, torn], ignore_index=True)
-    if len(rejected):
+    batch_id = _make_batch_id(source, watermark, batch.position)
+    malformed = pa.table({"reason": pa.array(batch.malformed, pa.string())})
+    rejected = pa.concat_tables([result.rejected, malformed], promote_options="default")
+    if rejected.num_rows:
         key = f"{REJECTED_PREFIX}/{batch_id}.parquet"
-        store.put(store.settings.data_bucket, key, _parquet(rejected), _PARQUET)
-        logger.warning("%d rows rejected, kept in %s", len(rejected), key)
-    origin = {"source": source.name, "batch_id": batch_id, "ingested_at": datetime.now(UTC)}
-    rows = _table(valid, origin)
-    merged = table.merge(rows, source.watermark_id, since, batch.position)
-    rows_in = len(batch.rows) + len(batch.malformed)
+        store.put(store.settings.data_bucket, key, _to_parquet(rejected), _PARQUET)
+        logger.warning("%d rows rejected, written to %s", rejected.num_rows, key)
+    provenance = {"source": source.name, "batch_id": batch_id, "ingested_at": datetime.now(UTC)}
+    rows = _add_provenance(_drop_duplicate_keys(result.valid), provenance)
+    merged = table.merge(rows, source.watermark_id, watermark, batch.position)
     return Accounting(
         source=source.name,
         version=merged.version,
-        rows_in=rows_in,
+        rows_in=batch.rows.num_rows + len(batch.malformed),
         inserted=merged.inserted,
         updated=merged.updated,
-        duplicates=len(checked.valid) - merged.inserted - merged.updated,
-        rejected=len(rejected),
-        not_measured=checked.not_measured,
-        reasons={str(why): int(n) for why, n in rejected["reason"].value_counts().items()},
-        examples={
-            str(why): describe(rows, split_reason(str(why))[0])
-            for why, rows in checked.rejected.groupby("reason")
-        }
-        | dict.fromkeys(batch.malformed, ()),
+        duplicates=result.valid.num_rows - merged.inserted - merged.updated,
+        rejected=rejected.num_rows,
+        not_measured=result.not_measured,
+        reasons=dict(Counter(rejected["reason"].to_pylist()).most_common()),
+        examples=_describe_rejected(result.rejected) | dict.fromkeys(batch.malformed, ()),
     )
+
+
+def _drop_duplicate_keys(rows: pa.Table) -> pa.Table:
+    """Merge rows of the same key: the last value that is not null wins, as between batches."""
+    grouped = rows.group_by(list(KEY), use_threads=False)  # "last" needs the order of the rows
+    if grouped.aggregate([]).num_rows == rows.num_rows:
+        return rows
+    others = [name for name in rows.column_names if name not in KEY]
+    merged = grouped.aggregate([(name, "last") for name in others])
+    return merged.rename_columns([name.removesuffix("_last") for name in merged.column_names])
+
+
+def _describe_rejected(rejected: pa.Table) -> dict[str, tuple[str, ...]]:
+    rows_of: dict[str, list[int]] = {}
+    for row, reason in enumerate(rejected["reason"].to_pylist()):
+        rows = rows_of.setdefault(reason, [])
+        if len(rows) < MAX_EXAMPLES:
+            rows.append(row)
+    return {
+        reason: describe_rows(rejected.take(rows).to_pylist(), split_reason(reason)[0])
+        for reason, rows in rows_of.items()
+    }
 
 
 def _add(total: Accounting, part: Accounting) -> Accounting:
@@ -162,24 +174,22 @@ def _add(total: Accounting, part: Accounting) -> Accounting:
     )
 
 
-def _table(rows: pd.DataFrame, origin: dict[str, object]) -> pa.Table:
-    """The rows as the table has them, with what is the same for all of them."""
-    rows = rows.assign(era=find_eras(rows["mjd"]))
-    columns = {
-        field.name: pa.repeat(pa.scalar(origin[field.name], field.type), len(rows))
-        if field.name in origin
-        else pa.array(rows[field.name], field.type, from_pandas=True)
-        for field in SCHEMA
-    }
-    return pa.table(columns, schema=SCHEMA)
+def _add_provenance(rows: pa.Table, provenance: dict[str, object]) -> pa.Table:
+    """Return the rows in the table's schema."""
+    columns = {name: rows[name] for name in rows.column_names}
+    columns["era"] = pa.array(find_eras(rows["mjd"].to_numpy()), pa.string())
+    for name, value in provenance.items():
+        columns[name] = pa.repeat(pa.scalar(value, SCHEMA.field(name).type), rows.num_rows)
+    return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
 
 
-def _batch_id(source: Source, since: int, position: int) -> str:
-    """Name a batch by its place in its source, so that a replay has the same name."""
-    return hashlib.sha256(f"{source.watermark_id}#{since}-{position}".encode()).hexdigest()[:16]
+def _make_batch_id(source: Source, watermark: int, position: int) -> str:
+    """Return an id that depends on the place in the source alone, so that a retry has the same."""
+    text = f"{source.watermark_id}#{watermark}-{position}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _parquet(rows: pd.DataFrame) -> bytes:
+def _to_parquet(rows: pa.Table) -> bytes:
     buffer = io.BytesIO()
-    rows.to_parquet(buffer, index=False)
+    pq.write_table(rows, buffer)
     return buffer.getvalue()

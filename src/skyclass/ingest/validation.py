@@ -1,15 +1,12 @@
-"""Which rows are fit to be kept: types, ranges and classes, each rejection with its reason."""
+"""Row validation: types, ranges and classes, with a reason for each rejected row."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.compute as pc
-from pandera.errors import SchemaErrors
 
 from skyclass.survey.features import MAGNITUDES
 from skyclass.survey.observation import (
@@ -17,134 +14,149 @@ from skyclass.survey.observation import (
     KEY,
     MAGNITUDE_RANGE,
     MEASUREMENTS,
-    NOT_MEASURED,
     POSITION,
     REDSHIFT_RANGE,
     ROW_COLUMNS,
+    is_sentinel,
 )
 
-_NUMERIC = (*KEY, *POSITION, *MEASUREMENTS)
+Numbers = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
-def _between(low: float, high: float) -> pandera.Column:
-    check = pandera.Check.in_range(low, high, error=f"outside {low:g} to {high:g}")
-    return pandera.Column(float, check, nullable=True)
+@dataclass(frozen=True)
+class _Rule:
+    """A condition on the numbers of a column; NaN stands for a missing number."""
+
+    reason: str
+    find_broken: Callable[[Numbers], Mask]
 
 
-_KEY_PART = pandera.Column(
-    float,
-    [
-        pandera.Check.in_range(1, 2**31 - 1, error="not a positive 32-bit number"),
-        pandera.Check(lambda values: values % 1 == 0, error="not a whole number"),
-    ],
-    nullable=False,
+def _in_range(low: float, high: float) -> _Rule:
+    return _Rule(f"outside {low:g} to {high:g}", lambda values: (values < low) | (values > high))
+
+
+_KEY_RULES = (
+    _Rule("missing", np.isnan),
+    _Rule("not a positive 32-bit number", lambda values: (values < 1) | (values > 2**31 - 1)),
+    _Rule("not a whole number", lambda values: values != np.floor(values)),
 )
-
-ROW_SCHEMA = pandera.DataFrameSchema(
-    {
-        **dict.fromkeys(KEY, _KEY_PART),
-        "alpha": _between(0, 360),
-        "delta": _between(-90, 90),
-        **{name: _between(*MAGNITUDE_RANGE) for name in MAGNITUDES},
-        "redshift": _between(*REDSHIFT_RANGE),
-        "class": pandera.Column(
-            object,
-            pandera.Check.isin(CLASSES, error=f"not one of {', '.join(CLASSES)}"),
-            nullable=True,
-        ),
-        "release": pandera.Column(object, nullable=False),
-    }
-)
-"""What a row of any source must satisfy once its columns have been renamed and parsed."""
+_RULES: dict[str, tuple[_Rule, ...]] = {
+    **dict.fromkeys(KEY, _KEY_RULES),
+    "alpha": (_in_range(0, 360),),
+    "delta": (_in_range(-90, 90),),
+    **dict.fromkeys(MAGNITUDES, (_in_range(*MAGNITUDE_RANGE),)),
+    "redshift": (_in_range(*REDSHIFT_RANGE),),
+}
+"""Rules of each numeric column. The first broken rule of a column is reported."""
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """The rows of a batch, sorted into fit and unfit.
+    """The rows of a batch, divided into valid and rejected.
 
     Attributes:
-        valid: Rows that satisfy `ROW_SCHEMA`; sentinels have become null.
-        rejected: The other rows as they came, with a column `reason`.
-        not_measured: How many values carried the survey's sentinel.
+        valid: Columns `ROW_COLUMNS` with the types of the observations table; sentinels are null.
+        rejected: The other rows as text, unchanged, with a column `reason`.
+        not_measured: Number of values that were the survey's sentinel.
     """
 
-    valid: pd.DataFrame
-    rejected: pd.DataFrame
+    valid: pa.Table
+    rejected: pa.Table
     not_measured: int
 
 
-def validate_rows(rows: pd.DataFrame) -> ValidationResult:
-    """Sort the rows of one batch into fit and unfit.
+def validate_rows(rows: pa.Table) -> ValidationResult:
+    """Divide the rows of one batch into valid and rejected.
 
     Args:
-        rows: Columns `ROW_COLUMNS`; numbers may still be text, as in a CSV file.
+        rows: Columns `ROW_COLUMNS`, in the source's order; numbers may be text.
     """
-    rows = rows.reset_index(drop=True)
-    values: dict[str, npt.NDArray[Any]] = {}
-    unreadable: dict[str, npt.NDArray[np.bool_]] = {}
-    for name in _NUMERIC:
-        values[name], unreadable[name] = _numbers(rows[name])
+    columns: dict[str, pa.Array] = {}
+    reasons: dict[int, list[str]] = {}
     not_measured = 0
-    for name in MEASUREMENTS:
-        sentinel = values[name] == NOT_MEASURED
-        values[name] = np.where(sentinel, np.nan, values[name])
-        not_measured += int(sentinel.sum())
-    for name in ("class", "release"):
-        values[name] = _text(rows[name]).to_pandas().to_numpy(object)
-    parsed = pd.DataFrame(values)
+    for name in (*KEY, *POSITION, *MEASUREMENTS):
+        values, unreadable = _parse_numbers(rows[name])
+        if name in MEASUREMENTS:
+            sentinels = is_sentinel(values)
+            not_measured += int(sentinels.sum())
+            values = np.where(sentinels, np.nan, values)
+        for reason, broken in _find_broken(values, unreadable, _RULES[name]):
+            _add_reason(reasons, broken, f"{name}: {reason}")
+        columns[name] = pa.array(values, from_pandas=True)  # NaN becomes null
+    columns["class"], columns["release"] = _to_text(rows["class"]), _to_text(rows["release"])
+    known = pc.is_in(columns["class"], pa.array([*CLASSES, None], pa.string()))
+    _add_reason(reasons, ~_to_mask(known), f"class: not one of {', '.join(CLASSES)}")
+    _add_reason(reasons, _to_mask(pc.is_null(columns["release"])), "release: missing")
 
-    reasons = _reasons(parsed, unreadable)
-    unfit = np.zeros(len(rows), dtype=bool)
-    unfit[list(reasons)] = True
-    valid = parsed[~unfit].reset_index(drop=True) if reasons else parsed
-    rejected = rows.loc[unfit, list(ROW_COLUMNS)].astype("string").reset_index(drop=True)
-    rejected["reason"] = pd.Series([reasons[row] for row in sorted(reasons)], dtype="string")
+    rejected_mask = np.zeros(rows.num_rows, dtype=bool)
+    rejected_mask[list(reasons)] = True
+    parsed = pa.table({name: columns[name] for name in ROW_COLUMNS})
+    rejected = rows.select(ROW_COLUMNS).filter(pa.array(rejected_mask))
+    texts = {name: _to_text(rejected[name]) for name in ROW_COLUMNS}
+    texts["reason"] = pa.array(["; ".join(reasons[row]) for row in sorted(reasons)], pa.string())
     return ValidationResult(
-        valid=valid.astype({name: "int32" for name in KEY}),
-        rejected=rejected,
+        valid=_cast_keys(parsed.filter(pa.array(~rejected_mask)) if reasons else parsed),
+        rejected=pa.table(texts),
         not_measured=not_measured,
     )
 
 
-def _reasons(parsed: pd.DataFrame, unreadable: dict[str, npt.NDArray[np.bool_]]) -> dict[int, str]:
-    """What is wrong with each unfit row, by row number: the first complaint on each column."""
-    found: dict[int, dict[str, str]] = {}
-    for name, where in unreadable.items():
-        for row in np.flatnonzero(where).tolist():
-            found.setdefault(row, {})[name] = "not a number"
-    try:
-        ROW_SCHEMA.validate(parsed, lazy=True)
-    except SchemaErrors as errors:
-        for case in errors.failure_cases.itertuples():
-            wrong = "missing" if case.check == "not_nullable" else case.check
-            found.setdefault(int(case.index), {}).setdefault(case.column, wrong)
-    return {
-        row: "; ".join(f"{name}: {wrong}" for name, wrong in complaints.items())
-        for row, complaints in found.items()
-    }
+def _find_broken(
+    values: Numbers, unreadable: Mask, rules: tuple[_Rule, ...]
+) -> Iterator[tuple[str, Mask]]:
+    """Yield each reason with its rows; a row occurs at most once."""
+    yield "not a number", unreadable
+    reported = unreadable
+    for rule in rules:
+        broken = rule.find_broken(values) & ~reported
+        yield rule.reason, broken
+        reported = reported | broken
 
 
-def _numbers(values: pd.Series) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Read numbers that may be text.
+def _add_reason(reasons: dict[int, list[str]], where: Mask, reason: str) -> None:
+    for row in np.flatnonzero(where).tolist():
+        reasons.setdefault(row, []).append(reason)
 
-    Returns:
-        The numbers, NaN where there is none; and where there stands something that is none. An
-        empty field only means "not measured".
+
+def _cast_keys(rows: pa.Table) -> pa.Table:
+    for index, name in enumerate(KEY):
+        rows = rows.set_column(index, name, rows[name].cast(pa.int32()))
+    return rows
+
+
+def _parse_numbers(column: pa.ChunkedArray) -> tuple[Numbers, Mask]:
+    """Return a column as numbers, NaN where there is none, and where its text is not a number.
+
+    Empty text is a missing number, not an unreadable one.
     """
-    if values.dtype.kind in "iuf":
-        found = values.to_numpy(np.float64, copy=True, na_value=np.nan)
-        return found, np.zeros(len(values), dtype=bool)
-    text = pc.utf8_trim_whitespace(_text(values))
-    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        values = pc.cast(column, pa.float64(), safe=False).to_numpy()
+        return values, np.zeros(len(values), dtype=bool)
+    text = _to_text(column)
     try:
-        found = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:  # it does not say where
-        found = pd.to_numeric(text.to_pandas(), errors="coerce").to_numpy(np.float64)
-    return found, np.isnan(found) & text.is_valid().to_numpy(zero_copy_only=False)
+        values = pc.cast(text, pa.float64()).to_numpy()
+    except pa.ArrowInvalid:  # the error does not name the rows
+        text = pc.utf8_trim_whitespace(text)
+        text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+        values = np.array([_parse_number(each) for each in text.to_pylist()], dtype=np.float64)
+    return values, np.isnan(values) & _to_mask(text.is_valid())
 
 
-def _text(values: pd.Series) -> pa.ChunkedArray:
-    if isinstance(values.dtype, pd.ArrowDtype):
-        return pa.chunked_array(pa.array(values.array))
-    texts = pa.array(values.map(str, na_action="ignore"), pa.string(), from_pandas=True)
-    return pa.chunked_array([texts])
+def _parse_number(text: str | None) -> float:
+    try:
+        return float(text) if text and "_" not in text else np.nan  # float() accepts 1_000
+    except ValueError:
+        return np.nan
+
+
+def _to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowException:  # a type without a conversion, such as a list
+        texts = [None if value is None else str(value) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _to_mask(values: pa.ChunkedArray) -> Mask:
+    return np.asarray(values.to_numpy(), dtype=bool)

@@ -189,7 +189,9 @@ def read_cast(source_uri: str, mode: Mode, store: ObjectStore) -> tuple[Cast, bo
         CatalogError: There are too few labelled, complete objects for monitoring to judge.
     """
     source = open_source(source_uri, store)
-    checked = [validate_rows(batch.rows).valid for batch in source.read_batches(after=0)]
+    checked = [
+        validate_rows(batch.rows).valid.to_pandas() for batch in source.read_batches(after=0)
+    ]
     rows = pd.concat(checked).dropna(subset=[*INPUTS[mode], "class"])
     boundary = FIRST_MJD[Era.BOSS]
     if not 0.2 < (rows["mjd"] < boundary).mean() < 0.8:

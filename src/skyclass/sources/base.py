@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import pandas as pd
+import pyarrow as pa
 
 BATCH_ROWS = 200_000
 """Rows per batch. It bounds the memory of an ingest, whatever the size of the source."""
+
+NULL_TEXTS = ("", "null", "NULL", "nan", "NaN")
+"""CSV fields that mean "no value"."""
 
 
 @dataclass(frozen=True)
@@ -15,12 +18,12 @@ class Batch:
     """Consecutive rows of a source.
 
     Attributes:
-        rows: Columns `ROW_COLUMNS`, not validated.
+        rows: Columns `ROW_COLUMNS`, not validated; numbers may be text.
         position: Position in the source after these rows; the watermark once they are committed.
         malformed: One reason for each row that could not be split into fields.
     """
 
-    rows: pd.DataFrame
+    rows: pa.Table
     position: int
     malformed: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""CSV and Parquet files in the public dialects, read in batches."""
+"""CSV and Parquet files in the known dialects, read in batches."""
 
 import codecs
 import hashlib
@@ -7,44 +7,45 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from skyclass.errors import CatalogError
-from skyclass.sources.base import BATCH_ROWS, Batch
-from skyclass.survey.dialects import CLASS_CODES, Dialect, recognise
+from skyclass.errors import CatalogError, one_line
+from skyclass.sources.base import BATCH_ROWS, NULL_TEXTS, Batch
+from skyclass.survey.dialects import Dialect, detect_dialect
+from skyclass.survey.observation import ROW_COLUMNS
 
 BLOCK_BYTES = 8 << 20
-"""Bytes of a CSV file that are split into fields at a time."""
+"""Bytes of a CSV file that are parsed at a time."""
 
 _HEADER_BYTES = 1 << 16
-"""Enough for a header and a row."""
-
-_TEXT = {pa.string(): pd.ArrowDtype(pa.string())}
+"""Block size for reading the header alone; it must hold the header and one row."""
 
 _COMMENT = b"#"
-"""SkyServer puts a line like `#Table1` above the header of its CSV answers."""
+"""First character of the line that SkyServer writes above the header, such as `#Table1`."""
 
 
 class FileSource:
-    """One CSV or Parquet file on this machine."""
+    """A CSV or Parquet file on this machine.
+
+    Attributes:
+        path: The file.
+        name: The address that the file came from.
+    """
 
     def __init__(self, path: Path, name: str) -> None:
-        """Look at the file from outside.
-
-        Args:
-            path: The file.
-            name: What the rows' `source` column says: the address that the file came from.
+        """Check that the file exists and has a known suffix.
 
         Raises:
-            CatalogError: There is no such file, it is of another kind, or it is empty.
+            CatalogError: The file is missing or empty, or its suffix is unknown.
         """
         if not path.is_file():
             raise CatalogError(f"{name}: no such file: check the path")
         if path.suffix not in (".csv", ".parquet"):
-            raise CatalogError(f"{name}: neither .csv nor .parquet: convert it to one of them")
+            raise CatalogError(
+                f"{name}: unsupported suffix {path.suffix!r}: convert the file to .csv or .parquet"
+            )
         if path.stat().st_size == 0:
             raise CatalogError(f"{name}: the file is empty: check where it came from")
         self.path = path
@@ -52,111 +53,105 @@ class FileSource:
 
     @cached_property
     def watermark_id(self) -> str:
-        """Name and content: a file that was touched or fetched anew is the same, a changed not."""
-        with self._readable(), self.path.open("rb") as file:
+        """The name and a digest of the content; the modification time does not matter."""
+        with self._translate_errors(), self.path.open("rb") as file:
             return f"{self.name}#{hashlib.file_digest(file, 'sha256').hexdigest()[:32]}"
 
     @cached_property
     def dialect(self) -> Dialect:
-        """The dialect that the header is written in."""
-        with self._readable():
+        """The dialect of the header."""
+        with self._translate_errors():
             if self.path.suffix == ".parquet":
                 header = pq.read_schema(self.path).names
             else:
                 header = self._open_csv(None, [], _HEADER_BYTES).schema.names
-        return recognise(header, self.name)
+        return detect_dialect(header, self.name)
 
     def read_batches(self, after: int) -> Iterator[Batch]:
-        """Read the batches that follow position `after`, which counts torn lines as well.
+        """Read the batches that follow position `after`; malformed lines count as rows.
 
         Raises:
-            CatalogError: The file is not what its suffix says, or holds no row.
+            CatalogError: The file cannot be parsed, or has no rows.
         """
-        wanted = {column: ours for ours, column in self.dialect.columns.items()}
         position = 0
-        for table, torn in self._tables(list(wanted)):
-            position += table.num_rows + len(torn)
-            if position <= after:
-                continue
-            rows = table.rename_columns([wanted[name] for name in table.column_names])
-            names = _class_names(rows["class"])
-            rows = rows.set_column(rows.column_names.index("class"), "class", names)
-            if self.dialect.release is not None:
-                rows = rows.append_column(
-                    "release", pa.repeat(pa.scalar(self.dialect.release), rows.num_rows)
-                )
-            # Text stays Arrow's: an object a field would cost more than all that follows.
-            yield Batch(rows.to_pandas(types_mapper=_TEXT.get), position, torn)
+        for table, malformed in self._read_tables(list(self.dialect.columns)):
+            position += table.num_rows + len(malformed)
+            if position > after:
+                yield Batch(self._to_rows(table), position, malformed)
         if position == 0:
-            raise CatalogError(f"{self.name}: a header without rows: check where it came from")
+            raise CatalogError(f"{self.name}: no rows below the header: check where it came from")
 
-    def _tables(self, columns: list[str]) -> Iterator[tuple[pa.Table, tuple[str, ...]]]:
-        """The named columns, `BATCH_ROWS` at a time, each with the lines that had to be left."""
-        with self._readable():
+    def _to_rows(self, table: pa.Table) -> pa.Table:
+        """Rename the columns, decode the classes, and add the data release."""
+        names = self.dialect.columns
+        rows = table.rename_columns([names[name] for name in table.column_names])
+        classes = self._decode_classes(rows["class"])
+        rows = rows.set_column(rows.column_names.index("class"), "class", classes)
+        if self.dialect.data_release is not None:
+            release = pa.repeat(pa.scalar(self.dialect.data_release), rows.num_rows)
+            rows = rows.append_column("release", release)
+        return rows.select(ROW_COLUMNS)
+
+    def _decode_classes(self, column: pa.ChunkedArray) -> pa.Array:
+        encoded = column.combine_chunks().dictionary_encode()
+        names = [self.dialect.decode_class(value) for value in encoded.dictionary.to_pylist()]
+        return pa.array(names, pa.string()).take(encoded.indices)
+
+    def _read_tables(self, columns: list[str]) -> Iterator[tuple[pa.Table, tuple[str, ...]]]:
+        """Read `BATCH_ROWS` rows at a time, with the reasons of malformed lines among them."""
+        with self._translate_errors():
             if self.path.suffix == ".parquet":
                 for batch in pq.ParquetFile(self.path).iter_batches(BATCH_ROWS, columns=columns):
                     yield pa.Table.from_batches([batch]), ()
                 return
-            torn: list[str] = []
+            malformed: list[str] = []
             blocks: list[pa.RecordBatch] = []
-            reader = self._open_csv(columns, torn)
+            reader = self._open_csv(columns, malformed)
             for block in reader:
                 blocks.append(block)
                 if sum(block.num_rows for block in blocks) >= BATCH_ROWS:
-                    yield pa.Table.from_batches(blocks), tuple(torn)
+                    yield pa.Table.from_batches(blocks), tuple(malformed)
                     blocks.clear()
-                    torn.clear()
-            if blocks or torn:
-                yield pa.Table.from_batches(blocks, reader.schema), tuple(torn)
+                    malformed.clear()
+            if blocks or malformed:
+                yield pa.Table.from_batches(blocks, reader.schema), tuple(malformed)
 
     def _open_csv(
-        self, columns: list[str] | None, torn: list[str], block_bytes: int = BLOCK_BYTES
+        self, columns: list[str] | None, malformed: list[str], block_bytes: int = BLOCK_BYTES
     ) -> pacsv.CSVStreamingReader:
-        def leave(row: pacsv.InvalidRow) -> str:
-            torn.append(f"{row.actual_columns} fields where the header has {row.expected_columns}")
+        def skip(row: pacsv.InvalidRow) -> str:
+            malformed.append(f"{row.actual_columns} fields, expected {row.expected_columns}")
             return "skip"
 
         with self.path.open("rb") as file:
             start = file.read(len(codecs.BOM_UTF8 + _COMMENT))
-        commented = start.removeprefix(codecs.BOM_UTF8).startswith(_COMMENT)
+        has_comment = start.removeprefix(codecs.BOM_UTF8).startswith(_COMMENT)
         return pacsv.open_csv(
             self.path,
             read_options=pacsv.ReadOptions(
-                skip_rows=int(commented),
+                skip_rows=int(has_comment),
                 block_size=block_bytes,
-                # Threads read ahead as far as there are cores, so a torn line's batch, and with it
-                # the position, would depend on the machine. One thread is as fast on text.
+                # Threads prefetch as many blocks as there are cores, so the batch of a malformed
+                # line, and with it the position, would depend on the machine. Parsing text is as
+                # fast on one thread.
                 use_threads=False,
             ),
-            parse_options=pacsv.ParseOptions(invalid_row_handler=leave),
+            parse_options=pacsv.ParseOptions(invalid_row_handler=skip),
             convert_options=pacsv.ConvertOptions(
-                # All is read as text: one bad value must cost its row, not the whole file.
+                # All columns are read as text, so that one bad value rejects its row, not the file.
                 column_types=dict.fromkeys(columns or [], pa.string()),
                 include_columns=columns,
                 strings_can_be_null=True,
-                null_values=["", "null", "NULL", "nan", "NaN"],
+                null_values=list(NULL_TEXTS),
             ),
         )
 
     @contextmanager
-    def _readable(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0]
             raise CatalogError(
-                f"{self.name}: not readable as {self.path.suffix[1:]} ({reason}): "
+                f"{self.name}: not readable as {self.path.suffix[1:]} ({one_line(error)}): "
                 "check where it came from"
             ) from error
-
-
-def _class_names(column: pa.ChunkedArray) -> pa.Array:
-    """Names of the classes, each looked up once."""
-    coded = column.combine_chunks().dictionary_encode()
-    names = [_class_name(value) for value in coded.dictionary.to_pylist()]
-    return pa.array(names, pa.string()).take(coded.indices)
-
-
-def _class_name(value: object) -> str:
-    text = str(value).strip().removesuffix(".0")  # whole numbers beside a null become floats
-    return CLASS_CODES.get(text, text)

@@ -1,37 +1,34 @@
-"""Brings remote files to this machine, whole or not at all."""
+"""Download of remote files, complete or not at all."""
 
 import hashlib
 import shutil
 from pathlib import Path, PurePosixPath
 
 import urllib3
-from urllib3.util import Retry, Timeout
 
 from skyclass.errors import CatalogError
+from skyclass.http import make_pool
 from skyclass.storage.s3 import ObjectStore, split_uri
 
-_HTTP_TIMEOUT = Timeout(connect=5, read=30)
-_HTTP_RETRIES = Retry(
-    total=3,
-    backoff_factor=0.5,
-    status_forcelist=(429, 500, 502, 503, 504),
-    respect_retry_after_header=False,  # a server must not choose our deadline
-)
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+RETRIES = 3
+BACKOFF_SECONDS = 0.5
 
 
 def fetch(uri: str, store: ObjectStore) -> Path:
-    """Copy the file at an http(s):// or s3:// address below the home folder.
+    """Download the file at an http(s):// or s3:// URL to the home folder.
 
     Args:
-        uri: The address.
-        store: Serves s3:// addresses.
+        uri: URL of the file.
+        store: Object store for s3:// URLs; its settings name the home folder.
 
     Returns:
-        The copy's path; its suffix is the address's.
+        Path of the copy, with the suffix of the URL.
 
     Raises:
-        CatalogError: The web server does not answer, or not with the file.
-        StoreError: The object store does not have it.
+        CatalogError: The web server is unreachable or has no such file.
+        StoreError: The object store is unreachable or has no such object.
     """
     folder = store.settings.home / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,13 +44,18 @@ def fetch(uri: str, store: ObjectStore) -> Path:
 
 
 def _download(uri: str, path: Path) -> None:
-    pool = urllib3.PoolManager(timeout=_HTTP_TIMEOUT, retries=_HTTP_RETRIES)
+    pool = make_pool(
+        connect_seconds=CONNECT_SECONDS,
+        read_seconds=READ_SECONDS,
+        retries=RETRIES,
+        backoff_seconds=BACKOFF_SECONDS,
+    )
     try:
         with pool.request("GET", uri, preload_content=False) as response, path.open("wb") as file:
             if response.status != 200:
-                raise CatalogError(f"{uri}: the server answered {response.status}: check the link")
+                raise CatalogError(f"{uri}: HTTP status {response.status}: check the URL")
             shutil.copyfileobj(response, file)
     except urllib3.exceptions.HTTPError as error:
         raise CatalogError(
-            f"{uri}: the server does not answer ({type(error).__name__}): try again later"
+            f"{uri}: the web server is unreachable ({type(error).__name__}): try again later"
         ) from error

@@ -1,8 +1,8 @@
 """A simulated survey that drifts as the real one did. Its rows are labelled as synthetic.
 
-Per era and class, six Gaussians over (u-g, g-r, r-i, i-z, r, zeta) were fitted to real DR17 rows;
-zeta is log(1 + redshift), for stars 1000 x redshift. The tails are milder than real ones, and
-there is neither structure on the sky nor a model of the measurement errors.
+Each era and class is a mixture of six Gaussians over (u-g, g-r, r-i, i-z, r, zeta), fitted to DR17
+rows. zeta is log(1 + redshift), for stars 1000 x redshift. The tails are lighter than in real data,
+and neither the structure on the sky nor measurement errors are modelled.
 """
 
 import json
@@ -16,18 +16,19 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import pyarrow as pa
 
 from skyclass.errors import CatalogError
 from skyclass.sources.base import BATCH_ROWS, Batch
-from skyclass.survey.observation import CLASSES, NOT_MEASURED, Era
+from skyclass.survey.features import MAGNITUDES
+from skyclass.survey.observation import CLASSES, NOT_MEASURED, ROW_COLUMNS, Era
 
 SCHEME = "simulated:"
 RELEASE = "SIMULATED"
-"""What the `release` column of every synthetic row says."""
+"""Data release of synthetic rows."""
 
 SENTINEL_SHARE = 1e-5
-"""Share of rows whose u magnitude was not measured, as in the public table."""
+"""Share of rows whose u magnitude is the sentinel, as in the public table."""
 
 _COLOUR_RANGE = (-3.0, 6.0)
 _REDSHIFT_RANGE = {"GALAXY": (-0.007, 2.0), "QSO": (0.01, 7.02), "STAR": (-0.0042, 0.0042)}
@@ -37,28 +38,33 @@ _PLATES_PER_ERA = 30_000
 _PLATES_PER_SEED = 100_000
 _MAX_SEED = 20_000
 _BLOCK_ROWS = 5_000
-"""Rows that are drawn together: so a key has the same values however many rows are asked for."""
+"""Rows per random stream, so that the values of a key do not depend on the number of rows."""
 
 FIRST_DAY = date(2021, 1, 1)
-"""The survey's own nights end before it."""
+"""Earliest simulated day; it is later than all nights of DR17."""
 _MJD_EPOCH = 678_576
-"""Day 0 of the Modified Julian Date, as Python counts days."""
+"""Proleptic Gregorian ordinal of MJD 0."""
 
 
 def is_synthetic(release: str) -> bool:
-    """Tell whether rows of a data release are synthetic."""
+    """Return whether the rows of a data release are synthetic.
+
+    Examples:
+        >>> is_synthetic("SIMULATED"), is_synthetic("DR17")
+        (True, False)
+    """
     return release == RELEASE
 
 
 @dataclass(frozen=True)
 class SimulatedSource:
-    """Observations drawn from the mixture, the same ones for the same arguments.
+    """Observations drawn from the mixtures; equal arguments give equal rows.
 
     Attributes:
-        rows: How many observations there are, shared equally by the eras.
-        eras: Which eras they come from, in order of time.
-        seed: Another seed gives other observations with other keys.
-        day: All of them are of this night; else of the nights of their era.
+        rows: Number of observations, divided equally among the eras.
+        eras: Survey eras to draw from, in order of time.
+        seed: Random seed; each seed has its own range of plates.
+        day: Night of all observations. If None, nights are spread over each era.
     """
 
     rows: int
@@ -67,26 +73,25 @@ class SimulatedSource:
     day: date | None = None
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot be drawn or keyed."""
         most = _PLATES_PER_ERA * _FIBRES * len(self.eras)
         if not 0 < self.rows <= most:
-            raise CatalogError(f"{self.name}: rows must lie between 1 and {most}")
+            raise CatalogError(f"{self.name}: rows must be between 1 and {most}")
         if len(set(self.eras)) < len(self.eras):
-            raise CatalogError(f"{self.name}: an era stands twice: name each once")
+            raise CatalogError(f"{self.name}: duplicate era: name each once")
         if not 0 <= self.seed <= _MAX_SEED:
-            raise CatalogError(f"{self.name}: seed must lie between 0 and {_MAX_SEED}")
+            raise CatalogError(f"{self.name}: seed must be between 0 and {_MAX_SEED}")
         if self.day and self.day < FIRST_DAY:
             raise CatalogError(f"{self.name}: day must be {FIRST_DAY} or later")
 
     @classmethod
     def from_uri(cls, uri: str) -> "SimulatedSource":
-        """Read `simulated:?rows=6000&era=legacy&seed=0`; `era` takes names joined by commas.
+        """Parse a URI such as `simulated:?rows=6000&era=legacy,boss&seed=0`.
 
-        With `day=2026-01-31` or `day=today` (UTC) it is what one night brings, by default what the
-        newest era would have brought.
+        `day=2026-01-31` or `day=today` (UTC) simulates a single night; the era then defaults to
+        the newest one.
 
         Raises:
-            CatalogError: A parameter is unknown or has no such value.
+            CatalogError: A parameter is unknown or its value is invalid.
         """
         query = uri.removeprefix(SCHEME)
         given = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
@@ -97,7 +102,7 @@ class SimulatedSource:
                 "write simulated:?rows=6000&era=legacy&seed=0"
             )
         try:
-            day = _day(given["day"]) if "day" in given else None
+            day = _parse_day(given["day"]) if "day" in given else None
             newest = Era.EBOSS if day else ",".join(Era)
             eras = tuple(Era(name) for name in given.get("era", newest).split(","))
             return cls(int(given.get("rows", "10000")), eras, int(given.get("seed", "0")), day)
@@ -109,13 +114,13 @@ class SimulatedSource:
 
     @property
     def name(self) -> str:
-        """The URI that draws the same observations again."""
+        """URI of the source with all parameters."""
         day = f"&day={self.day}" if self.day else ""
         return f"{SCHEME}?rows={self.rows}&era={','.join(self.eras)}&seed={self.seed}{day}"
 
     @property
     def watermark_id(self) -> str:
-        """The URI: the same arguments are the same rows."""
+        """The URI, since equal arguments give equal rows."""
         return self.name
 
     def read_batches(self, after: int) -> Iterator[Batch]:
@@ -128,36 +133,35 @@ class SimulatedSource:
                 start, position = position, position + size
                 if position > after:
                     rows = draw(era, first, size, self.seed, self.day)
-                    yield Batch(rows.iloc[max(after - start, 0) :], position)
+                    yield Batch(rows.slice(max(after - start, 0)), position)
 
 
-def draw(era: Era, first: int, size: int, seed: int, day: date | None = None) -> pd.DataFrame:
+def draw(era: Era, first: int, size: int, seed: int, day: date | None = None) -> pa.Table:
     """Draw observations of one era.
 
     Args:
-        era: The era whose mixture is drawn from.
-        first: Number of the first observation; its key and its values follow from it.
-        size: How many observations.
-        seed: Selects the random stream.
-        day: The night of all of them; else each has one of the era's.
+        era: The era whose mixtures are used.
+        first: Number of the first observation within the era; it determines keys and values.
+        size: Number of observations.
+        seed: Random seed.
+        day: Night of all observations. If None, nights are spread over the era.
 
     Returns:
-        Columns `ROW_COLUMNS`, shape (size, 14).
+        Columns `ROW_COLUMNS`, `size` rows.
     """
     blocks = range(first // _BLOCK_ROWS, (first + size - 1) // _BLOCK_ROWS + 1)
-    rows = pd.concat([_draw_block(era, block, seed, day) for block in blocks], ignore_index=True)
-    skipped = first - blocks[0] * _BLOCK_ROWS
-    return rows[skipped : skipped + size].reset_index(drop=True)
+    rows = pa.concat_tables([_draw_block(era, block, seed, day) for block in blocks])
+    return rows.slice(first - blocks[0] * _BLOCK_ROWS, size).combine_chunks()
 
 
-def _draw_block(era: Era, block: int, seed: int, day: date | None) -> pd.DataFrame:
-    mixture = _mixture()[era]
+def _draw_block(era: Era, block: int, seed: int, day: date | None) -> pa.Table:
+    mixture = _load_mixtures()[era]
     era_index = list(Era).index(era)
     mjd = day.toordinal() - _MJD_EPOCH if day else 0
     rng = np.random.default_rng([seed, era_index, block, mjd])
     size = _BLOCK_ROWS
     priors = np.array([mixture["priors"][name] for name in CLASSES])
-    names = rng.choice(CLASSES, size=size, p=priors / priors.sum())  # published rounded
+    names = rng.choice(CLASSES, size=size, p=priors / priors.sum())  # stored rounded
     colours = np.empty((size, 5))
     redshift = np.empty(size)
     for name in CLASSES:
@@ -177,29 +181,28 @@ def _draw_block(era: Era, block: int, seed: int, day: date | None) -> pd.DataFra
     # A plate is observed in one night; the golden ratio spreads the plates over the era.
     first_mjd, last_mjd = (mjd, mjd) if day else mixture["mjd"]
     night = plate_number * 0.618033988749895 % 1 * (last_mjd - first_mjd)
-    return pd.DataFrame(
-        {
-            "plate": _FIRST_PLATE + seed * _PLATES_PER_SEED + plate_number,
-            "mjd": first_mjd + night.astype(int),
-            "fiber_id": number % _FIBRES + 1,
-            "alpha": rng.uniform(0, 360, size).round(7),
-            "delta": rng.uniform(-10, 70, size).round(7),
-            **dict(zip("ugriz", magnitudes.T, strict=True)),
-            "redshift": redshift.round(7),
-            "class": names.astype(object),
-            "release": RELEASE,
-        }
-    )
+    columns = {
+        "plate": _FIRST_PLATE + seed * _PLATES_PER_SEED + plate_number,
+        "mjd": first_mjd + night.astype(int),
+        "fiber_id": number % _FIBRES + 1,
+        "alpha": rng.uniform(0, 360, size).round(7),
+        "delta": rng.uniform(-10, 70, size).round(7),
+        **dict(zip(MAGNITUDES, magnitudes.T, strict=True)),
+        "redshift": redshift.round(7),
+        "class": pa.array(names.tolist(), pa.string()),
+        "release": pa.repeat(pa.scalar(RELEASE), size),
+    }
+    return pa.table({name: columns[name] for name in ROW_COLUMNS})
 
 
-def _day(text: str) -> date:
+def _parse_day(text: str) -> date:
     return datetime.now(UTC).date() if text == "today" else date.fromisoformat(text)
 
 
 def _draw_class(
     rng: np.random.Generator, mixture: dict[str, Any], size: int
 ) -> npt.NDArray[np.float64]:
-    """Draw from one class's mixture: shape (size, 6), in units of the data."""
+    """Draw from the mixture of one class: shape (size, 6), in units of the data."""
     weights = np.array(mixture["weights"])
     component = rng.choice(len(weights), size=size, p=weights / weights.sum())
     roots = np.linalg.cholesky(np.array(mixture["covs"]))
@@ -211,7 +214,7 @@ def _draw_class(
 
 
 @cache
-def _mixture() -> dict[str, Any]:
+def _load_mixtures() -> dict[str, Any]:
     text = resources.files("skyclass.sources").joinpath("sdss_mixture_by_era.json").read_text()
     mixture: dict[str, Any] = json.loads(text)
     return mixture

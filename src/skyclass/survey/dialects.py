@@ -1,99 +1,97 @@
-"""The public CSV dialects of SDSS tables: which of their columns mean what.
+"""Column names of the public SDSS tables. A new file dialect is one entry in `DIALECTS`.
 
-Columns are matched by name and never by position. Two names are traps: `z` is a magnitude in
-photometric tables and the redshift in spectroscopic ones, and `mjd` may be the night of imaging;
-so a dialect is only recognised when every one of its columns is there.
+Columns are matched by name, never by position. Two names are ambiguous: `z` is a magnitude in
+photometric tables and the redshift in spectroscopic ones, and `mjd` can be the night of imaging.
+A dialect therefore matches only a header that has all of its columns.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from skyclass.errors import CatalogError
-from skyclass.survey.features import MAGNITUDES
-from skyclass.survey.observation import CLASSES, OBSERVATION_COLUMNS, ROW_COLUMNS
-
-CLASS_CODES = dict(zip("012", CLASSES, strict=True))
-"""Some copies of the Kaggle files carry the class as a number, in alphabetical order."""
-
-_SAME = {name: name for name in (*MAGNITUDES, "redshift", "class")}
+from skyclass.survey.observation import CLASSES, OBSERVATION_COLUMNS
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One way of naming an observation's columns.
+    """Column names and codes of one kind of file.
 
     Attributes:
-        name: What the dialect is called in messages and docs.
-        columns: Source column of each of `OBSERVATION_COLUMNS`, or of `ROW_COLUMNS`.
-        release: The survey's data release that files of this dialect hold; none where each row
-            says its own.
+        name: Name in messages and in the documentation.
+        data_release: SDSS data release of such files; None if they have a column `release`.
+        aliases: The file's name of each observation column that the file names differently.
+        class_codes: Class of each code that stands for one. Some copies of the public files number
+            the classes in alphabetical order.
     """
 
     name: str
-    columns: Mapping[str, str]
-    release: str | None
+    data_release: str | None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    class_codes: Mapping[str, str] = field(
+        default_factory=lambda: dict(zip("012", CLASSES, strict=True))
+    )
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Our name of each of the file's columns that is read."""
+        ours = [*OBSERVATION_COLUMNS, *(() if self.data_release else ("release",))]
+        return {self.aliases.get(name, name): name for name in ours}
+
+    def find_missing(self, header: Sequence[str]) -> list[str]:
+        """Return the columns of the dialect that a header lacks."""
+        return [column for column in self.columns if column not in header]
+
+    def decode_class(self, value: object) -> str | None:
+        """Return the class that a field of the file stands for; unknown text is returned as is.
+
+        Examples:
+            >>> DIALECTS[0].decode_class("2"), DIALECTS[0].decode_class("QSO")
+            ('STAR', 'QSO')
+        """
+        if value is None:
+            return None
+        text = str(value).strip().removesuffix(".0")  # integers beside a null are read as floats
+        return self.class_codes.get(text, text)
 
 
 DIALECTS = (
-    Dialect(
-        "Kaggle SDSS17",
-        {
-            **{"plate": "plate", "mjd": "MJD", "fiber_id": "fiber_ID"},
-            **{"alpha": "alpha", "delta": "delta"},
-            **_SAME,
-        },
-        "DR17",
-    ),
-    Dialect(
-        "Kaggle DR14",
-        {
-            **{"plate": "plate", "mjd": "mjd", "fiber_id": "fiberid"},
-            **{"alpha": "ra", "delta": "dec"},
-            **_SAME,
-        },
-        "DR14",
-    ),
-    Dialect(
-        "SkyServer CSV",
-        {
-            **{"plate": "plate", "mjd": "mjd", "fiber_id": "fiberID"},
-            **{"alpha": "ra", "delta": "dec"},
-            **_SAME,
-        },
-        "DR17",
-    ),
-    Dialect("skyclass table", {name: name for name in ROW_COLUMNS}, None),
-    Dialect("skyclass", {name: name for name in OBSERVATION_COLUMNS}, "UNKNOWN"),
+    Dialect("Kaggle SDSS17", "DR17", {"mjd": "MJD", "fiber_id": "fiber_ID"}),
+    Dialect("Kaggle DR14", "DR14", {"fiber_id": "fiberid", "alpha": "ra", "delta": "dec"}),
+    Dialect("SkyServer CSV", "DR17", {"fiber_id": "fiberID", "alpha": "ra", "delta": "dec"}),
+    Dialect("skyclass table", None),
+    Dialect("skyclass", "UNKNOWN"),
 )
+"""The known dialects. The first one with the fewest missing columns is used."""
 
 
-def recognise(header: Sequence[str], where: str) -> Dialect:
-    """Find the dialect that a file is written in.
+def detect_dialect(header: Sequence[str], file_name: str) -> Dialect:
+    """Return the dialect of a file.
 
     Args:
         header: The file's column names.
-        where: The file's name, for the message.
+        file_name: Name of the file in error messages.
 
     Raises:
-        CatalogError: A column stands twice, or no dialect has all its columns in the header; the
-            message names what the nearest dialect misses.
+        CatalogError: A column is duplicated, or no dialect has all of its columns in the header.
+
+    Examples:
+        >>> header = "plate MJD fiber_ID alpha delta u g r i z redshift class".split()
+        >>> detect_dialect(header, "photometry.csv").name
+        'Kaggle SDSS17'
     """
-    twice = sorted({name for name in header if list(header).count(name) > 1})
-    if twice:
-        raise CatalogError(f"{where}: column {twice[0]} stands twice: rename one of them")
-
-    def missing(dialect: Dialect) -> list[str]:
-        return [column for column in dialect.columns.values() if column not in header]
-
-    nearest = min(DIALECTS, key=lambda dialect: len(missing(dialect)))
-    if not missing(nearest):
+    duplicates = sorted({name for name in header if list(header).count(name) > 1})
+    if duplicates:
+        raise CatalogError(f"{file_name}: duplicate column {duplicates[0]}: rename one of them")
+    nearest = min(DIALECTS, key=lambda dialect: len(dialect.find_missing(header)))
+    missing = nearest.find_missing(header)
+    if not missing:
         return nearest
-    if len(missing(nearest)) > len(OBSERVATION_COLUMNS) // 2:
+    if len(missing) > len(OBSERVATION_COLUMNS) // 2:
         raise CatalogError(
-            f"{where}: no known dialect (found columns {', '.join(header[:8]) or 'none'}): "
-            f"give a file in one of {', '.join(dialect.name for dialect in DIALECTS)}"
+            f"{file_name}: no known dialect (found columns {', '.join(header[:8]) or 'none'}): "
+            f"use one of {', '.join(dialect.name for dialect in DIALECTS)}"
         )
     raise CatalogError(
-        f"{where}: column {', '.join(missing(nearest))} is missing "
-        f"(nearest dialect: {nearest.name}): add it or rename the column that holds it"
+        f"{file_name}: missing column {', '.join(missing)} (nearest dialect: {nearest.name}): "
+        "add it, or rename the column that holds it"
     )

@@ -57,9 +57,9 @@ def sample(source: Source) -> Sample:
     kept, rows_in, rejected, share = pd.DataFrame(), 0, 0, 1.0
     for batch in source.read_batches(0):
         checked = validate_rows(batch.rows)
-        rows_in += len(batch.rows) + len(batch.malformed)
-        rejected += len(checked.rejected) + len(batch.malformed)
-        kept = pd.concat([kept, checked.valid.sample(frac=share, random_state=rows_in)])
+        rows_in += batch.rows.num_rows + len(batch.malformed)
+        rejected += checked.rejected.num_rows + len(batch.malformed)
+        kept = pd.concat([kept, checked.valid.to_pandas().sample(frac=share, random_state=rows_in)])
         while len(kept) > MAX_ROWS:
             kept, share = kept.sample(frac=0.5, random_state=rows_in), share / 2
     if kept.empty:

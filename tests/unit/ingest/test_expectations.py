@@ -25,7 +25,7 @@ LIMITS = load_expectations()
 @pytest.fixture
 def rows() -> pd.DataFrame:
     """Rows that are as expected."""
-    return draw(Era.BOSS, 0, 1_000, 0)
+    return draw(Era.BOSS, 0, 1_000, 0).to_pandas()
 
 
 def judge(
@@ -44,7 +44,7 @@ def judge(
 
 @pytest.mark.parametrize("era", Era)
 def test_every_era_is_as_expected(era: Era) -> None:
-    assert judge(draw(era, 0, 1_000, 0)) == ""
+    assert judge(draw(era, 0, 1_000, 0).to_pandas()) == ""
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_every_era_is_as_expected(era: Era) -> None:
         pytest.param(
             lambda rows: rows.assign(g=rows["g"].mask(rows.index < 2, 99.0)),
             r"g: outside 5 to 35 in 0\.2% of the rows \(none allowed\), "
-            rf"for example ({EXAMPLE} g=99\.0(; )?){{2}}:",
+            rf"for example ({EXAMPLE} g=99(; )?){{2}}:",
             id="range",
         ),
         pytest.param(
@@ -109,7 +109,7 @@ def test_a_mode_is_judged_by_what_it_sees(rows: pd.DataFrame) -> None:
 
 
 def test_a_survey_that_goes_back_is_told_and_one_that_moves_on_is_followed() -> None:
-    legacy, eboss = (draw(era, 0, 1_000, 0) for era in (Era.LEGACY, Era.EBOSS))
+    legacy, eboss = (draw(era, 0, 1_000, 0).to_pandas() for era in (Era.LEGACY, Era.EBOSS))
     message = judge(legacy, last=eboss["mjd"])
     assert "mjd: era legacy or before, which were 0.0% in the last release, in 100.0%" in message
     assert re.search(rf"\(at most 50\.0% more\), for example ({EXAMPLE}(; )?){{3}}:", message)
@@ -125,7 +125,7 @@ def test_the_limits_are_those_of_the_file(rows: pd.DataFrame) -> None:
 
 
 def test_too_many_rejected_rows_are_told_by_their_most_frequent_reason() -> None:
-    reasons = {"u: outside 5 to 35; class: not one of them": 8, "2 fields where there are 13": 2}
+    reasons = {"u: outside 5 to 35; class: not one of them": 8, "2 fields, expected 13": 2}
     examples = {reason: ("plate=1", "plate=2") for reason in reasons}
     expect_few_rejected(200, reasons, examples, 0.05)
     expect_few_rejected(20, reasons, examples, 0.05)  # too few rows for a share
@@ -133,6 +133,6 @@ def test_too_many_rejected_rows_are_told_by_their_most_frequent_reason() -> None
         expect_few_rejected(100, reasons, examples, 0.05)
     assert str(error.value) == (
         "validation failed: 10 of 100 rows were rejected, most of them for u: outside 5 to 35 in "
-        "8.0% of the rows (at most 5.0% unfit), for example plate=1; plate=2: the fit rows were "
-        "taken, correct the source"
+        "8.0% of the rows (at most 5.0% rejected), for example plate=1; plate=2: the valid rows "
+        "were ingested; correct the source"
     )

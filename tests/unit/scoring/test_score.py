@@ -48,7 +48,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def rows() -> pd.DataFrame:
-    return draw(Era.BOSS, 0, 500, 0)
+    return draw(Era.BOSS, 0, 500, 0).to_pandas()
 
 
 def test_the_answers_are_those_of_the_model(

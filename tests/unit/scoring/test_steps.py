@@ -53,7 +53,7 @@ def test_what_came_after_the_plan_waits_for_the_next(
 def test_each_day_is_counted_with_the_labels_that_have_come(
     table: ObservationsTable, store: ObjectStore, release: Release, tmp_path: Path
 ) -> None:
-    rows = next(open_source("simulated:?rows=60&era=boss", store).read_batches(0)).rows
+    rows = next(open_source("simulated:?rows=60&era=boss", store).read_batches(0)).rows.to_pandas()
     rows.assign(**{"class": None}).to_parquet(tmp_path / "before.parquet")
     rows.head(20).to_parquet(tmp_path / "after.parquet")
     labelled = []

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from urllib3.util import Timeout
 
 from skyclass.errors import CatalogError, StoreError
 from skyclass.settings import Settings
-from skyclass.sources import remote
+from skyclass.sources import open_source, remote
 from skyclass.sources.remote import fetch
 from skyclass.storage.s3 import ObjectStore
+from tests.support.rows import frame
 from tests.support.web import Answer, Web
 
 BUSY = Answer(status=503, headers={"Retry-After": "3600"})
@@ -18,9 +18,9 @@ BUSY = Answer(status=503, headers={"Retry-After": "3600"})
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same number of tries, less patience."""
-    monkeypatch.setattr(remote, "_HTTP_TIMEOUT", Timeout(connect=0.1, read=0.1))
-    retries = remote._HTTP_RETRIES.new(backoff_factor=0.01)
-    monkeypatch.setattr(remote, "_HTTP_RETRIES", retries)
+    monkeypatch.setattr(remote, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(remote, "READ_SECONDS", 0.1)
+    monkeypatch.setattr(remote, "BACKOFF_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_refusal_of_the_web_server_is_one_line(status: int, web: Web, idle: Ob
     web.answers = [Answer(b"<html>no</html>", status=status)]
     with pytest.raises(CatalogError) as error:
         fetch(f"{web.url}/a.csv", idle)
-    assert str(error.value) == f"{web.url}/a.csv: the server answered {status}: check the link"
+    assert str(error.value) == f"{web.url}/a.csv: HTTP status {status}: check the URL"
 
 
 def test_a_burst_of_refusals_is_retried_without_waiting_as_long_as_told(
@@ -67,24 +67,24 @@ def test_a_burst_of_refusals_is_retried_without_waiting_as_long_as_told(
 def test_a_torn_answer_leaves_the_former_copy_in_place(web: Web, idle: ObjectStore) -> None:
     web.answers = [Answer(b"whole"), Answer(b"half", length=8)]
     path = fetch(f"{web.url}/a.csv", idle)
-    with pytest.raises(CatalogError, match="does not answer"):
+    with pytest.raises(CatalogError, match="is unreachable"):
         fetch(f"{web.url}/a.csv", idle)
     assert path.read_bytes() == b"whole"
 
 
 def test_no_server_is_one_clear_error(no_server: str, idle: ObjectStore) -> None:
-    with pytest.raises(CatalogError, match=rf"^{no_server}/a\.csv: the server does not answer"):
+    with pytest.raises(CatalogError, match=rf"^{no_server}/a\.csv: the web server is unreachable"):
         fetch(f"{no_server}/a.csv", idle)
 
 
 def test_a_server_that_never_answers_is_given_up(silent_server: str, idle: ObjectStore) -> None:
-    with pytest.raises(CatalogError, match="the server does not answer"):
+    with pytest.raises(CatalogError, match="the web server is unreachable"):
         fetch(f"{silent_server}/a.csv", idle)
 
 
 @pytest.mark.parametrize("uri", ["http://[::1/a.csv", "http://", "http://host:port/a.csv"])
 def test_a_malformed_address_is_one_clear_error(uri: str, idle: ObjectStore) -> None:
-    with pytest.raises(CatalogError, match="the server does not answer"):
+    with pytest.raises(CatalogError, match="the web server is unreachable"):
         fetch(uri, idle)
 
 
@@ -99,3 +99,13 @@ def test_a_failed_download_leaves_no_file(web: Web, idle: ObjectStore) -> None:
         fetch(f"{web.url}/a.csv", idle)
     files = [path for path in Path(idle.settings.home).rglob("*.csv") if path.is_file()]
     assert files == []
+
+
+def test_remote_file_is_a_source_under_its_url(web: Web, store: ObjectStore) -> None:
+    data = frame({}).to_csv(index=False).encode()
+    web.answers = [Answer(data)]
+    store.put(store.settings.data_bucket, "a.csv", data, "text/csv")
+    for uri in (f"{web.url}/a.csv", f"s3://{store.settings.data_bucket}/a.csv"):
+        source = open_source(uri, store)
+        assert source.name == uri
+        assert next(source.read_batches(0)).rows.num_rows == 1

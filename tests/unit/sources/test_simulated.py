@@ -1,6 +1,7 @@
 """The simulated survey: repeatable, resumable, drifting as the real one, and labelled."""
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from skyclass.errors import CatalogError
@@ -22,7 +23,12 @@ def simulated(parameters: str) -> Source:
 
 
 def rows_of(source: Source, after: int = 0) -> pd.DataFrame:
-    return pd.concat([batch.rows for batch in source.read_batches(after)], ignore_index=True)
+    batches = [batch.rows.to_pandas() for batch in source.read_batches(after)]
+    return pd.concat(batches, ignore_index=True)
+
+
+def count_valid(rows: pd.DataFrame) -> int:
+    return validate_rows(pa.Table.from_pandas(rows, preserve_index=False)).valid.num_rows
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,7 @@ def test_each_day_brings_objects_of_its_own() -> None:
     days = [rows_of(simulated(f"day=2026-01-{day}&rows=700")) for day in (30, 31)]
     assert [set(rows["mjd"]) for rows in days] == [{61_070}, {61_071}]
     assert days[0].merge(days[1], on=["u", "r"]).empty
-    assert all(len(validate_rows(rows).valid) == 700 for rows in days)
+    assert all(count_valid(rows) == 700 for rows in days)
     assert rows_of(simulated("day=2026-01-31&rows=700")).equals(days[1])
 
 
@@ -96,12 +102,12 @@ def test_redshifts_stay_in_the_range_of_their_class(name: str, rows: pd.DataFram
 
 
 def test_every_row_is_fit_to_be_kept(rows: pd.DataFrame) -> None:
-    assert len(validate_rows(rows).valid) == len(rows)
+    assert count_valid(rows) == len(rows)
 
 
 def test_no_key_stands_twice_across_batches() -> None:
     source = simulated("rows=400000&era=boss")
-    keys = pd.concat([batch.rows[list(KEY)] for batch in source.read_batches(0)])
+    keys = pd.concat([batch.rows.select(KEY).to_pandas() for batch in source.read_batches(0)])
     assert len(keys) == 400_000
     assert not keys.duplicated().any()
 
@@ -121,17 +127,17 @@ def test_its_name_is_its_address() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ("rows=0", "rows must lie between 1 and"),
-        ("rows=-5", "rows must lie between 1 and"),
-        ("rows=99999999999", "rows must lie between 1 and"),
+        ("rows=0", "rows must be between 1 and"),
+        ("rows=-5", "rows must be between 1 and"),
+        ("rows=99999999999", "rows must be between 1 and"),
         ("rows=many", "rows and seed are whole numbers"),
         ("rows=1.5", "rows and seed are whole numbers"),
         ("rows=", "rows and seed are whole numbers"),
-        ("seed=-1", "seed must lie between 0 and"),
-        ("seed=20001", "seed must lie between 0 and"),
+        ("seed=-1", "seed must be between 0 and"),
+        ("seed=20001", "seed must be between 0 and"),
         ("era=sdss1", "era is one or more of legacy, boss, eboss"),
         ("era=", "era is one or more of legacy, boss, eboss"),
-        ("era=boss,boss", "an era stands twice"),
+        ("era=boss,boss", "duplicate era"),
         ("day=2020-12-31", "day must be 2021-01-01 or later"),
         ("day=tomorrow", "day is today or a date like 2026-01-31"),
         ("colour=red", "unknown part colour"),

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from urllib3.util import Timeout
 
 from skyclass.errors import CatalogError
 from skyclass.ingest.job import Accounting, ingest
@@ -14,7 +13,7 @@ from skyclass.settings import Settings
 from skyclass.sources import open_source
 from skyclass.sources.skyserver import client
 from skyclass.sources.skyserver import source as skyserver
-from skyclass.sources.skyserver.client import SkyServer
+from skyclass.sources.skyserver.client import SkyServerClient
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.observations import ObservationsTable
 from tests.support.skyserver import HEADER, Survey, spectra
@@ -28,46 +27,47 @@ EMPTY = Answer(f"{HEADER}plate\n".encode())
 BUSY = Answer(b'error_message\n"Maximum 60 queries allowed per minute.\nTry later, please."\n')
 MAINTENANCE = Answer(b"<!DOCTYPE html><html><head><title>Down\n today</title></head></html>")
 TEMPORARY = {
-    "throttle": (BUSY, "the error Maximum 60 queries allowed per minute. Try later, please."),
-    "maintenance": (MAINTENANCE, r"status 200 with a web page \(Down today\) instead of a table"),
-    "overload": (Answer(b'{"ErrorMessage": "no"}', status=503), "status 503 with the error no"),
-    "too many": (Answer(b"slow down", status=429), "status 429 with the error slow down"),
-    "JSON in disguise": (Answer(b'{"ErrorMessage": "no"}'), "status 200 with the error no"),
-    "torn": (Answer(TABLE.body, length=99), r"no answer \("),
-    "dropped": (Answer(status=0), r"no answer \("),
-    "row cut short": (Answer(b"a,b\n1,2\n3"), "an answer that ends too early"),
-    "line cut short": (Answer(b"a,b\n1,2\n3,4.5"), "an answer that ends too early"),
-    "nothing": (Answer(b""), "an answer that ends too early"),
+    "throttle": (BUSY, "the error: Maximum 60 queries allowed per minute. Try later, please."),
+    "maintenance": (MAINTENANCE, r"status 200 and a web page \(Down today\)"),
+    "overload": (Answer(b'{"ErrorMessage": "no"}', status=503), "status 503: no"),
+    "too many": (Answer(b"slow down", status=429), "status 429: slow down"),
+    "JSON in disguise": (Answer(b'{"ErrorMessage": "no"}'), "status 200: no"),
+    "torn": (Answer(TABLE.body, length=99), r"no response \("),
+    "dropped": (Answer(status=0), r"no response \("),
+    "row cut short": (Answer(b"a,b\n1,2\n3"), "a truncated table"),
+    "line cut short": (Answer(b"a,b\n1,2\n3,4.5"), "a truncated table"),
+    "nothing": (Answer(b""), "a truncated table"),
 }
 PERMANENT = {
     "bad SQL": (
         Answer(json.dumps({"ErrorCode": 400, "ErrorMessage": "Bad\nSQL"}).encode(), status=400),
-        "status 400 with the error Bad SQL",
+        "status 400: Bad SQL",
     ),
-    "address too long": (Answer(b"<html></html>", status=414), "status 414 with a web page"),
-    "no such release": (Answer(b"", status=404), "status 404 with the error that is not explained"),
+    "address too long": (Answer(b"<html></html>", status=414), "status 414 and a web page"),
+    "no such release": (Answer(b"", status=404), "status 404: no message"),
 }
 
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same number of tries, less patience."""
-    monkeypatch.setattr(client, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(client, "MIN_INTERVAL_SECONDS", 0.0)
     monkeypatch.setattr(client, "BACKOFF_SECONDS", (0.0, 0.0, 0.0, 0.0))
-    monkeypatch.setattr(client, "_TIMEOUT", Timeout(connect=0.5, read=0.5))
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(client, "READ_SECONDS", 0.5)
 
 
 @pytest.fixture
-def server(web: Web, store: ObjectStore) -> SkyServer:
+def server(web: Web, store: ObjectStore) -> SkyServerClient:
     """A client of the server that the test tells what to say."""
     settings = store.settings.model_copy(
         update={"skyserver_url": web.url, "skyserver_contact": "me@example.org"}
     )
-    return SkyServer(ObjectStore(settings))
+    return SkyServerClient(ObjectStore(settings))
 
 
 @pytest.fixture
-def take(server: SkyServer, table: ObservationsTable) -> Callable[[str], Accounting]:
+def take(server: SkyServerClient, table: ObservationsTable) -> Callable[[str], Accounting]:
     """Ingests a source of that server."""
 
     def take(uri: str) -> Accounting:
@@ -86,13 +86,15 @@ def keys(table: ObservationsTable) -> list[tuple[int, int, int]]:
 
 @pytest.mark.parametrize(("answer", "said"), TEMPORARY.values(), ids=TEMPORARY.keys())
 def test_what_may_pass_is_asked_again_and_then_is_one_clear_line(
-    answer: Answer, said: str, web: Web, server: SkyServer
+    answer: Answer, said: str, web: Web, server: SkyServerClient
 ) -> None:
     web.answers = [answer, answer, TABLE]
-    assert server.ask("DR17", QUERY) == TABLE.body
+    assert server.query("DR17", QUERY) == TABLE.body
     web.answers, asked = [answer], len(web.requests)
-    with pytest.raises(CatalogError, match=rf"{said}.*: nothing was lost, try again") as error:
-        server.ask("DR16", QUERY)
+    with pytest.raises(
+        CatalogError, match=rf"{said}.*: try again later; committed rows are kept"
+    ) as error:
+        server.query("DR16", QUERY)
     assert "\n" not in str(error.value)
     assert len(web.requests) == asked + 1 + len(client.BACKOFF_SECONDS)
     assert not list(server.store.list_keys(server.store.settings.data_bucket, "skyserver/dr16"))
@@ -100,11 +102,13 @@ def test_what_may_pass_is_asked_again_and_then_is_one_clear_line(
 
 @pytest.mark.parametrize(("answer", "said"), PERMANENT.values(), ids=PERMANENT.keys())
 def test_what_will_not_pass_is_said_at_once(
-    answer: Answer, said: str, web: Web, server: SkyServer
+    answer: Answer, said: str, web: Web, server: SkyServerClient
 ) -> None:
     web.answers = [answer]
-    with pytest.raises(CatalogError, match=rf"^{web.url}/dr17/.* gives {said}.*: correct") as error:
-        server.ask("DR17", QUERY)
+    with pytest.raises(
+        CatalogError, match=rf"^{web.url}/dr17/.* returned {said}.*: correct"
+    ) as error:
+        server.query("DR17", QUERY)
     assert "\n" not in str(error.value)
     assert len(web.requests) == 1
 
@@ -112,31 +116,33 @@ def test_what_will_not_pass_is_said_at_once(
 def test_nobody_there_is_one_clear_line(no_server: str, settings: Settings) -> None:
     settings = settings.model_copy(update={"skyserver_url": no_server})
     ObjectStore(settings).make_buckets()
-    with pytest.raises(CatalogError, match=r"gives no answer \(NewConnectionError\)"):
-        SkyServer(ObjectStore(settings)).ask("DR17", QUERY)
+    with pytest.raises(CatalogError, match=r"returned no response \(NewConnectionError\)"):
+        SkyServerClient(ObjectStore(settings)).query("DR17", QUERY)
 
 
-def test_an_answer_is_kept_and_not_asked_for_again(web: Web, server: SkyServer) -> None:
+def test_an_answer_is_kept_and_not_asked_for_again(web: Web, server: SkyServerClient) -> None:
     web.answers = [TABLE]
-    first = server.ask("DR17", QUERY)
-    assert SkyServer(server.store).ask("DR17", QUERY) == first
+    first = server.query("DR17", QUERY)
+    assert SkyServerClient(server.store).query("DR17", QUERY) == first
     assert len(web.requests) == 1
-    server.ask("DR18", QUERY)
+    server.query("DR18", QUERY)
     assert [path.split("/")[1] for path in web.requests] == ["dr17", "dr18"]
 
 
 @pytest.mark.parametrize("empty", [EMPTY, Answer(b"No objects have been found\n")], ids=str)
-def test_an_empty_answer_is_asked_for_again(empty: Answer, web: Web, server: SkyServer) -> None:
+def test_an_empty_answer_is_asked_for_again(
+    empty: Answer, web: Web, server: SkyServerClient
+) -> None:
     web.answers = [empty]
     for _ in range(2):
-        server.ask("DR17", QUERY)
+        server.query("DR17", QUERY)
     assert len(web.requests) == 2
 
 
 def test_queries_keep_their_distance(
-    web: Web, server: SkyServer, monkeypatch: pytest.MonkeyPatch
+    web: Web, server: SkyServerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(client, "MIN_INTERVAL_SECONDS", 0.2)
     monkeypatch.setattr(client, "BACKOFF_SECONDS", (0.4,))
     begun: list[float] = []
 
@@ -149,7 +155,7 @@ def test_queries_keep_their_distance(
 
     web.answers = [note(EMPTY), note(EMPTY), note(BUSY), note(EMPTY)]
     for _ in range(3):
-        server.ask("DR17", QUERY)
+        server.query("DR17", QUERY)
     gaps = [after - before for before, after in itertools.pairwise(begun)]
     assert min(gaps) >= 0.2
     assert gaps[-1] >= 0.4
@@ -221,7 +227,9 @@ def test_a_window_is_resumed_in_its_plates(
 
 def test_rows_in_another_order_are_refused(web: Web, take: Callable[[str], Accounting]) -> None:
     web.answers = [Answer((HEADER + spectra(*KEYS[::-1]).to_csv(index=False)).encode())]
-    with pytest.raises(CatalogError, match="rows do not come in the order that was asked for"):
+    with pytest.raises(
+        CatalogError, match="the server ignored the order or the range of the query"
+    ):
         take("skyserver:")
 
 
@@ -230,24 +238,26 @@ def test_a_server_that_ignores_the_condition_is_refused(
 ) -> None:
     """Else the same page would come for ever."""
     web.answers = [Answer((HEADER + spectra(*KEYS).to_csv(index=False)).encode())]
-    with pytest.raises(CatalogError, match="rows do not come in the order that was asked for"):
+    with pytest.raises(
+        CatalogError, match="the server ignored the order or the range of the query"
+    ):
         take("skyserver:")
 
 
 def test_a_column_that_is_not_there_is_named(web: Web, take: Callable[[str], Accounting]) -> None:
     rows = spectra(*KEYS).drop(columns="redshift")
     web.answers = [Answer((HEADER + rows.to_csv(index=False)).encode())]
-    with pytest.raises(CatalogError, match="the answer has no column redshift"):
+    with pytest.raises(CatalogError, match="the response has no column redshift"):
         take("skyserver:")
 
 
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("skyserver:?release=dr19", "release must be one of dr8 to dr18"),
-        ("skyserver:?release=17", "release must be one of"),
-        ("skyserver:?mjd=57000", "mjd is a first and a last night, like mjd=57000-57100"),
-        ("skyserver:?mjd=57100-57000", "mjd is a first and a last night"),
+        ("skyserver:?release=dr19", "release must be dr8 to dr18"),
+        ("skyserver:?release=17", "release must be dr8"),
+        ("skyserver:?mjd=57000", "mjd must be a range of nights, such as mjd=57000-57100"),
+        ("skyserver:?mjd=57100-57000", "mjd must be a range of nights"),
         ("skyserver:?plate=266", "unknown part plate: write skyserver:"),
         ("skyserver:dr17", "unknown part dr17: write skyserver:"),
     ],

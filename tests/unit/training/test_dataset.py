@@ -57,7 +57,9 @@ class TestSelect:
         """A table of 1,500 simulated rows of two eras, then twenty unlabelled ones."""
         source = open_source("simulated:?rows=1500&era=legacy,boss&seed=5", store)
         ingest(source, table, store)
-        extra = next(open_source("simulated:?rows=20&era=eboss&seed=9", store).read_batches(0)).rows
+        extra = next(
+            open_source("simulated:?rows=20&era=eboss&seed=9", store).read_batches(0)
+        ).rows.to_pandas()
         extra.assign(**{"class": None}).to_csv(tmp_path / "unlabelled.csv", index=False)
         return ingest(open_source(str(tmp_path / "unlabelled.csv"), store), table, store).version
 

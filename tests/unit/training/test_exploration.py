@@ -20,7 +20,7 @@ def page(rows: pd.DataFrame) -> str:
 
 
 def test_the_statistics_are_those_of_the_rows() -> None:
-    rows = draw(Era.LEGACY, 0, 400, 0)
+    rows = draw(Era.LEGACY, 0, 400, 0).to_pandas()
     text = page(rows)
     stars = rows[rows["class"] == "STAR"]
     share = 100 * len(stars) / 400
@@ -43,7 +43,7 @@ def test_the_statistics_are_those_of_the_rows() -> None:
     ids=str,
 )
 def test_it_copes_with_what_is_not_there(change: dict[str, object]) -> None:
-    text = page(draw(Era.BOSS, 0, 200, 0).assign(**change))
+    text = page(draw(Era.BOSS, 0, 200, 0).to_pandas().assign(**change))
     assert text.count("<svg") == 6
     assert ("Synthetic data." in text) is (change.get("release") != "DR17")
 
@@ -60,7 +60,7 @@ def test_a_source_is_sampled_whatever_its_size(
 
 
 def test_unfit_rows_are_counted(tmp_path: Path, store: ObjectStore) -> None:
-    rows = draw(Era.BOSS, 0, 50, 0)
+    rows = draw(Era.BOSS, 0, 50, 0).to_pandas()
     rows.assign(u=rows["u"].mask(rows.index < 5, 99)).to_csv(tmp_path / "a.csv", index=False)
     found = sample(open_source(str(tmp_path / "a.csv"), store))
     assert (found.rows_in, found.rejected, len(found.rows)) == (50, 5, 45)

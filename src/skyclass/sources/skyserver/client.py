@@ -1,4 +1,4 @@
-"""Asks SkyServer, politely: one query at a time, with pauses, and none twice."""
+"""Client of SkyServer that keeps to its rate limit and caches responses in the object store."""
 
 import hashlib
 import logging
@@ -8,90 +8,95 @@ from dataclasses import dataclass, field
 from importlib import metadata
 
 import urllib3
-from urllib3.util import Timeout
 
 from skyclass.errors import CatalogError
-from skyclass.sources.skyserver.responses import Refusal, read_table, refusal
+from skyclass.http import make_pool
+from skyclass.sources.skyserver.responses import ResponseError, find_error, parse_table
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "skyserver"
+CACHE_PREFIX = "skyserver"
 
-PAUSE_SECONDS = 1.0
-"""Between two queries; the server takes at most 60 a minute."""
+MIN_INTERVAL_SECONDS = 1.0
+"""Time between two queries; the server accepts 60 a minute."""
 BACKOFF_SECONDS = (5.0, 10.0, 20.0, 40.0)
-"""Before each further try, together more than the minute that the server counts queries in."""
+"""Wait before each retry; together longer than the minute of the rate limit."""
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 180.0
 
-_TIMEOUT = Timeout(connect=10, read=180)
 _PATH = "SkyServerWS/SearchTools/SqlSearch"
 
 
 @dataclass
-class SkyServer:
-    """The survey's database, with the answers kept in the object store.
+class SkyServerClient:
+    """Sends SQL queries to the survey's database.
 
     Attributes:
-        store: Keeps the answers; its settings say where SkyServer is.
+        store: Object store for the cache; its settings hold SkyServer's URL.
     """
 
     store: ObjectStore
     _not_before: float = field(default=0.0, init=False)
 
-    def ask(self, release: str, query: str) -> bytes:
-        """Put an SQL query to a data release.
+    def query(self, data_release: str, sql: str) -> bytes:
+        """Run a query, or return its cached response.
 
-        An answer is kept before anything reads it, and given again when the same is asked: a data
-        release does not change. An empty answer is not kept.
+        A response is cached before it is used, since a data release does not change. An empty
+        response is not cached.
 
         Args:
-            release: The data release, like DR17.
-            query: One SELECT statement.
+            data_release: Data release, such as DR17.
+            sql: One SELECT statement.
 
         Returns:
-            A whole CSV table, which may have no rows.
+            A complete CSV table, which may have no rows.
 
         Raises:
-            CatalogError: The server gives none; the message says what it gives instead.
-            StoreError: The answer cannot be kept.
+            CatalogError: SkyServer returned an error after all retries.
+            StoreError: The object store failed.
         """
-        url = f"{self.store.settings.skyserver_url.rstrip('/')}/{release.lower()}/{_PATH}"
-        name = hashlib.sha256(f"{url} {query}".encode()).hexdigest()[:32]
-        bucket, key = self.store.settings.data_bucket, f"{PREFIX}/{release.lower()}/{name}.csv"
+        settings = self.store.settings
+        url = f"{settings.skyserver_url.rstrip('/')}/{data_release.lower()}/{_PATH}"
+        name = hashlib.sha256(f"{url} {sql}".encode()).hexdigest()[:32]
+        key = f"{CACHE_PREFIX}/{data_release.lower()}/{name}.csv"
         try:
-            return self.store.get(bucket, key)
+            return self.store.get(settings.data_bucket, key)
         except ObjectMissingError:
-            answer = self._ask_until_answered(url, query)
-        if len(read_table(answer)):
-            self.store.put(bucket, key, answer, "text/csv")
-        return answer
+            response = self._request_with_retries(url, sql)
+        if parse_table(response).num_rows:
+            self.store.put(settings.data_bucket, key, response, "text/csv")
+        return response
 
-    def _ask_until_answered(self, url: str, query: str) -> bytes:
-        waits = iter(BACKOFF_SECONDS)
-        while isinstance(said := self._request(url, query), Refusal):
-            backoff = next(waits, None)
-            if not said.temporary:
-                raise CatalogError(f"{url} gives {said.reason}: correct the source's address")
+    def _request_with_retries(self, url: str, sql: str) -> bytes:
+        backoffs = iter(BACKOFF_SECONDS)
+        while isinstance(response := self._request(url, sql), ResponseError):
+            backoff = next(backoffs, None)
+            reason = response.reason
+            if not response.is_temporary:
+                raise CatalogError(f"{url} returned {reason}: correct the source URI")
             if backoff is None:
-                raise CatalogError(f"{url} gives {said.reason}: nothing was lost, try again later")
-            logger.warning("%s gives %s, asked again in %.0f s", url, said.reason, backoff)
-            # Jitter, so that those who were refused together do not come back together.
+                raise CatalogError(
+                    f"{url} returned {reason}: try again later; committed rows are kept"
+                )
+            logger.warning("%s returned %s, retrying in %.0f s", url, reason, backoff)
+            # Jitter keeps clients that were throttled together from retrying together.
             self._not_before = time.monotonic() + backoff * random.uniform(1, 1.5)  # noqa: S311
-        return said
+        return response
 
-    def _request(self, url: str, query: str) -> bytes | Refusal:
+    def _request(self, url: str, sql: str) -> bytes | ResponseError:
         time.sleep(max(0.0, self._not_before - time.monotonic()))
         agent = f"skyclass/{metadata.version('skyclass')} {self.store.settings.skyserver_contact}"
         try:
-            with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:
+            with make_pool(connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS) as pool:
                 response = pool.request(
                     "GET",
                     url,
-                    fields={"cmd": query, "format": "csv"},
+                    fields={"cmd": sql, "format": "csv"},
                     headers={"User-Agent": agent.strip()},
                 )
         except urllib3.exceptions.HTTPError as error:
-            return Refusal(f"no answer ({type(error).__name__})", temporary=True)
+            return ResponseError(f"no response ({type(error).__name__})", is_temporary=True)
         finally:
-            self._not_before = time.monotonic() + PAUSE_SECONDS
-        return refusal(response.status, response.data) or response.data
+            self._not_before = time.monotonic() + MIN_INTERVAL_SECONDS
+        return find_error(response.status, response.data) or response.data

@@ -1,8 +1,8 @@
-"""What SkyServer says when it does not answer, told apart from an answer.
+"""SkyServer's responses: tables, and the errors that it reports in other forms.
 
-It refuses in four ways: an HTTP error with JSON; status 200 with a table of one column
-`error_message`, which is also how it says that it is asked too often; a web page, while it is being
-maintained; and an answer that ends too early.
+An error has one of four forms: an HTTP error with a JSON body; status 200 with a table that has the
+single column `error_message`, also when throttled; a web page, during maintenance; and a truncated
+table.
 """
 
 import csv
@@ -11,77 +11,85 @@ import json
 import re
 from dataclasses import dataclass
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from skyclass.errors import one_line
+from skyclass.sources.base import NULL_TEXTS
 
 _COMMENT = "#"
-"""A line like `#Table1` stands above the header."""
-_EMPTY = "no objects have been found"
-"""How older releases say that there is no row; newer ones give the bare header."""
+"""First character of the line above the header, such as `#Table1`."""
+_NO_ROWS = "no objects have been found"
+"""Body of an empty result on older services; newer ones send the header alone."""
 _ERROR_COLUMN = "error_message"
-_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Why there is no answer.
+class ResponseError:
+    """The reason why a response is not a complete table.
 
     Attributes:
-        reason: In words.
-        temporary: Whether the same question may be answered later.
+        reason: Description of the response.
+        is_temporary: Whether a retry may succeed.
     """
 
     reason: str
-    temporary: bool
+    is_temporary: bool
 
 
-def refusal(status: int, body: bytes) -> Refusal | None:
-    """Find out whether something is no whole answer.
+def find_error(status: int, body: bytes) -> ResponseError | None:
+    """Return the error in a response, or None for a complete table, which may be empty.
 
     Args:
-        status: The HTTP status.
-        body: What came with it.
-
-    Returns:
-        What is wrong with it; none for a table, which may be empty.
+        status: HTTP status.
+        body: Body of the response.
     """
     text = body.decode(errors="replace").strip()
-    temporary = status == 429 or status >= 500 or status == 200
+    is_temporary = status == 429 or status >= 500 or status == 200
     if text.startswith("<"):
         title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-        named = f" ({_line(title[1])})" if title else ""
-        return Refusal(f"status {status} with a web page{named} instead of a table", temporary)
+        detail = f" ({_clean(title[1])})" if title else ""
+        return ResponseError(f"status {status} and a web page{detail}", is_temporary)
     if status != 200 or text.startswith("{"):
-        return Refusal(f"status {status} with the error {_json_message(text)}", temporary)
-    if _EMPTY in text[:200].lower():
+        return ResponseError(f"status {status}: {_read_json_message(text)}", is_temporary)
+    if _has_no_rows(text):
         return None
     lines = [line for line in text.splitlines() if line and not line.startswith(_COMMENT)]
     if lines and lines[0].strip('" ').lower() == _ERROR_COLUMN:
-        return Refusal(f"the error {_line(' '.join(lines[1:]))}", temporary)
+        return ResponseError(f"the error: {_clean(' '.join(lines[1:]))}", is_temporary)
     widths = {len(fields) for fields in csv.reader(lines)}
     if not body.endswith(b"\n") or len(widths) != 1:
-        return Refusal("an answer that ends too early", temporary)
+        return ResponseError("a truncated table", is_temporary)
     return None
 
 
-def read_table(body: bytes) -> pd.DataFrame:
-    """Read an answer, all columns as text: ids exceed every signed number.
-
-    Args:
-        body: What `refusal` found nothing wrong with.
-    """
+def parse_table(body: bytes) -> pa.Table:
+    """Parse a response without error. All columns are text, since ids exceed 64-bit integers."""
     text = body.decode()
-    if _EMPTY in text[:200].lower():
-        return pd.DataFrame()
-    return pd.read_csv(io.StringIO(text), dtype="string", comment=_COMMENT)
+    if _has_no_rows(text):
+        return pa.table({})
+    lines = [line for line in text.splitlines(keepends=True) if not line.startswith(_COMMENT)]
+    (header,) = csv.reader(lines[:1])
+    return pacsv.read_csv(
+        io.BytesIO("".join(lines).encode()),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.string()),
+            strings_can_be_null=True,
+            null_values=list(NULL_TEXTS),
+        ),
+    )
 
 
-def _json_message(text: str) -> str:
+def _has_no_rows(text: str) -> bool:
+    return _NO_ROWS in text[:200].lower()
+
+
+def _read_json_message(text: str) -> str:
     try:
-        said = json.loads(text)
-        return _line(f"{said['ErrorMessage']}")
+        return _clean(f"{json.loads(text)['ErrorMessage']}")
     except (ValueError, KeyError, TypeError):
-        return _line(text) or "that is not explained"
+        return _clean(text) or "no message"
 
 
-def _line(text: str) -> str:
-    return " ".join(text.replace('"', "").split())[:_LONGEST_REASON]
+def _clean(text: str) -> str:
+    return one_line(text.replace('"', ""))

@@ -1,8 +1,8 @@
-"""Observations of the live survey database, SkyServer, paged by `specobjid`.
+"""Observations from SkyServer, paged by `specobjid`.
 
-Rows are asked for in the order of their `specobjid`, each page after the last id of the one before:
-an offset would be counted anew by the server each time. Only an empty page is the end, so an answer
-that the server has cut short at a row cap of its own costs one more question and never a row.
+Each page starts after the last id of the page before; with an offset, the server would count the
+rows again for each page. Only an empty page ends a range, so a page that the server truncates at a
+row cap of its own costs one more query and never a row.
 
 Source: SDSS DR17 data model, tables SpecObj, PhotoObj and PlateX.
 """
@@ -12,26 +12,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-import pandas as pd
+import pyarrow as pa
 
 from skyclass.errors import CatalogError
 from skyclass.sources.base import Batch
-from skyclass.sources.skyserver.client import SkyServer
-from skyclass.sources.skyserver.responses import read_table
+from skyclass.sources.skyserver.client import SkyServerClient
+from skyclass.sources.skyserver.responses import parse_table
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.observation import ROW_COLUMNS
+from skyclass.survey.observation import OBSERVATION_COLUMNS, ROW_COLUMNS
 
 SCHEME = "skyserver:"
 PAGE_ROWS = 20_000
-"""Rows that are asked for at once; the server's own cap is 500,000."""
+"""Rows per query; the server's own cap is 500,000."""
 
-LAST_RELEASE = 18
-"""From DR19 on, spectra are no longer identified by plate and fibre."""
+LAST_DATA_RELEASE = 18
+"""From DR19 on, spectra are not identified by plate and fibre."""
 
 _PLATE_SHIFT = 50
 _POSITION_SHIFT = 10
-"""The last bits of a `specobjid` are zero. Without them it fits what Delta keeps as a watermark."""
+"""The lowest bits of a `specobjid` are zero. Without them it fits Delta's signed watermark."""
 _MJD_RANGE = (50_000, 99_999)
+_MAX_ID = 2**64 - 1
 
 _SPECTRA = """
 SELECT TOP {rows} s.specobjid, s.plate, s.mjd, s.fiberid AS fiber_id, p.ra AS alpha, p.dec AS delta,
@@ -45,29 +46,32 @@ SELECT DISTINCT TOP {rows} plate FROM PlateX
 WHERE plate > {after} AND mjd BETWEEN {start} AND {end}
 ORDER BY plate
 """
-_LAST_ID = 2**64 - 1
 
 
 @dataclass(frozen=True)
 class SkyServerSource:
-    """Spectra with good redshifts and their photometry, as one data release has them.
+    """Spectra with reliable redshifts and their photometry, from one data release.
 
     Attributes:
-        release: The data release, like DR17.
-        nights: First and last night (MJD) that are wanted, both included; none for all.
+        data_release: Data release, such as DR17.
+        nights: First and last night (MJD), both included; None for all nights.
         client: Client of SkyServer.
     """
 
-    release: str
+    data_release: str
     nights: tuple[int, int] | None
-    client: SkyServer
+    client: SkyServerClient
 
     @classmethod
     def from_uri(cls, uri: str, store: ObjectStore) -> "SkyServerSource":
-        """Read `skyserver:?release=dr17&mjd=57000-57100`; without `mjd` all nights are taken.
+        """Parse a URI such as `skyserver:?release=dr17&mjd=57000-57100`.
+
+        Args:
+            uri: The URI; without `mjd` it names all nights.
+            store: Object store for cached responses; its settings hold SkyServer's URL.
 
         Raises:
-            CatalogError: A parameter is unknown or has no such value.
+            CatalogError: A parameter is unknown or its value is invalid.
         """
         query = uri.removeprefix(SCHEME)
         given = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
@@ -78,103 +82,102 @@ class SkyServerSource:
                 "write skyserver:?release=dr17&mjd=57000-57100"
             )
         release = re.fullmatch(r"dr(\d{1,2})", given.get("release", "dr17"), re.IGNORECASE)
-        if release is None or not 8 <= int(release[1]) <= LAST_RELEASE:
+        if release is None or not 8 <= int(release[1]) <= LAST_DATA_RELEASE:
             raise CatalogError(
-                f"{uri}: release must be one of dr8 to dr{LAST_RELEASE}: later ones do not "
-                "identify a spectrum by plate, night and fibre"
+                f"{uri}: release must be dr8 to dr{LAST_DATA_RELEASE}: later ones do not identify "
+                "spectra by plate, night and fibre"
             )
         nights = re.fullmatch(r"(\d{5})-(\d{5})", given.get("mjd", "{}-{}".format(*_MJD_RANGE)))
         if nights is None or not _MJD_RANGE[0] <= int(nights[1]) <= int(nights[2]):
-            raise CatalogError(f"{uri}: mjd is a first and a last night, like mjd=57000-57100")
+            raise CatalogError(f"{uri}: mjd must be a range of nights, such as mjd=57000-57100")
         window = (int(nights[1]), int(nights[2])) if "mjd" in given else None
-        return cls(f"DR{int(release[1])}", window, SkyServer(store))
+        return cls(f"DR{int(release[1])}", window, SkyServerClient(store))
 
     @property
     def name(self) -> str:
-        """The URI that asks for the same rows again."""
+        """URI of the source with all parameters."""
         window = "&mjd={}-{}".format(*self.nights) if self.nights else ""
-        return f"{SCHEME}?release={self.release.lower()}{window}"
+        return f"{SCHEME}?release={self.data_release.lower()}{window}"
 
     @property
     def watermark_id(self) -> str:
-        """The URI: a data release does not change."""
+        """The URI, since a data release does not change."""
         return self.name
 
     def read_batches(self, after: int) -> Iterator[Batch]:
-        """Read the pages that follow position `after`, which is a `specobjid` without its end.
+        """Read the pages that follow position `after`, a `specobjid` without its lowest bits.
 
         Raises:
-            CatalogError: The server does not give what it was asked for.
+            CatalogError: SkyServer returned an error or an unexpected table.
         """
         begin = (after + 1) << _POSITION_SHIFT if after else 1
-        for first, last in self._ranges(begin):
+        for first, last in self._list_id_ranges(begin):
             while first <= last:
-                rows = self._page(first, last)
-                if rows.empty:
+                rows = self._read_page(first, last)
+                if not rows.num_rows:
                     break
-                position = int(rows["specobjid"].iloc[-1]) >> _POSITION_SHIFT
+                position = int(rows["specobjid"][-1].as_py()) >> _POSITION_SHIFT
                 first = (position + 1) << _POSITION_SHIFT
-                yield Batch(rows.assign(release=self.release)[list(ROW_COLUMNS)], position)
+                release = pa.repeat(pa.scalar(self.data_release), rows.num_rows)
+                yield Batch(rows.append_column("release", release).select(ROW_COLUMNS), position)
 
-    def _page(self, first: int, last: int) -> pd.DataFrame:
+    def _read_page(self, first: int, last: int) -> pa.Table:
         nights = " AND s.mjd BETWEEN {} AND {}".format(*self.nights) if self.nights else ""
-        rows = self._answer(
-            _SPECTRA.format(rows=PAGE_ROWS, first=first, last=last, nights=nights),
-            ["specobjid", *ROW_COLUMNS[:-1]],
-        )
-        self._check_order([int(text) for text in rows["specobjid"]], first)
+        sql = _SPECTRA.format(rows=PAGE_ROWS, first=first, last=last, nights=nights)
+        rows = self._query(sql, ["specobjid", *OBSERVATION_COLUMNS])
+        self._check_order([int(text) for text in rows["specobjid"].to_pylist()], first)
         return rows
 
     def _check_order(self, ids: list[int], first: int) -> None:
         if ids != sorted(set(ids)) or (ids and ids[0] < first):
             raise CatalogError(
-                f"{self.name}: rows do not come in the order that was asked for: check "
+                f"{self.name}: the server ignored the order or the range of the query: check "
                 "SKYCLASS_SKYSERVER_URL"
             )
 
-    def _ranges(self, begin: int) -> Iterator[tuple[int, int]]:
-        """The runs of ids to ask for: all at once, or those of the plates observed in the nights.
+    def _list_id_ranges(self, begin: int) -> Iterator[tuple[int, int]]:
+        """Yield ranges of `specobjid`: a single one, or those of the plates of the nights.
 
-        `specobjid` begins with the plate and the server keeps SpecObj in its order, so a few runs
-        of plates are found at once where a condition on the night alone would read it all.
+        The highest bits of a `specobjid` are the plate, and SpecObj is stored in its order. A query
+        for a range of plates is fast; one for a range of nights would scan the whole table.
         """
         if self.nights is None:
-            yield begin, _LAST_ID
+            yield begin, _MAX_ID
             return
         run: list[int] = []
-        for plate in self._plates(begin >> _PLATE_SHIFT):
+        for plate in self._list_plates(begin >> _PLATE_SHIFT, *self.nights):
             if run and plate != run[-1] + 1:
-                yield _ids(run, begin)
+                yield _to_id_range(run, begin)
                 run = []
             run.append(plate)
         if run:
-            yield _ids(run, begin)
+            yield _to_id_range(run, begin)
 
-    def _plates(self, begin: int) -> Iterator[int]:
-        assert self.nights is not None
+    def _list_plates(self, begin: int, start: int, end: int) -> Iterator[int]:
         after = begin - 1
         while True:
-            start, end = self.nights
-            query = _PLATES.format(rows=PAGE_ROWS, after=after, start=start, end=end)
-            plates = [int(plate) for plate in self._answer(query, ["plate"])["plate"]]
+            sql = _PLATES.format(rows=PAGE_ROWS, after=after, start=start, end=end)
+            plates = [int(plate) for plate in self._query(sql, ["plate"])["plate"].to_pylist()]
             if not plates:
                 return
             self._check_order(plates, after + 1)
             yield from plates
             after = plates[-1]
 
-    def _answer(self, query: str, columns: list[str]) -> pd.DataFrame:
-        """The wanted columns of an answer, as text."""
-        rows = read_table(self.client.ask(self.release, " ".join(query.split())))
-        missing = [name for name in columns if name not in rows]
-        if missing and len(rows):
+    def _query(self, sql: str, columns: list[str]) -> pa.Table:
+        """Return columns of a query's result, as text."""
+        rows = parse_table(self.client.query(self.data_release, " ".join(sql.split())))
+        if not rows.num_rows:
+            return pa.schema([(name, pa.string()) for name in columns]).empty_table()
+        missing = [name for name in columns if name not in rows.column_names]
+        if missing:
             raise CatalogError(
-                f"{self.name}: the answer has no column {missing[0]} (it has "
-                f"{', '.join(rows.columns[:8])}): check SKYCLASS_SKYSERVER_URL"
+                f"{self.name}: the response has no column {missing[0]} (it has "
+                f"{', '.join(rows.column_names[:8])}): check SKYCLASS_SKYSERVER_URL"
             )
-        return rows.reindex(columns=columns)
+        return rows.select(columns)
 
 
-def _ids(plates: list[int], begin: int) -> tuple[int, int]:
+def _to_id_range(plates: list[int], begin: int) -> tuple[int, int]:
     first, last = plates[0] << _PLATE_SHIFT, ((plates[-1] + 1) << _PLATE_SHIFT) - 1
     return max(first, begin), last
