@@ -1,8 +1,13 @@
 """Fixtures shared by all tests: a real S3 server, and buckets of each test's own."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
+
+# Before scikit-learn is imported: gradient boosting with a thread per core is many times slower
+# beside other processes.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 
