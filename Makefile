@@ -1,33 +1,35 @@
-# Every target sets up what it needs: only Python 3.11, make and a package index are assumed.
+# Every target installs what it needs; only Python 3.11, make and a package index are assumed.
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
 UV_VERSION := $(shell sed -n 's/.*"uv==\([0-9.]*\)".*/\1/p' pyproject.toml)
 READY := $(VENV)/.ready
 LOCAL := $(VENV)/.local
+ACTIONLINT_VERSION := v1.7.12
 HELM_VERSION := v3.19.5
 CHECKOV_VERSION := 3.3.30
-# What builds an image as `docker build` does, and the images' base; a registry or a mirror of yours.
+# The image builder (anything with the options of `docker build`), the base image and the registry.
 BUILD ?= docker build
 PYTHON_IMAGE ?= python:3.11-slim
 REGISTRY ?= localhost
 TAG := $(shell sed -n 's/^appVersion: //p' charts/skyclass/Chart.yaml)
 SBOM := $(VENV)/bin/uv export --quiet --frozen --no-dev --format cyclonedx1.5
 IMAGE := $(BUILD) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg VERSION=$(TAG)
-# Yours where there is one, else this version, built once.
+# An installed program, or else this version, built once.
 HELM := $(or $(shell command -v helm 2>/dev/null),$(CURDIR)/.tools/helm)
 export HELM
 PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(CURDIR)/.tools/promtool)
 export PROMTOOL
+ACTIONLINT := $(or $(shell command -v actionlint 2>/dev/null),$(CURDIR)/.tools/actionlint)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test test-cluster lint lint-chart images sbom format compile manifests pictures clean
+.PHONY: help setup browser demo test test-fast coverage test-cluster lint lint-chart images sbom format compile manifests pictures clean
 
-help: ## say what each target does
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-setup: $(READY) ## make the project's own environment in .venv
+setup: $(READY) ## create the environment in .venv
 
 $(VENV)/bin/uv:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11 or set PYTHON=/path/to/it" >&2; exit 1; }
@@ -43,10 +45,10 @@ $(LOCAL): pyproject.toml uv.lock | $(VENV)/bin/uv
 	$(VENV)/bin/uv sync --frozen --compile-bytecode --inexact --no-dev --extra local
 	@touch $@
 
-demo: $(LOCAL) ## run the whole story on this machine (SOURCE=file.csv MODE=photometric for your own rows)
+demo: $(LOCAL) ## run the whole loop on this machine (SOURCE=file.csv MODE=photometric for your own rows)
 	$(VENV)/bin/skyclass demo $(if $(SOURCE),--source '$(SOURCE)') $(if $(MODE),--mode '$(MODE)')
 
-browser: ## install Chromium and its driver, which the tests of the pages need, from Debian's packages
+browser: ## install Chromium and its driver from Debian's packages, for the tests of the pages
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 	  command -v apt-get >/dev/null || { echo "error: install chromium and chromedriver, no apt-get is here" >&2; exit 1; }; \
 	  $(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y --no-install-recommends chromium chromium-driver >/dev/null; }
@@ -54,19 +56,26 @@ browser: ## install Chromium and its driver, which the tests of the pages need, 
 test: $(READY) browser ## run the unit, contract, pipeline, fault and browser tests
 	$(VENV)/bin/pytest
 
-pictures: $(READY) browser ## make the documentation's pictures of the pages anew
+test-fast: $(READY) ## run the unit and contract tests, for use before each commit
+	$(VENV)/bin/pytest tests/unit tests/contract
+
+coverage: $(READY) ## measure the branch coverage of the unit tests; fails below the threshold
+	$(VENV)/bin/pytest --cov tests/unit components
+
+pictures: $(READY) browser ## retake the screenshots in docs/pictures
 	$(VENV)/bin/pytest -n 0 tests/browser/pictures.py
 
 test-cluster: $(READY) $(HELM) ## run the cluster tests on the cluster that KUBECONFIG names (docs/kubernetes.md)
 	PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -n 0 --timeout 1800
 
-lint: $(READY) lint-chart ## check style, types, the direction of imports, and the chart
+lint: $(READY) $(ACTIONLINT) lint-chart ## check style, types, imports, dependencies, workflows and the chart
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/deptry .
 	$(VENV)/bin/hadolint Dockerfile
+	$(ACTIONLINT) .github/workflows/*.yml
 
 lint-chart: $(READY) $(HELM) $(PROMTOOL) ## check the chart and what it renders
 	$(HELM) lint --quiet --strict --kube-version 1.34 charts/skyclass
@@ -76,11 +85,15 @@ lint-chart: $(READY) $(HELM) $(PROMTOOL) ## check the chart and what it renders
 	$(VENV)/bin/uv tool run --quiet --from checkov==$(CHECKOV_VERSION) checkov --config-file charts/checkov.yaml --file .tools/chart.yaml
 
 $(CURDIR)/.tools/helm:
-	@command -v go >/dev/null || { echo "error: neither helm nor Go is here: install helm 3 to check the chart" >&2; exit 1; }
+	@command -v go >/dev/null || { echo "error: neither helm nor Go is installed: install helm 3 to check the chart" >&2; exit 1; }
 	GOBIN=$(@D) GOFLAGS=-mod=mod go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
-$(CURDIR)/.tools/promtool: # out of Debian's package, which would start a server if it were installed
-	@command -v apt-get >/dev/null || { echo "error: neither promtool nor apt-get is here: install promtool to test the alerts" >&2; exit 1; }
+$(CURDIR)/.tools/actionlint:
+	@command -v go >/dev/null || { echo "error: neither actionlint nor Go is installed: install one to check the workflows" >&2; exit 1; }
+	GOBIN=$(@D) GOFLAGS=-mod=mod go install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+
+$(CURDIR)/.tools/promtool: # extracted from Debian's package, which would start a server on installation
+	@command -v apt-get >/dev/null || { echo "error: neither promtool nor apt-get is installed: install promtool to test the alerts" >&2; exit 1; }
 	@mkdir -p $(@D)/prometheus
 	$(SUDO) apt-get -qq update && cd $(@D)/prometheus && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .
 	mv $(@D)/prometheus/usr/bin/promtool $@ && rm -r $(@D)/prometheus
@@ -103,12 +116,12 @@ bench: $(READY) ## measure ingest, scoring and training on up to ten million row
 	$(VENV)/bin/python -m benchmarks.scoring
 	$(VENV)/bin/python -m benchmarks.training
 
-compile: $(READY) ## write the KFP packages in manifests/kfp anew
+compile: $(READY) ## regenerate the KFP packages in manifests/kfp
 	$(VENV)/bin/python -m pipelines.compile
 
-manifests: $(READY) $(HELM) ## write manifests/base and manifests/overlays anew from the chart
+manifests: $(READY) $(HELM) ## regenerate manifests/base, manifests/overlays and the chart's README
 	$(VENV)/bin/python -m charts.render
 
-clean: ## remove everything that the other targets made, the environment included
+clean: ## remove everything that the other targets created, including the environment
 	rm -rf $(VENV) .tools .skyclass dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
