@@ -37,9 +37,8 @@ from skyclass.tables.prediction_log import PROBABILITIES
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate
-from skyclass.training.gate import Champion
-from skyclass.training.gate import judge as gate
-from skyclass.training.plots import ACCENT, MUTED, svg
+from skyclass.training.gate import ChampionEvaluation, check_gate
+from skyclass.training.reports.plots import ACCENT, MUTED, to_svg
 
 FIRST_ROWS = 3_000
 WINDOW_ROWS = 1_000
@@ -220,7 +219,7 @@ def _beats(challenger: Model, champion: Model, rows: pd.DataFrame, mode: Mode) -
         )
         for model in (challenger, champion)
     ]
-    return gate(found[0], Champion(champion.id, found[1])).passed
+    return check_gate(found[0], ChampionEvaluation(champion.id, found[1])).passed
 
 
 def _answer(engine: Engine, rows: pd.DataFrame, mode: Mode) -> pd.DataFrame:
@@ -280,7 +279,7 @@ def main() -> None:
         gain = np.mean([each.looped - each.frozen for each in steps[mode]])
         sys.stdout.write(f"{mode}  gain {gain:+.4f}  mean error of the estimate {error:.4f}\n")
     if given.output:
-        given.output.write_text(svg(figure(steps)))
+        given.output.write_text(to_svg(figure(steps)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The evaluate step, called as KFP's executor calls it."""
+"""The component `evaluate`, called as KFP's executor calls it."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.training.dataset import Dataset
 
 
-def test_scores_confusion_matrix_and_report_become_artifacts(
+def test_metrics_confusion_matrix_and_report_are_outputs(
     store: ObjectStore, dataset: Dataset, models_folder: Path, tmp_path: Path
 ) -> None:
     dataset.save(tmp_path / "dataset")

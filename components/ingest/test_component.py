@@ -1,4 +1,4 @@
-"""The ingest step, called as KFP's executor calls it."""
+"""The component `ingest`, called as KFP's executor calls it."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from skyclass.errors import CatalogError
 from skyclass.storage.s3 import ObjectStore
 
 
-def test_every_row_is_accounted_for(store: ObjectStore, tmp_path: Path) -> None:
+def test_accounting_and_table_version_are_outputs(store: ObjectStore, tmp_path: Path) -> None:
     accounting = dsl.Metrics(uri=str(tmp_path / "accounting"))
     table_id, version = ingest.python_func("simulated:?rows=300&era=legacy", accounting)
     assert version == 1
@@ -19,6 +19,6 @@ def test_every_row_is_accounted_for(store: ObjectStore, tmp_path: Path) -> None:
     assert ingest.python_func("table:", accounting) == (table_id, version)
 
 
-def test_a_source_that_cannot_be_read_stops_the_run(store: ObjectStore, tmp_path: Path) -> None:
+def test_unreadable_source_fails_the_step(store: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="no such file: check the path"):
         ingest.python_func("nowhere.csv", dsl.Metrics(uri=str(tmp_path / "accounting")))

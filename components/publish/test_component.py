@@ -1,4 +1,4 @@
-"""The publish step, called as KFP's executor calls it."""
+"""The component `publish`, called as KFP's executor calls it."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.training.dataset import Dataset
-from skyclass.training.steps.evaluate import Evaluated, evaluate_step
+from skyclass.training.steps.evaluate import EvaluationResult, evaluate_step
 
 
 @pytest.fixture
 def inputs(
     settings: Settings, store: ObjectStore, dataset: Dataset, models_folder: Path, tmp_path: Path
 ) -> tuple[dsl.Dataset, dsl.Model, dsl.Artifact]:
-    """What the steps before have left."""
+    """Outputs of the previous steps."""
     dataset.save(tmp_path / "dataset")
     folders = (tmp_path / "dataset", models_folder)
     evaluate_step(settings, *folders, Mode.SPECTROSCOPIC, 0, tmp_path / "evaluation")
@@ -33,7 +33,7 @@ def inputs(
     ("gate_passes", "promotion", "promoted"),
     [(True, "if_better", True), (True, "never", False), (False, "if_better", False)],
 )
-def test_a_release_is_always_published_and_promoted_when_gate_and_person_agree(
+def test_release_is_published_and_promoted_if_gate_and_parameter_allow(
     store: ObjectStore,
     inputs: tuple[dsl.Dataset, dsl.Model, dsl.Artifact],
     tmp_path: Path,
@@ -42,9 +42,9 @@ def test_a_release_is_always_published_and_promoted_when_gate_and_person_agree(
     promoted: bool,
 ) -> None:
     folder = Path(inputs[2].path)
-    found = Evaluated.load(folder)
-    gate = found.gate.model_copy(update={"passed": gate_passes, "reason": "so it was judged"})
-    (folder / "evaluated.json").write_bytes(found.model_copy(update={"gate": gate}).to_bytes())
+    result = EvaluationResult.load(folder)
+    gate = result.gate.model_copy(update={"passed": gate_passes, "reason": "a gate's reason"})
+    (folder / "evaluated.json").write_bytes(result.model_copy(update={"gate": gate}).to_bytes())
 
     metrics = dsl.Metrics(uri=str(tmp_path / "release"))
     arguments = ("spectroscopic", promotion, "a test", "run-7", metrics)
@@ -52,7 +52,7 @@ def test_a_release_is_always_published_and_promoted_when_gate_and_person_agree(
 
     champions = LocalChampionStore(store)
     assert was_promoted is promoted
-    assert verdict == ("so it was judged" if promotion == "if_better" else verdict)
+    assert verdict == ("a gate's reason" if promotion == "if_better" else verdict)
     release = champions.registry.find(release_id)
     assert release.manifest.run_id == "run-7"
     assert {file.path for file in release.manifest.files} == {

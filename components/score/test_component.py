@@ -1,4 +1,4 @@
-"""The steps of scoring, called as KFP's executor calls them."""
+"""The components `plan` and `score`, called as KFP's executor calls them."""
 
 from pathlib import Path
 
@@ -27,18 +27,18 @@ def release(store: ObjectStore, table: ObservationsTable, tmp_path: Path) -> Rel
     return found
 
 
-def test_what_is_planned_is_scored_and_accounted_for(release: Release, tmp_path: Path) -> None:
+def test_planned_partitions_are_scored_and_counted(release: Release, tmp_path: Path) -> None:
     parts = plan.python_func("table:", "photometric", "champion", 2)
     assert [part["shard"] for part in parts] == ["0/2", "1/2"]
     assert {part["release"] for part in parts} == {release.id}
     accounting = dsl.Metrics(uri=str(tmp_path / "accounting"))
-    answered = [score.python_func(part, "photometric", accounting) for part in parts]
-    assert sum(answered) == 300
-    assert accounting.metadata["inserted"] == answered[-1]
+    scored = [score.python_func(part, "photometric", accounting) for part in parts]
+    assert sum(scored) == 300
+    assert accounting.metadata["inserted"] == scored[-1]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "error", "said"),
+    ("wrong", "error", "message"),
     [
         ({"mode": "both"}, TrainingError, "unknown mode 'both'"),
         ({"mode": "spectroscopic"}, ReleaseError, "there is no spectroscopic champion yet"),
@@ -47,9 +47,9 @@ def test_what_is_planned_is_scored_and_accounted_for(release: Release, tmp_path:
     ],
     ids=str,
 )
-def test_what_cannot_be_scored_stops_the_run(
-    wrong: dict[str, object], error: type[Exception], said: str, release: Release
+def test_wrong_parameters_fail_the_step(
+    wrong: dict[str, object], error: type[Exception], message: str, release: Release
 ) -> None:
     right = {"source_uri": "table:", "mode": "photometric", "release": "champion", "shards": 1}
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         plan.python_func(**{**right, **wrong})

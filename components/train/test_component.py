@@ -1,4 +1,4 @@
-"""The train step, called as KFP's executor calls it."""
+"""The component `train`, called as KFP's executor calls it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from components.train.component import train
 from skyclass.training.dataset import Dataset
 
 
-def test_the_winner_and_every_score_come_out(dataset: Dataset, tmp_path: Path) -> None:
+def test_winner_scores_and_models_are_outputs(dataset: Dataset, tmp_path: Path) -> None:
     dataset.save(tmp_path / "dataset")
     model = dsl.Model(uri=str(tmp_path / "model"))
     search = dsl.Metrics(uri=str(tmp_path / "search"))

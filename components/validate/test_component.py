@@ -1,4 +1,4 @@
-"""The validate step, called as KFP's executor calls it."""
+"""The component `validate`, called as KFP's executor calls it."""
 
 import re
 from pathlib import Path
@@ -25,45 +25,41 @@ def outputs(folder: Path) -> dict[str, dsl.Artifact]:
     return {
         "dataset": dsl.Dataset(uri=str(folder / "dataset")),
         "training_set": dsl.Metrics(uri=str(folder / "training_set")),
-        "data_report": dsl.HTML(uri=str(folder / "data_report")),
         "exploration": dsl.HTML(uri=str(folder / "exploration")),
     }
 
 
-def test_it_leaves_a_dataset_with_its_lineage_and_two_pages(version: int, tmp_path: Path) -> None:
-    left = outputs(tmp_path)
-    validate.python_func("a table", version, "photometric", 500, **left)
-    found = left["training_set"].metadata
-    assert found["rows"] == found["synthetic_rows"] == 500
-    assert len(Dataset.load(Path(left["dataset"].path), Mode.PHOTOMETRIC).rows) == 500
-    exploration, data_report = (
-        Path(left[name].path).read_text() for name in ("exploration", "data_report")
-    )
+def test_dataset_lineage_and_exploration_report_are_outputs(version: int, tmp_path: Path) -> None:
+    artifacts = outputs(tmp_path)
+    validate.python_func("a table", version, "photometric", 500, **artifacts)
+    metadata = artifacts["training_set"].metadata
+    assert metadata["rows"] == metadata["synthetic_rows"] == 500
+    assert len(Dataset.load(Path(artifacts["dataset"].path), Mode.PHOTOMETRIC).rows) == 500
+    exploration = Path(artifacts["exploration"].path).read_text()
     assert "Synthetic data." in exploration
-    assert "rows to learn from</title>" in data_report
-    assert not re.findall(r'(?:src|<link[^>]+href)="https?:', exploration + data_report)
+    assert not re.findall(r'(?:src|<link[^>]+href)="https?:', exploration)
 
 
 @pytest.mark.parametrize(
     ("mode", "newest_rows", "reason"),
     [("both", 500, "unknown mode 'both'"), ("photometric", 20, "ingest more")],
 )
-def test_what_cannot_be_trained_on_stops_the_run(
+def test_unknown_mode_and_too_few_rows_fail_the_step(
     version: int, tmp_path: Path, mode: str, newest_rows: int, reason: str
 ) -> None:
     with pytest.raises(TrainingError, match=reason):
         validate.python_func("a table", version, mode, newest_rows, **outputs(tmp_path))
 
 
-def test_what_is_not_as_expected_leaves_the_pages_and_no_dataset(
+def test_failed_validation_writes_the_report_and_no_dataset(
     table: ObservationsTable, store: ObjectStore, tmp_path: Path
 ) -> None:
     rows = next(open_source("simulated:?rows=900&era=boss", store).read_batches(0)).rows.to_pandas()
     rows["u"] = rows["u"].where(rows.index % 4 > 0)
     rows.to_parquet(tmp_path / "rows.parquet")
     version = ingest(open_source(str(tmp_path / "rows.parquet"), store), table, store).version
-    left = outputs(tmp_path)
+    artifacts = outputs(tmp_path)
     with pytest.raises(ValidationError, match=r"^validation failed: u: not measured in 2\d\.\d%"):
-        validate.python_func("a table", version, "photometric", 900, **left)
-    assert Path(left["data_report"].path).exists()
-    assert not Path(left["dataset"].path).exists()
+        validate.python_func("a table", version, "photometric", 900, **artifacts)
+    assert Path(artifacts["exploration"].path).exists()
+    assert not Path(artifacts["dataset"].path).exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmarks.replay import figure, observations, replay
 from skyclass.monitoring.retraining import Action
 from skyclass.survey.features import Mode
-from skyclass.training.plots import svg
+from skyclass.training.reports.plots import to_svg
 
 
 def test_the_loop_recovers_what_a_model_that_stays_has_lost(real_rows: Path) -> None:
@@ -18,4 +18,4 @@ def test_the_loop_recovers_what_a_model_that_stays_has_lost(real_rows: Path) -> 
     # What moved it: runs that lasting drift began and the gate let pass.
     assert sum(each.promoted for each in steps) >= 2
     assert all(each.action is Action.RETRAIN for each in steps if each.promoted)
-    assert svg(figure({mode: steps})).startswith("<svg")
+    assert to_svg(figure({mode: steps})).startswith("<svg")

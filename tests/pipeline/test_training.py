@@ -54,7 +54,7 @@ def test_metrics_confusion_matrix_and_reports_are_artifacts(
     assert "spectroscopic_random_holdout_accuracy" in evaluated["metrics"]["metadata"]
     assert "confusionMatrix" in evaluated["confusion"]["metadata"]
     validated = artifacts("validate")
-    for page in (evaluated["report"], validated["data_report"], validated["exploration"]):
+    for page in (evaluated["report"], validated["exploration"]):
         assert Path(page["uri"]).read_text().lstrip().lower().startswith("<!doctype html>")
 
 

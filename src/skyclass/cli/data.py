@@ -43,12 +43,12 @@ def eda(
     as_json: AsJson = False,
 ) -> None:
     """Explore the observations of a source in an HTML report, without ingesting them."""
-    from skyclass.training.exploration import explore
+    from skyclass.training.reports.exploration import render_exploration
     from skyclass.training.steps.explore import sample_step
 
     with err.status(f"reading {uri}"):
         sample = sample_step(load_settings(), uri)
         report = output or HomeSettings().home / "exploration.html"
         report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(explore(sample))
+        report.write_text(render_exploration(sample))
     print_result({"rows": sample.rows_in, "unfit": sample.rejected, "report": str(report)}, as_json)

@@ -1,1 +1,1 @@
-"""From observations to a release: splits, search, evaluation, the gate and the export."""
+"""From observations to a release: dataset, search, fit, export, evaluation, gate, reports."""

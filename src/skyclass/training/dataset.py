@@ -1,4 +1,4 @@
-"""The training set: which observations are trained on, and which are held out."""
+"""The dataset of a training run: which rows it has, and which of them are held out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ from skyclass.errors import TrainingError
 from skyclass.registry.manifest import TrainingSet
 from skyclass.sources.simulated import is_synthetic
 from skyclass.survey.features import INPUTS, Mode, make_features
-from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS, ROW_COLUMNS
-from skyclass.tables.observations import ObservationsTable
+from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS
 
-HOLDOUT_SHARE = 5
-"""Every fifth observation is held out at random, and the newest fifth is the temporal hold-out."""
+HOLDOUT_MODULUS = 5
+"""One row in five is in the random hold-out: those whose key has a hash divisible by 5. The
+temporal hold-out is the newest fifth of the rows."""
 
 MIN_ROWS_PER_CLASS = 50
-"""Fewer than this, and five-fold cross-validation on a class says nothing."""
+"""Five-fold cross-validation of a class with fewer rows is too noisy to rank candidates."""
 
 _ROWS = "rows.parquet"
 _SUMMARY = "training_set.json"
@@ -26,12 +26,12 @@ _SUMMARY = "training_set.json"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled rows in the order of time, with what they came from.
+    """Labelled rows in order of time, with their lineage.
 
     Attributes:
         rows: Columns `KEY`, `MEASUREMENTS`, `class` and `release`.
-        summary: The training set's lineage.
-        mode: Decides which measurements must be there and which features are made.
+        summary: Lineage of the rows, as recorded in the manifest.
+        mode: Selects the inputs and the features.
     """
 
     rows: pd.DataFrame
@@ -45,34 +45,34 @@ class Dataset:
 
     @property
     def inputs(self) -> npt.NDArray[np.float64]:
-        """What a caller of the endpoint would give, shape (n, len(INPUTS[mode]))."""
+        """Inputs of a prediction request, shape (n, len(INPUTS[mode]))."""
         return self.rows[list(INPUTS[self.mode])].to_numpy(np.float64)
 
     @property
     def labels(self) -> npt.NDArray[np.object_]:
-        """Class names, shape (n,). Of type object: KServe's stock server chokes on others."""
+        """Class names, shape (n,). Dtype object: KServe's own sklearn server fails on others."""
         return self.rows["class"].to_numpy(object)
 
     @property
     def random_holdout(self) -> npt.NDArray[np.bool_]:
-        """Which rows are held out at random, shape (n,).
+        """Mask of the random hold-out, shape (n,).
 
-        It follows from the key alone, so a row never moves between training and hold-out as the
-        table grows, and a champion has never been trained on the rows it is judged by.
+        Membership depends only on a row's key. It does not change as the table grows, so no
+        champion was ever fitted on the rows that it is evaluated on.
         """
         keys = self.rows[list(KEY)].astype("int64")
         digest = pd.util.hash_pandas_object(keys, index=False).to_numpy()
-        return digest % HOLDOUT_SHARE == 0
+        return digest % HOLDOUT_MODULUS == 0
 
     @property
     def temporal_holdout(self) -> npt.NDArray[np.bool_]:
-        """Which rows are of the newest nights, shape (n,); nights are kept whole."""
+        """Mask of the newest fifth of the rows, shape (n,), extended to whole nights."""
         nights = self.rows["mjd"].to_numpy()
-        first_held_out = nights[int(len(nights) * (1 - 1 / HOLDOUT_SHARE))]
+        first_held_out = nights[int(len(nights) * (1 - 1 / HOLDOUT_MODULUS))]
         return nights >= first_held_out
 
     def save(self, folder: Path) -> None:
-        """Write the dataset into a folder."""
+        """Write the dataset to a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self.rows.to_parquet(folder / _ROWS, index=False)
         (folder / _SUMMARY).write_bytes(self.summary.to_bytes())
@@ -84,48 +84,32 @@ class Dataset:
         return cls(pd.read_parquet(folder / _ROWS), summary, mode)
 
 
-def select(table: ObservationsTable, version: int, mode: Mode, newest_rows: int) -> Dataset:
-    """Read the rows to train on from the observations table.
-
-    Args:
-        table: The observations table.
-        version: Its version.
-        mode: The mode to train.
-        newest_rows: How many rows to take at most.
-
-    Raises:
-        TrainingError: There are too few rows, or too few of a class.
-    """
-    return choose(table.read(version, list(ROW_COLUMNS)), table.uri, version, mode, newest_rows)
-
-
-def choose(
-    candidates: pd.DataFrame, table: str, version: int, mode: Mode, newest_rows: int
+def select_dataset(
+    observations: pd.DataFrame, table: str, version: int, mode: Mode, newest_rows: int
 ) -> Dataset:
-    """Choose the rows to train on among those of the observations table.
+    """Select the newest rows that have a label and every input of the mode.
 
-    A row takes part when it has a label and every input of the mode. The newest rows are taken:
-    the survey moves on, and what is served next resembles what was observed last.
+    The newest rows are taken because the next observations resemble them most.
 
     Args:
-        candidates: Columns `ROW_COLUMNS`, in the order of time.
+        observations: Columns `ROW_COLUMNS`, in order of time.
         table: URI of the observations table.
-        version: Its version.
-        mode: The mode to train.
-        newest_rows: How many rows to take at most.
+        version: Version of the table.
+        mode: Mode to train.
+        newest_rows: Maximum number of rows.
 
     Raises:
-        TrainingError: There are too few rows, or too few of a class.
+        TrainingError: A class has fewer than `MIN_ROWS_PER_CLASS` rows.
     """
-    rows = candidates[[*KEY, *MEASUREMENTS, "class", "release"]]
+    rows = observations[[*KEY, *MEASUREMENTS, "class", "release"]]
     rows = rows.dropna(subset=[*INPUTS[mode], "class"])
     rows = rows.tail(newest_rows).reset_index(drop=True)
     counts = rows["class"].value_counts().reindex(CLASSES, fill_value=0)
-    scarce = counts.idxmin()
     if counts.min() < MIN_ROWS_PER_CLASS:
         raise TrainingError(
-            f"only {counts.min()} labelled rows of class {scarce} with all {mode} inputs among "
-            f"the newest {newest_rows} (at least {MIN_ROWS_PER_CLASS} are needed): ingest more"
+            f"only {counts.min()} labelled rows of class {counts.idxmin()} with all {mode} inputs "
+            f"among the newest {newest_rows} (at least {MIN_ROWS_PER_CLASS} are needed): "
+            "ingest more"
         )
     summary = TrainingSet(
         table=table,

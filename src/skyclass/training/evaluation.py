@@ -1,4 +1,6 @@
-"""Measured quality on rows that a model has not seen."""
+"""Evaluation of models on rows that they were not fitted on."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +12,64 @@ from sklearn.metrics import (
 )
 
 from skyclass.registry.manifest import ClassScores, Evaluation
+from skyclass.registry.models import LoadedModel
 from skyclass.survey.features import Mode
-from skyclass.survey.observation import CLASSES
+from skyclass.survey.observation import CLASSES, most_probable_classes
+from skyclass.training.calibration import expected_calibration_error
+from skyclass.training.dataset import Dataset
+from skyclass.training.fit import FittedModels
+from skyclass.training.gate import ChampionEvaluation
 
-CALIBRATION_BINS = 15
+RANDOM_HOLDOUT = "random_holdout"
+TEMPORAL_HOLDOUT = "temporal_holdout"
+
+
+@dataclass(frozen=True)
+class ModelEvaluation:
+    """Metrics of a fitted model on its hold-outs.
+
+    Attributes:
+        evaluations: On the random hold-out, then on the temporal hold-out if there is one.
+        random_probabilities: Predictions for the random hold-out, shape (n, 3).
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    random_probabilities: npt.NDArray[np.float64]
+
+    @property
+    def random(self) -> Evaluation:
+        """Metrics on the random hold-out, which the gate compares."""
+        return self.evaluations[0]
+
+
+def evaluate_models(dataset: Dataset, models: FittedModels) -> ModelEvaluation:
+    """Evaluate the release candidate and, if it was fitted, the temporal model.
+
+    Each is evaluated on the hold-out that it was not fitted on.
+    """
+    features, labels = dataset.features, dataset.labels
+    held_out = dataset.random_holdout
+    probabilities = models.release(features[held_out])
+    evaluations = [evaluate(labels[held_out], probabilities, dataset.mode, RANDOM_HOLDOUT)]
+    if models.temporal is not None:
+        newest = dataset.temporal_holdout
+        evaluations.append(
+            evaluate(
+                labels[newest], models.temporal(features[newest]), dataset.mode, TEMPORAL_HOLDOUT
+            )
+        )
+    return ModelEvaluation(tuple(evaluations), probabilities)
+
+
+def evaluate_champion(dataset: Dataset, champion: LoadedModel) -> ChampionEvaluation:
+    """Evaluate the current champion on the challenger's random hold-out.
+
+    The champion was not fitted on these rows either: the hold-out follows from the key alone.
+    """
+    held_out = dataset.random_holdout
+    probabilities = champion.probabilities(dataset.inputs[held_out])
+    evaluation = evaluate(dataset.labels[held_out], probabilities, dataset.mode, RANDOM_HOLDOUT)
+    return ChampionEvaluation(champion.release.id, evaluation)
 
 
 def evaluate(
@@ -22,16 +78,16 @@ def evaluate(
     mode: Mode,
     split: str,
 ) -> Evaluation:
-    """Judge predicted probabilities by the true classes.
+    """Compute the metrics of predicted probabilities.
 
     Args:
         labels: True classes, shape (n,).
         probabilities: Shape (n, 3), in the order of `CLASSES`.
-        mode: The mode of the model.
-        split: Names the rows.
+        mode: Mode of the model.
+        split: Name of the rows, `RANDOM_HOLDOUT` or `TEMPORAL_HOLDOUT`.
     """
     names = list(CLASSES)
-    predicted = predicted_classes(probabilities)
+    predicted = most_probable_classes(probabilities)
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=names, zero_division=0
     )
@@ -42,7 +98,7 @@ def evaluate(
         accuracy=accuracy_score(labels, predicted),
         macro_f1=float(np.mean(f1)),
         log_loss=log_loss(labels, probabilities, labels=names),
-        calibration_error=calibration_error(labels, probabilities),
+        calibration_error=expected_calibration_error(labels, probabilities),
         classes={
             name: ClassScores(precision=p, recall=r, f1=f, support=n)
             for name, p, r, f, n in zip(names, precision, recall, f1, support, strict=True)
@@ -52,35 +108,3 @@ def evaluate(
             for row in confusion_matrix(labels, predicted, labels=names)
         ),
     )
-
-
-def predicted_classes(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
-    """The most probable class of each row, shape (n,)."""
-    return np.array(CLASSES, dtype=object)[probabilities.argmax(axis=1)]
-
-
-def calibration_error(
-    labels: npt.NDArray[np.object_], probabilities: npt.NDArray[np.float64]
-) -> float:
-    """Expected calibration error of the highest probability, over 15 equal bins.
-
-    Source: Naeini, Cooper and Hauskrecht (2015), AAAI.
-    """
-    return sum(
-        weight * abs(accuracy - confidence)
-        for confidence, accuracy, weight in reliability(labels, probabilities)
-    )
-
-
-def reliability(
-    labels: npt.NDArray[np.object_], probabilities: npt.NDArray[np.float64]
-) -> list[tuple[float, float, float]]:
-    """Mean confidence, accuracy and share of rows of each bin of confidence that has rows."""
-    confidence = probabilities.max(axis=1)
-    right = predicted_classes(probabilities) == labels
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    return [
-        (float(confidence[chosen].mean()), float(right[chosen].mean()), float(chosen.mean()))
-        for chosen in (bins == number for number in range(CALIBRATION_BINS))
-        if chosen.any()
-    ]

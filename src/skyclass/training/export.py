@@ -1,6 +1,5 @@
-"""Writes a fitted model as joblib, which is canonical, and as ONNX, which is fast."""
+"""Export of a fitted model as joblib, which is canonical, and as ONNX, which is faster."""
 
-import logging
 import timeit
 from importlib import metadata
 from pathlib import Path
@@ -19,27 +18,27 @@ from skyclass.registry.manifest import OnnxParity
 from skyclass.registry.models import FEATURES_INPUT, Engine, joblib_engine, onnx_engine
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL
 
-logger = logging.getLogger(__name__)
-
 MAX_DIFFERENCE = 1e-4
-"""Largest difference of a probability between the two models that still counts as agreement."""
+"""Largest difference of a probability at which the two formats still agree."""
 
-_TIMED_ROWS, _TIMES = (300, 1_000, 3_000, 10_000), 3
-_CLEARLY = 0.8
+_TIMED_ROWS = (300, 1_000, 3_000, 10_000)
+_TIMED_CALLS = 3
+_FASTER_RATIO = 0.8
+"""joblib counts as faster if it takes at most this share of ONNX Runtime's time."""
 
 _LIBRARIES = ("joblib", "numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 
 
 def export(model: ClassifierMixin, probe: npt.NDArray[np.float32], folder: Path) -> OnnxParity:
-    """Write the model both ways and compare their answers.
+    """Write a model in both formats and compare their predictions.
 
     Args:
         model: A fitted classifier.
-        probe: Features of shape (n, k) to compare the two models on.
-        folder: Where the files go.
+        probe: Features of the rows to compare, shape (n, k).
+        folder: Output folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _on_one_thread(model)
+    _use_one_thread(model)
     joblib.dump(model, folder / JOBLIB_MODEL, compress=3)
     shape = [None, probe.shape[1]]
     try:
@@ -51,55 +50,60 @@ def export(model: ClassifierMixin, probe: npt.NDArray[np.float32], folder: Path)
     except (MissingConverter, MissingShapeCalculator, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         return OnnxParity(passed=False, reason=f"there is no ONNX converter for it: {reason}")
-    data = converted.SerializeToString()
-    (folder / ONNX_MODEL).write_bytes(data)
-    return _compare(model, data, probe)
+    onnx_model = converted.SerializeToString()
+    (folder / ONNX_MODEL).write_bytes(onnx_model)
+    return _compare(joblib_engine(model), onnx_engine(onnx_model), probe)
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of everything that a model's files depend on."""
+    """Return the versions of Python and of the libraries that the exported files depend on."""
     return {"python": python_version(), **{name: metadata.version(name) for name in _LIBRARIES}}
 
 
-def _compare(model: ClassifierMixin, data: bytes, probe: npt.NDArray[np.float32]) -> OnnxParity:
-    expected, got = joblib_engine(model)(probe), onnx_engine(data)(probe)
+def find_joblib_threshold(
+    joblib_model: Engine, onnx_model: Engine, probe: npt.NDArray[np.float32]
+) -> int | None:
+    """Find the number of rows from which joblib is faster, as it is for deep forests.
+
+    Args:
+        joblib_model: The model in joblib format.
+        onnx_model: The same model in ONNX format.
+        probe: Features, shape (n, k); repeated to the sizes that are timed.
+
+    Returns:
+        Smallest timed size at and above which joblib is faster; None if it is not at the largest.
+    """
+    threshold = None
+    for rows in reversed(_TIMED_ROWS):
+        features = np.resize(probe, (rows, probe.shape[1]))
+        if _time_call(joblib_model, features) > _FASTER_RATIO * _time_call(onnx_model, features):
+            break
+        threshold = rows
+    return threshold
+
+
+def _compare(
+    joblib_model: Engine, onnx_model: Engine, probe: npt.NDArray[np.float32]
+) -> OnnxParity:
+    expected, got = joblib_model(probe), onnx_model(probe)
     mismatches = int((expected.argmax(axis=1) != got.argmax(axis=1)).sum())
     difference = float(np.abs(expected - got).max())
     passed = mismatches == 0 and difference <= MAX_DIFFERENCE
     return OnnxParity(
         passed=passed,
-        reason=f"{'same' if passed else 'other'} answers as joblib on {len(probe)} rows",
+        reason=f"{'predicts like' if passed else 'differs from'} joblib on {len(probe)} rows",
         rows=len(probe),
         label_mismatches=mismatches,
         max_difference=difference,
-        faster_below=faster_below(joblib_engine(model), onnx_engine(data), probe),
+        faster_below=find_joblib_threshold(joblib_model, onnx_model, probe),
     )
 
 
-def faster_below(
-    joblib_model: Engine, onnx_model: Engine, probe: npt.NDArray[np.float32]
-) -> int | None:
-    """Find from how many rows on joblib is clearly faster, as it is with deep forests.
-
-    Args:
-        joblib_model: The model as joblib.
-        onnx_model: The same as ONNX.
-        probe: Features to ask both about, as often as is needed.
-    """
-    found = None
-    for rows in reversed(_TIMED_ROWS):
-        table = np.resize(probe, (rows, probe.shape[1]))
-        if _seconds(joblib_model, table) > _CLEARLY * _seconds(onnx_model, table):
-            break
-        found = rows
-    return found
+def _time_call(engine: Engine, features: npt.NDArray[np.float32]) -> float:
+    return min(timeit.repeat(lambda: engine(features), number=1, repeat=_TIMED_CALLS))
 
 
-def _seconds(engine: Engine, table: npt.NDArray[np.float32]) -> float:
-    return min(timeit.repeat(lambda: engine(table), number=1, repeat=_TIMES))
-
-
-def _on_one_thread(model: Any) -> None:
-    """A forest that spawns threads for one row is five times slower when it is served."""
+def _use_one_thread(model: Any) -> None:
+    """Turn off threads: starting them for each request makes a forest five times slower."""
     if "n_jobs" in model.get_params():
         model.set_params(n_jobs=1)

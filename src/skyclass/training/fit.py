@@ -1,4 +1,4 @@
-"""Fits the winner of the search: once to be released, once to be judged across time."""
+"""Fits the winner of the search: once for the release, once for the temporal hold-out."""
 
 import logging
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import export
-from skyclass.training.search import Search, search
+from skyclass.training.search import SearchResult, search
 
 logger = logging.getLogger(__name__)
 
@@ -21,36 +21,46 @@ _TEMPORAL_MODEL = "temporal.joblib"
 _SUMMARY = "fitted.json"
 
 
-class Fitted(Document):
-    """What came of a training: how the candidates fared, and whether ONNX agrees."""
+class FitSummary(Document):
+    """Outcome of the search and of the ONNX parity check."""
 
-    search: Search
+    search: SearchResult
     parity: OnnxParity
+
+    def save(self, folder: Path) -> None:
+        """Write the summary to a folder."""
+        (folder / _SUMMARY).write_bytes(self.to_bytes())
+
+    @classmethod
+    def load(cls, folder: Path) -> "FitSummary":
+        """Read the summary from the output folder of `fit`."""
+        return cls.model_validate_json((folder / _SUMMARY).read_bytes())
 
 
 @dataclass(frozen=True)
-class Models:
-    """The fitted models.
+class FittedModels:
+    """Models read back from the folder that `fit` wrote.
 
     Attributes:
-        summary: What came of the training.
-        released: Fitted on all rows but the random hold-out.
-        temporal: The same algorithm fitted on the older nights only, if they have every class.
+        summary: Outcome of the search and of the ONNX parity check.
+        release: Fitted on all rows but the random hold-out.
+        temporal: The same algorithm fitted on the older nights only. None if these nights lack a
+            class.
     """
 
-    summary: Fitted
-    released: Engine
+    summary: FitSummary
+    release: Engine
     temporal: Engine | None
 
 
-def fit(dataset: Dataset, names: Sequence[str], seed: int, folder: Path) -> Fitted:
-    """Search among candidates and fit the winner.
+def fit(dataset: Dataset, names: Sequence[str], seed: int, folder: Path) -> FitSummary:
+    """Select a candidate by cross-validation, fit it and export it.
 
     Args:
-        dataset: The rows; neither hold-out is fitted on.
-        names: The candidates.
-        seed: Makes all of it repeatable.
-        folder: Where the models are written.
+        dataset: The rows; no model is fitted on the hold-out that it is evaluated on.
+        names: Candidates to compare, keys of `CANDIDATES`.
+        seed: Seed of the search and of the fits.
+        folder: Output folder for the models.
     """
     features, labels = dataset.features, dataset.labels
     train = ~dataset.random_holdout
@@ -62,16 +72,16 @@ def fit(dataset: Dataset, names: Sequence[str], seed: int, folder: Path) -> Fitt
     if set(labels[older]) == set(labels):
         temporal = CANDIDATES[found.winner](seed).fit(features[older], labels[older])
         joblib.dump(temporal, folder / _TEMPORAL_MODEL)
-    fitted = Fitted(search=found, parity=parity)
-    (folder / _SUMMARY).write_bytes(fitted.to_bytes())
-    return fitted
+    summary = FitSummary(search=found, parity=parity)
+    summary.save(folder)
+    return summary
 
 
-def load_models(folder: Path) -> Models:
-    """Read the models that `fit` wrote."""
+def load_fitted_models(folder: Path) -> FittedModels:
+    """Load the models that `fit` wrote."""
     temporal = folder / _TEMPORAL_MODEL
-    return Models(
-        summary=Fitted.model_validate_json((folder / _SUMMARY).read_bytes()),
-        released=joblib_engine(joblib.load(folder / JOBLIB_MODEL)),
+    return FittedModels(
+        summary=FitSummary.load(folder),
+        release=joblib_engine(joblib.load(folder / JOBLIB_MODEL)),
         temporal=joblib_engine(joblib.load(temporal)) if temporal.exists() else None,
     )

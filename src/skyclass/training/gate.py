@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from skyclass.registry.manifest import Evaluation, GateVerdict
 from skyclass.survey.features import Mode
 
-MIN_GAIN = 0.001
-"""How much macro-F1 a challenger must add: less is noise, and a rollout is not free."""
+MIN_MACRO_F1_GAIN = 0.001
+"""Smallest gain over the champion: less is within noise, and a rollout has a cost."""
 
 
 @dataclass(frozen=True)
 class Floors:
-    """What a model must reach on the random hold-out, whatever the champion does."""
+    """Minimum metrics on the random hold-out; `calibration_error` is a maximum."""
 
     accuracy: float
     macro_f1: float
@@ -26,26 +26,27 @@ FLOORS: Mapping[Mode, Floors] = {
     ),
     Mode.PHOTOMETRIC: Floors(accuracy=0.80, macro_f1=0.74, qso_recall=0.60, calibration_error=0.09),
 }
-"""Below these look for a bug, not for a better model. Each is a little under the worst of 15 splits
-of real DR17 rows by era (5,000 to 9,000 rows each, random forest and gradient boosting): accuracy
-0.946 and 0.817 in the two modes, macro-F1 0.953 and 0.762, QSO recall 0.826 and 0.682, calibration
-error 0.037 and 0.069."""
+"""A model below these floors points to a bug or to bad data, not to a weak algorithm.
+
+Each floor is a little below the worst of 15 splits of real DR17 rows by era (5,000 to 9,000 rows
+each, random forest and gradient boosting). These were, in the two modes: accuracy 0.946 and 0.817,
+macro-F1 0.953 and 0.762, QSO recall 0.826 and 0.682, calibration error 0.037 and 0.069."""
 
 
 @dataclass(frozen=True)
-class Champion:
-    """The champion's showing on the challenger's hold-out rows."""
+class ChampionEvaluation:
+    """Metrics of the current champion on the challenger's random hold-out."""
 
     release_id: str
     evaluation: Evaluation
 
 
-def judge(challenger: Evaluation, champion: Champion | None) -> GateVerdict:
-    """Decide whether a challenger may become the champion, and say why.
+def check_gate(challenger: Evaluation, champion: ChampionEvaluation | None) -> GateVerdict:
+    """Decide whether a challenger may become the champion.
 
     Args:
-        challenger: Its evaluation on the random hold-out.
-        champion: The present champion on the same rows, if there is one.
+        challenger: Its metrics on the random hold-out.
+        champion: Metrics of the current champion on the same rows, if there is a champion.
     """
     missed = _missed_floors(challenger)
     if missed:
@@ -54,11 +55,11 @@ def judge(challenger: Evaluation, champion: Champion | None) -> GateVerdict:
         passed, reason = True, "reaches every floor, and there is no champion yet"
     else:
         gain = challenger.macro_f1 - champion.evaluation.macro_f1
-        passed = gain >= MIN_GAIN
+        passed = gain >= MIN_MACRO_F1_GAIN
         reason = (
             f"macro-F1 {challenger.macro_f1:.4f} against the champion's "
             f"{champion.evaluation.macro_f1:.4f} on the same {challenger.rows} hold-out rows: "
-            + ("better" if passed else f"not better by at least {MIN_GAIN}")
+            + ("better" if passed else f"not better by at least {MIN_MACRO_F1_GAIN}")
         )
     return GateVerdict(
         passed=passed,
@@ -70,16 +71,18 @@ def judge(challenger: Evaluation, champion: Champion | None) -> GateVerdict:
     )
 
 
-def _missed_floors(found: Evaluation) -> list[str]:
-    floors = FLOORS[found.mode]
-    at_least = {
-        "accuracy": (found.accuracy, floors.accuracy),
-        "macro-F1": (found.macro_f1, floors.macro_f1),
-        "QSO recall": (found.classes["QSO"].recall, floors.qso_recall),
+def _missed_floors(metrics: Evaluation) -> list[str]:
+    floors = FLOORS[metrics.mode]
+    minima = {
+        "accuracy": (metrics.accuracy, floors.accuracy),
+        "macro-F1": (metrics.macro_f1, floors.macro_f1),
+        "QSO recall": (metrics.classes["QSO"].recall, floors.qso_recall),
     }
-    missed = [f"{name} {got:.3f} < {low}" for name, (got, low) in at_least.items() if got < low]
-    if found.calibration_error > floors.calibration_error:
+    missed = [
+        f"{name} {value:.3f} < {floor}" for name, (value, floor) in minima.items() if value < floor
+    ]
+    if metrics.calibration_error > floors.calibration_error:
         missed.append(
-            f"calibration error {found.calibration_error:.3f} > {floors.calibration_error}"
+            f"calibration error {metrics.calibration_error:.3f} > {floors.calibration_error}"
         )
     return missed

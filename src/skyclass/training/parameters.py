@@ -1,17 +1,17 @@
-"""What a person may type into the run form, and what it means."""
+"""Parsers of the text parameters of a pipeline run."""
 
 from skyclass.errors import TrainingError
 from skyclass.survey.features import Mode
 
 PROMOTION_CHOICES = {"if_better": True, "never": False}
-"""Whether a release that passes the gate becomes the champion."""
+"""Values of `promotion`: whether a release that passes the gate becomes the champion."""
 
 
 def parse_mode(name: str) -> Mode:
-    """Read a mode as a person typed it.
+    """Parse the parameter `mode`.
 
     Raises:
-        TrainingError: There is no such mode.
+        TrainingError: The mode is unknown.
     """
     try:
         return Mode(name.strip())
@@ -20,10 +20,10 @@ def parse_mode(name: str) -> Mode:
 
 
 def parse_promotion(choice: str) -> bool:
-    """Read whether a release that passes the gate becomes the champion.
+    """Parse the parameter `promotion`: whether to promote a release that passes the gate.
 
     Raises:
-        TrainingError: It is none of the choices.
+        TrainingError: The choice is unknown.
     """
     if choice.strip() not in PROMOTION_CHOICES:
         raise TrainingError(

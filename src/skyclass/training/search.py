@@ -1,8 +1,9 @@
-"""Which candidate is fitted: the best macro-F1 in stratified cross-validation.
+"""Selection of the candidate to fit, by stratified cross-validation.
 
-Candidates within one standard error of the best are tied, and among them the best probabilities
-(log-loss) win: monitoring and every user with a threshold live on those. Source of the rule:
-Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning, section 7.10.
+Candidates whose macro-F1 is within one standard error of the best are tied; of these the one with
+the lowest log-loss wins, because monitoring and users with a threshold rely on the probabilities.
+Source of the rule: Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning,
+section 7.10.
 """
 
 import logging
@@ -20,18 +21,18 @@ logger = logging.getLogger(__name__)
 
 FOLDS = 5
 SEARCH_ROWS = 6_000
-"""So many settle the candidates' order; a support vector machine costs their square."""
+"""Enough rows to rank the candidates; a support vector machine costs their square."""
 
 
-class Score(Document):
-    """How a candidate fared in cross-validation.
+class CandidateScore(Document):
+    """Cross-validated metrics of one candidate.
 
     Attributes:
-        candidate: Its name.
+        candidate: Key of `CANDIDATES`.
         macro_f1: Mean macro-F1 over the folds.
-        deviation: Standard deviation of that over the folds.
+        deviation: Standard deviation of the macro-F1 over the folds.
         log_loss: Mean log-loss over the folds (nats).
-        seconds: What it cost.
+        seconds: Duration of the cross-validation.
     """
 
     candidate: str
@@ -41,15 +42,20 @@ class Score(Document):
     seconds: float
 
 
-class Search(Document):
-    """The candidates' scores, the best macro-F1 first, and the rows that they were scored on."""
+class SearchResult(Document):
+    """Outcome of a search.
 
-    scores: tuple[Score, ...]
+    Attributes:
+        scores: One per candidate, the best macro-F1 first.
+        rows: Number of rows that were cross-validated.
+    """
+
+    scores: tuple[CandidateScore, ...]
     rows: int
 
     @property
     def winner(self) -> str:
-        """Name of the candidate with the best probabilities among those tied for the best F1."""
+        """Candidate with the lowest log-loss among those tied for the best macro-F1."""
         best = self.scores[0]
         tied_from = best.macro_f1 - best.deviation / FOLDS**0.5
         tied = [score for score in self.scores if score.macro_f1 >= tied_from]
@@ -61,14 +67,14 @@ def search(
     labels: npt.NDArray[np.object_],
     names: Sequence[str],
     seed: int,
-) -> Search:
+) -> SearchResult:
     """Score candidates by stratified five-fold cross-validation.
 
     Args:
-        features: Shape (n, k). At most `SEARCH_ROWS` of them are used, drawn by class.
+        features: Shape (n, k). At most `SEARCH_ROWS` rows are used, in a stratified sample.
         labels: Class names, shape (n,).
-        names: The candidates.
-        seed: Makes the draw, the folds and the fits repeatable.
+        names: Candidates to compare, keys of `CANDIDATES`.
+        seed: Seed of the sample, the folds and the fits.
     """
     if len(labels) > SEARCH_ROWS:
         features, _, labels, _ = train_test_split(
@@ -77,24 +83,24 @@ def search(
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     scores = []
     for name in names:
-        begun = time.perf_counter()
-        folded = cross_validate(
+        start = time.perf_counter()
+        results = cross_validate(
             CANDIDATES[name](seed),
             features,
             labels,
             cv=folds,
             scoring={"macro_f1": "f1_macro", "log_loss": "neg_log_loss"},
         )
-        macro_f1 = folded["test_macro_f1"]
+        macro_f1 = results["test_macro_f1"]
         scores.append(
-            Score(
+            CandidateScore(
                 candidate=name,
                 macro_f1=float(macro_f1.mean()),
                 deviation=float(macro_f1.std()),
-                log_loss=float(-folded["test_log_loss"].mean()),
-                seconds=time.perf_counter() - begun,
+                log_loss=float(-results["test_log_loss"].mean()),
+                seconds=time.perf_counter() - start,
             )
         )
         logger.info("%s: macro-F1 %.4f ± %.4f", name, macro_f1.mean(), macro_f1.std())
     scores.sort(key=lambda score: score.macro_f1, reverse=True)
-    return Search(scores=tuple(scores), rows=len(labels))
+    return SearchResult(scores=tuple(scores), rows=len(labels))

@@ -1,4 +1,4 @@
-"""What any classifier of the sky must do: three kinds of behaviour, each a table."""
+"""Behaviour that is expected of any classifier of SDSS objects."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from skyclass.registry.models import Engine
 from skyclass.survey.features import Mode, make_features
 from skyclass.survey.observation import CLASSES
-from skyclass.training.fit import fit, load_models
+from skyclass.training.fit import fit, load_fitted_models
 from tests.support.datasets import simulated_dataset
 
 STAR_AT_Z0 = (19.5, 18.2, 17.7, 17.5, 17.4, 0.0)
@@ -18,29 +18,29 @@ RED_AT_Z01 = (19.6, 17.7, 16.8, 16.4, 16.1, 0.1)
 def model(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("behaviour")
     fit(simulated_dataset(Mode.SPECTROSCOPIC, 4_000), ["random_forest"], 0, folder)
-    return load_models(folder).released
+    return load_fitted_models(folder).release
 
 
-def probabilities(model: Engine, *rows: tuple[float, ...]) -> np.ndarray:
+def predict_probabilities(model: Engine, *rows: tuple[float, ...]) -> np.ndarray:
     return model(make_features(rows, Mode.SPECTROSCOPIC))
 
 
 @pytest.mark.parametrize(
     ("row", "name"), [(STAR_AT_Z0, "STAR"), (BLUE_AT_Z2, "QSO"), (RED_AT_Z01, "GALAXY")]
 )
-def test_plain_cases_are_recognised(model: Engine, row: tuple[float, ...], name: str) -> None:
-    assert CLASSES[probabilities(model, row)[0].argmax()] == name
+def test_typical_objects_are_classified(model: Engine, row: tuple[float, ...], name: str) -> None:
+    assert CLASSES[predict_probabilities(model, row)[0].argmax()] == name
 
 
-def test_the_order_of_rows_and_the_size_of_a_batch_change_nothing(model: Engine) -> None:
+def test_predictions_do_not_depend_on_row_order_or_batch_size(model: Engine) -> None:
     rows = (STAR_AT_Z0, BLUE_AT_Z2, RED_AT_Z01)
-    together = probabilities(model, *rows)
-    np.testing.assert_allclose(probabilities(model, *rows[::-1])[::-1], together)
+    together = predict_probabilities(model, *rows)
+    np.testing.assert_allclose(predict_probabilities(model, *rows[::-1])[::-1], together)
     for row, expected in zip(rows, together, strict=True):
-        np.testing.assert_allclose(probabilities(model, row)[0], expected)
+        np.testing.assert_allclose(predict_probabilities(model, row)[0], expected)
 
 
-def test_raising_the_redshift_makes_a_star_less_likely(model: Engine) -> None:
-    at_zero, at_two = probabilities(model, STAR_AT_Z0, (*STAR_AT_Z0[:5], 2.0))
+def test_higher_redshift_lowers_the_probability_of_a_star(model: Engine) -> None:
+    at_zero, at_two = predict_probabilities(model, STAR_AT_Z0, (*STAR_AT_Z0[:5], 2.0))
     star = CLASSES.index("STAR")
     assert at_two[star] < at_zero[star] - 0.5

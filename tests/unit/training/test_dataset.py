@@ -1,4 +1,4 @@
-"""Which rows are trained on, and which are held out."""
+"""Selection of the rows to train on, and the hold-outs."""
 
 from pathlib import Path
 
@@ -11,16 +11,24 @@ from skyclass.ingest.job import ingest
 from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.survey.observation import KEY
+from skyclass.survey.observation import KEY, ROW_COLUMNS
 from skyclass.tables.observations import ObservationsTable
-from skyclass.training.dataset import Dataset, select
+from skyclass.training.dataset import Dataset, select_dataset
 
 
-def test_about_a_fifth_is_held_out_at_random(dataset: Dataset) -> None:
+def test_random_holdout_is_about_a_fifth(dataset: Dataset) -> None:
     assert dataset.random_holdout.mean() == pytest.approx(0.2, abs=0.03)
 
 
-def test_a_row_never_moves_between_training_and_holdout_as_the_table_grows(
+def test_random_holdout_is_the_same_as_in_earlier_releases(dataset: Dataset) -> None:
+    keys = pd.DataFrame({"plate": [266, 266, 12_525], "mjd": [51_630, 51_630, 58_932],
+                         "fiber_id": [1, 3, 171]})  # fmt: skip
+    rows = dataset.rows.head(3).assign(**{name: keys[name].to_numpy() for name in keys})
+    held_out = Dataset(rows, dataset.summary, dataset.mode).random_holdout
+    assert held_out.tolist() == [False, True, False]
+
+
+def test_random_holdout_does_not_change_as_the_table_grows(
     dataset: Dataset,
 ) -> None:
     grown = Dataset(
@@ -31,7 +39,7 @@ def test_a_row_never_moves_between_training_and_holdout_as_the_table_grows(
     assert (grown.random_holdout[-len(dataset.rows) :] == dataset.random_holdout).all()
 
 
-def test_the_temporal_holdout_is_the_newest_nights_whole(dataset: Dataset) -> None:
+def test_temporal_holdout_is_the_newest_whole_nights(dataset: Dataset) -> None:
     nights = dataset.rows["mjd"].to_numpy()
     held_out = dataset.temporal_holdout
     assert 0 < held_out.mean() < 0.6
@@ -44,14 +52,19 @@ def test_both_modes_hold_out_the_same_objects(dataset: Dataset) -> None:
     assert other.features.shape[1] == dataset.features.shape[1] - 1
 
 
-def test_a_saved_dataset_comes_back_the_same(dataset: Dataset, tmp_path: Path) -> None:
+def test_dataset_is_unchanged_by_save_and_load(dataset: Dataset, tmp_path: Path) -> None:
     dataset.save(tmp_path)
     loaded = Dataset.load(tmp_path, dataset.mode)
     pd.testing.assert_frame_equal(loaded.rows, dataset.rows)
     assert loaded.summary == dataset.summary
 
 
-class TestSelect:
+def select_from(table: ObservationsTable, version: int, mode: Mode, newest_rows: int) -> Dataset:
+    observations = table.read(version, list(ROW_COLUMNS))
+    return select_dataset(observations, table.uri, version, mode, newest_rows)
+
+
+class TestSelectDataset:
     @pytest.fixture
     def version(self, table: ObservationsTable, store: ObjectStore, tmp_path: Path) -> int:
         """A table of 1,500 simulated rows of two eras, then twenty unlabelled ones."""
@@ -63,30 +76,28 @@ class TestSelect:
         extra.assign(**{"class": None}).to_csv(tmp_path / "unlabelled.csv", index=False)
         return ingest(open_source(str(tmp_path / "unlabelled.csv"), store), table, store).version
 
-    def test_takes_labelled_rows_only_and_the_newest_first(
-        self, table: ObservationsTable, version: int
-    ) -> None:
-        everything = select(table, version, Mode.PHOTOMETRIC, 10_000)
-        newest = select(table, version, Mode.PHOTOMETRIC, 600)
+    def test_selects_the_newest_labelled_rows(self, table: ObservationsTable, version: int) -> None:
+        everything = select_from(table, version, Mode.PHOTOMETRIC, 10_000)
+        newest = select_from(table, version, Mode.PHOTOMETRIC, 600)
         assert everything.summary.rows == 1_500
         assert newest.summary.rows == 600
         assert newest.summary.watermark == everything.summary.watermark
         assert newest.summary.first_mjd > everything.summary.first_mjd
         assert newest.summary.synthetic_rows == 600
 
-    def test_an_old_version_gives_the_old_rows(
+    def test_old_table_version_has_the_old_rows(
         self, table: ObservationsTable, store: ObjectStore, version: int
     ) -> None:
-        before = select(table, version, Mode.SPECTROSCOPIC, 10_000)
+        before = select_from(table, version, Mode.SPECTROSCOPIC, 10_000)
         ingest(open_source("simulated:?rows=300&era=eboss&seed=4", store), table, store)
-        again = select(table, version, Mode.SPECTROSCOPIC, 10_000)
+        again = select_from(table, version, Mode.SPECTROSCOPIC, 10_000)
         pd.testing.assert_frame_equal(again.rows, before.rows)
 
-    def test_too_few_rows_of_a_class_is_one_clear_error(
+    def test_too_few_rows_of_a_class_is_an_error(
         self, table: ObservationsTable, version: int
     ) -> None:
         with pytest.raises(TrainingError, match=r"rows of class (QSO|STAR) .*: ingest more"):
-            select(table, version, Mode.SPECTROSCOPIC, 100)
+            select_from(table, version, Mode.SPECTROSCOPIC, 100)
 
 
 def test_keys_are_unique(dataset: Dataset) -> None:

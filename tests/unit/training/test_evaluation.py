@@ -1,39 +1,59 @@
-"""Measured quality, checked by hand."""
+"""Metrics of four rows, computed by hand, and the evaluation of models on the hold-outs."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from skyclass.survey.features import Mode
-from skyclass.training.evaluation import calibration_error, evaluate, predicted_classes
+from skyclass.training.calibration import expected_calibration_error
+from skyclass.training.dataset import Dataset
+from skyclass.training.evaluation import ModelEvaluation, evaluate, evaluate_models
+from skyclass.training.fit import fit, load_fitted_models
 
 LABELS = np.array(["GALAXY", "GALAXY", "QSO", "STAR"], dtype=object)
 PROBABILITIES = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1], [0.1, 0.0, 0.9]])
 
 
-def test_scores_of_four_rows() -> None:
-    found = evaluate(LABELS, PROBABILITIES, Mode.PHOTOMETRIC, "random_holdout")
-    assert (found.rows, found.accuracy, found.mode) == (4, 0.75, Mode.PHOTOMETRIC)
-    assert found.confusion == ((1, 1, 0), (0, 1, 0), (0, 0, 1))
-    assert found.classes["QSO"].precision == 0.5
-    assert found.classes["GALAXY"].recall == 0.5
-    assert found.macro_f1 == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
-    assert found.log_loss == pytest.approx(-np.log([0.8, 0.3, 0.7, 0.9]).mean())
+def test_metrics_of_four_rows() -> None:
+    metrics = evaluate(LABELS, PROBABILITIES, Mode.PHOTOMETRIC, "random_holdout")
+    assert (metrics.rows, metrics.accuracy, metrics.mode) == (4, 0.75, Mode.PHOTOMETRIC)
+    assert metrics.confusion == ((1, 1, 0), (0, 1, 0), (0, 0, 1))
+    assert metrics.classes["QSO"].precision == 0.5
+    assert metrics.classes["GALAXY"].recall == 0.5
+    assert metrics.macro_f1 == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert metrics.log_loss == pytest.approx(-np.log([0.8, 0.3, 0.7, 0.9]).mean())
+    assert metrics.calibration_error == expected_calibration_error(LABELS, PROBABILITIES)
 
 
 def test_calibration_error_is_the_mean_gap_between_confidence_and_accuracy() -> None:
-    # Each row is a bin of its own: confidences 0.8, 0.6, 0.7, 0.9; the second row is wrong.
-    assert calibration_error(LABELS, PROBABILITIES) == pytest.approx((0.2 + 0.6 + 0.3 + 0.1) / 4)
+    # Each row is in a bin of its own: confidences 0.8, 0.6, 0.7, 0.9; the second row is wrong.
+    expected = (0.2 + 0.6 + 0.3 + 0.1) / 4
+    assert expected_calibration_error(LABELS, PROBABILITIES) == pytest.approx(expected)
 
 
-def test_a_certain_and_right_model_is_perfectly_calibrated() -> None:
-    assert calibration_error(LABELS, np.eye(3)[[0, 0, 1, 2]]) == 0
+def test_calibration_error_of_certain_and_correct_predictions_is_zero() -> None:
+    assert expected_calibration_error(LABELS, np.eye(3)[[0, 0, 1, 2]]) == 0
 
 
-def test_a_class_without_rows_scores_zero_and_not_nan() -> None:
-    found = evaluate(LABELS[:2], PROBABILITIES[:2], Mode.SPECTROSCOPIC, "random_holdout")
-    assert found.classes["STAR"].support == 0
-    assert found.classes["STAR"].f1 == 0
+def test_class_without_rows_scores_zero_instead_of_nan() -> None:
+    metrics = evaluate(LABELS[:2], PROBABILITIES[:2], Mode.SPECTROSCOPIC, "random_holdout")
+    assert metrics.classes["STAR"].support == 0
+    assert metrics.classes["STAR"].f1 == 0
 
 
-def test_the_most_probable_class_is_predicted() -> None:
-    assert list(predicted_classes(PROBABILITIES)) == ["GALAXY", "QSO", "QSO", "STAR"]
+def test_models_are_evaluated_on_both_holdouts(
+    dataset: Dataset, evaluation: ModelEvaluation
+) -> None:
+    random, temporal = evaluation.evaluations
+    assert (random.split, random.rows) == ("random_holdout", dataset.random_holdout.sum())
+    assert (temporal.split, temporal.rows) == ("temporal_holdout", dataset.temporal_holdout.sum())
+    assert random.mode == temporal.mode == Mode.SPECTROSCOPIC
+    assert random.accuracy > 0.9
+
+
+def test_rows_of_one_night_have_no_temporal_holdout(dataset: Dataset, tmp_path: Path) -> None:
+    one_night = Dataset(dataset.rows.assign(mjd=55_000), dataset.summary, dataset.mode)
+    fit(one_night, ["decision_tree"], 0, tmp_path)
+    evaluation = evaluate_models(one_night, load_fitted_models(tmp_path))
+    assert [each.split for each in evaluation.evaluations] == ["random_holdout"]

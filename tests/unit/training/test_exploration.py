@@ -1,4 +1,4 @@
-"""The exploration report shows what is there, whatever is missing."""
+"""The exploration report, with complete and with incomplete rows."""
 
 import re
 from pathlib import Path
@@ -11,24 +11,43 @@ from skyclass.sources import open_source
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.observation import Era
-from skyclass.training import exploration
-from skyclass.training.exploration import Sample, explore, sample
+from skyclass.training.reports import exploration
+from skyclass.training.reports.exploration import SourceSample, read_sample, render_exploration
 
 
-def page(rows: pd.DataFrame) -> str:
-    return explore(Sample("some rows", rows, len(rows), 0))
+def render(rows: pd.DataFrame) -> str:
+    return render_exploration(SourceSample("some rows", rows, len(rows), 0))
 
 
-def test_the_statistics_are_those_of_the_rows() -> None:
+def table_row(page: str, name: str) -> list[str]:
+    """Return the cells of the table row whose first cell is `name`."""
+    found = re.search(rf"<tr>\s*<td>{re.escape(name)}</td>(.*?)</tr>", page, re.DOTALL)
+    assert found, name
+    return re.findall(r"<td>(.*?)</td>", found[1], re.DOTALL)
+
+
+def test_group_statistics_match_the_rows() -> None:
     rows = draw(Era.LEGACY, 0, 400, 0).to_pandas()
-    text = page(rows)
+    page = render(rows)
     stars = rows[rows["class"] == "STAR"]
-    share = 100 * len(stars) / 400
-    assert re.search(rf"<td>STAR</td><td>{len(stars)}</td><td>{share:.1f} %</td>", text)
-    assert f"<td>{stars['r'].median():.2f}<br>" in text
-    assert re.search(r"<td>legacy</td><td>400</td><td>100\.0 %</td>", text)
-    assert text.count("<svg") == 6
-    assert not re.findall(r"""(?:src|href)=["']https?:""", text)
+    count, share, r_magnitude, *_ = table_row(page, "STAR")
+    assert (count, share) == (f"{len(stars)}", f"{len(stars) / 400:.1%}")
+    assert r_magnitude.startswith(f"{stars['r'].median():.2f}<br>")
+    assert table_row(page, "legacy")[:2] == ["400", "100.0%"]
+    assert page.count("<svg") == 6
+    assert not re.findall(r"""(?:src|href)=["']https?:""", page)
+
+
+def test_column_statistics_match_the_rows() -> None:
+    rows = draw(Era.LEGACY, 0, 400, 0).to_pandas()
+    rows["u"] = rows["u"].mask(rows.index < 40)
+    page = render(rows)
+    u = rows["u"]
+    quantiles = [f"{u.quantile(q):.2f}" for q in (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)]
+    assert table_row(page, "u") == ["40", "10.0%", *quantiles]
+    assert table_row(page, "u-g")[:2] == ["40", "10.0%"]
+    assert table_row(page, "mjd")[-1] == f"{rows['mjd'].max()}"
+    assert "SIMULATED 400 rows." in page
 
 
 @pytest.mark.parametrize(
@@ -42,28 +61,29 @@ def test_the_statistics_are_those_of_the_rows() -> None:
     ],
     ids=str,
 )
-def test_it_copes_with_what_is_not_there(change: dict[str, object]) -> None:
-    text = page(draw(Era.BOSS, 0, 200, 0).to_pandas().assign(**change))
-    assert text.count("<svg") == 6
-    assert ("Synthetic data." in text) is (change.get("release") != "DR17")
+def test_report_is_rendered_for_incomplete_rows(change: dict[str, object]) -> None:
+    page = render(draw(Era.BOSS, 0, 200, 0).to_pandas().assign(**change))
+    assert page.count("<svg") == 6
+    assert not re.search(r"<td>-?nan", page)
+    assert ("Synthetic data." in page) is (change.get("release") != "DR17")
 
 
-def test_a_source_is_sampled_whatever_its_size(
+def test_large_source_is_sampled_uniformly(
     monkeypatch: pytest.MonkeyPatch, store: ObjectStore
 ) -> None:
     monkeypatch.setattr(exploration, "MAX_ROWS", 500)
-    found = sample(open_source("simulated:?rows=9000", store))
-    assert found.rows_in == 9_000
-    assert 200 < len(found.rows) <= 500
-    # Every batch has the same chance: none of the eras is lost.
-    assert found.rows["plate"].floordiv(30_000).nunique() == 3
+    sample = read_sample(open_source("simulated:?rows=9000", store))
+    assert sample.rows_in == 9_000
+    assert 200 < len(sample.rows) <= 500
+    # Every batch has the same probability, so rows of all three eras are in the sample.
+    assert sample.rows["plate"].floordiv(30_000).nunique() == 3
 
 
-def test_unfit_rows_are_counted(tmp_path: Path, store: ObjectStore) -> None:
+def test_invalid_rows_are_counted(tmp_path: Path, store: ObjectStore) -> None:
     rows = draw(Era.BOSS, 0, 50, 0).to_pandas()
     rows.assign(u=rows["u"].mask(rows.index < 5, 99)).to_csv(tmp_path / "a.csv", index=False)
-    found = sample(open_source(str(tmp_path / "a.csv"), store))
-    assert (found.rows_in, found.rejected, len(found.rows)) == (50, 5, 45)
+    sample = read_sample(open_source(str(tmp_path / "a.csv"), store))
+    assert (sample.rows_in, sample.rejected, len(sample.rows)) == (50, 5, 45)
     rows.assign(u=99).to_csv(tmp_path / "b.csv", index=False)
-    with pytest.raises(CatalogError, match="none of its 50 rows is fit"):
-        sample(open_source(str(tmp_path / "b.csv"), store))
+    with pytest.raises(CatalogError, match="none of its 50 rows is valid"):
+        read_sample(open_source(str(tmp_path / "b.csv"), store))

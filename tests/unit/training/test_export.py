@@ -1,4 +1,4 @@
-"""The two forms of a model answer alike."""
+"""Export of every candidate to joblib and ONNX."""
 
 import time
 from pathlib import Path
@@ -11,23 +11,23 @@ import pytest
 from skyclass.registry.models import joblib_engine, onnx_engine
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
-from skyclass.training.export import MAX_DIFFERENCE, export, faster_below, library_versions
+from skyclass.training.export import MAX_DIFFERENCE, export, find_joblib_threshold, library_versions
 
 Features = npt.NDArray[np.float32]
 
 
 @pytest.mark.parametrize("name", CANDIDATES)
-def test_onnx_answers_as_joblib_does(name: str, dataset: Dataset, tmp_path: Path) -> None:
+def test_onnx_predicts_like_joblib(name: str, dataset: Dataset, tmp_path: Path) -> None:
     train = ~dataset.random_holdout
     model = CANDIDATES[name](0).fit(dataset.features[train], dataset.labels[train])
     probe = dataset.features[~train]
     parity = export(model, probe, tmp_path)
     assert parity.passed
     assert (parity.rows, parity.label_mismatches) == (len(probe), 0)
-    slow = joblib_engine(joblib.load(tmp_path / "model.joblib"))(probe)
-    fast = onnx_engine((tmp_path / "model.onnx").read_bytes())(probe)
-    np.testing.assert_allclose(fast, slow, atol=MAX_DIFFERENCE)
-    np.testing.assert_allclose(fast.sum(axis=1), 1, atol=1e-5)
+    expected = joblib_engine(joblib.load(tmp_path / "model.joblib"))(probe)
+    predicted = onnx_engine((tmp_path / "model.onnx").read_bytes())(probe)
+    np.testing.assert_allclose(predicted, expected, atol=MAX_DIFFERENCE)
+    np.testing.assert_allclose(predicted.sum(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_onnx_answers_as_joblib_does(name: str, dataset: Dataset, tmp_path: Path
     [(2e-8, None), (1e-6, 3_000), (1e-4, 300)],
     ids=["never", "many", "few"],
 )
-def test_the_rows_from_which_on_joblib_is_faster_are_found(
+def test_joblib_threshold_is_the_smallest_size_at_which_joblib_is_faster(
     per_row: float, expected: int | None
 ) -> None:
     def constant(features: Features) -> Features:
@@ -46,16 +46,16 @@ def test_the_rows_from_which_on_joblib_is_faster_are_found(
         time.sleep(per_row * len(features))
         return features
 
-    assert faster_below(constant, growing, np.zeros((7, 6), np.float32)) == expected
+    assert find_joblib_threshold(constant, growing, np.zeros((7, 6), np.float32)) == expected
 
 
-def test_a_forest_is_saved_to_run_on_one_thread(dataset: Dataset, tmp_path: Path) -> None:
+def test_forest_is_saved_with_one_thread(dataset: Dataset, tmp_path: Path) -> None:
     forest = CANDIDATES["random_forest"](0).fit(dataset.features, dataset.labels)
     export(forest, dataset.features, tmp_path)
     assert joblib.load(tmp_path / "model.joblib").n_jobs == 1
 
 
-def test_a_model_without_a_converter_is_released_as_joblib_alone(
+def test_model_without_onnx_converter_is_exported_as_joblib_only(
     dataset: Dataset, tmp_path: Path
 ) -> None:
     from sklearn.semi_supervised import LabelSpreading  # skl2onnx has no converter for it
@@ -69,5 +69,5 @@ def test_a_model_without_a_converter_is_released_as_joblib_alone(
     assert not (tmp_path / "model.onnx").exists()
 
 
-def test_the_versions_that_matter_are_recorded() -> None:
+def test_library_versions_include_what_a_pickle_depends_on() -> None:
     assert {"scikit-learn", "numpy", "joblib", "python"} <= set(library_versions())

@@ -1,4 +1,4 @@
-"""The five steps of a training run. A pipeline component is a thin wrapper around one of them.
+"""The five steps of a training run, one module each, so that a step imports only what it needs.
 
-Each is a module of its own, so that a step only imports what it needs.
+The pipeline components are thin wrappers around these functions.
 """

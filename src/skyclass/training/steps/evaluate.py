@@ -1,4 +1,4 @@
-"""Step 4: judge the winner on both hold-outs and against the champion."""
+"""Step 4: evaluate the fitted models, and compare the challenger with the champion."""
 
 import tempfile
 from pathlib import Path
@@ -14,63 +14,69 @@ from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.prediction_log import REFERENCE_SCHEMA
-from skyclass.training import plots
 from skyclass.training.dataset import Dataset
-from skyclass.training.fit import load_models
-from skyclass.training.gate import Champion, judge
-from skyclass.training.judgement import judge_champion, judge_models, reference
-from skyclass.training.report import render
+from skyclass.training.evaluation import evaluate_champion, evaluate_models
+from skyclass.training.fit import load_fitted_models
+from skyclass.training.gate import ChampionEvaluation, check_gate
+from skyclass.training.reference import make_reference
+from skyclass.training.reports import plots
+from skyclass.training.reports.training import render_training_report
 
-_EVALUATED = "evaluated.json"
+_RESULT = "evaluated.json"
 
 
-class Evaluated(Document):
-    """What the evaluation found: quality by split, and the gate's verdict."""
+class EvaluationResult(Document):
+    """Output of the step: metrics by hold-out, and the verdict of the gate."""
 
     metrics: dict[str, Evaluation]
     gate: GateVerdict
 
+    def save(self, folder: Path) -> None:
+        """Write the result to a folder."""
+        (folder / _RESULT).write_bytes(self.to_bytes())
+
     @classmethod
-    def load(cls, folder: Path) -> "Evaluated":
-        """Read what `evaluate_step` wrote."""
-        return cls.model_validate_json((folder / _EVALUATED).read_bytes())
+    def load(cls, folder: Path) -> "EvaluationResult":
+        """Read the result from a folder."""
+        return cls.model_validate_json((folder / _RESULT).read_bytes())
 
 
 def evaluate_step(
     settings: Settings, dataset: Path, models: Path, mode: Mode, seed: int, folder: Path
-) -> Evaluated:
-    """Judge the winner on both hold-outs and against the champion.
+) -> EvaluationResult:
+    """Evaluate the fitted models on both hold-outs, and check the gate.
 
     Args:
         settings: Where the registry is.
-        dataset: What `validate_step` wrote.
-        models: What `train_step` wrote.
-        mode: The mode of the model.
-        seed: Draws the reference when the hold-out is too large for it.
-        folder: Where scores, report, plots and reference are written.
+        dataset: Output folder of `validate_step`.
+        models: Output folder of `train_step`.
+        mode: Mode of the models.
+        seed: Seed of the reference's sample.
+        folder: Output folder for metrics, report, plots and reference.
     """
     rows = Dataset.load(dataset, mode)
-    fitted = load_models(models)
-    judgement = judge_models(rows, fitted)
-    gate = judge(judgement.random, _champion(settings, rows))
+    fitted = load_fitted_models(models)
+    evaluation = evaluate_models(rows, fitted)
+    gate = check_gate(evaluation.random, _evaluate_current_champion(settings, rows))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / REPORT).write_text(render(rows, fitted.summary, judgement, gate))
-    (folder / CONFUSION).write_bytes(plots.png(plots.confusion_figure(judgement.random)))
-    table = pa.Table.from_pandas(
-        reference(rows, judgement, seed), schema=REFERENCE_SCHEMA, preserve_index=False
+    report = render_training_report(rows, fitted.summary, evaluation, gate)
+    (folder / REPORT).write_text(report)
+    (folder / CONFUSION).write_bytes(plots.to_png(plots.plot_confusion(evaluation.random)))
+    reference = make_reference(rows, evaluation.random_probabilities, seed)
+    pq.write_table(
+        pa.Table.from_pandas(reference, REFERENCE_SCHEMA, preserve_index=False), folder / REFERENCE
     )
-    pq.write_table(table, folder / REFERENCE)
-    evaluated = Evaluated(
-        metrics={evaluation.split: evaluation for evaluation in judgement.evaluations}, gate=gate
+    result = EvaluationResult(
+        metrics={each.split: each for each in evaluation.evaluations}, gate=gate
     )
-    (folder / _EVALUATED).write_bytes(evaluated.to_bytes())
-    return evaluated
+    result.save(folder)
+    return result
 
 
-def _champion(settings: Settings, dataset: Dataset) -> Champion | None:
+def _evaluate_current_champion(settings: Settings, dataset: Dataset) -> ChampionEvaluation | None:
     release = open_champion_store(settings).get_champion(dataset.mode)
     if release is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         Registry(ObjectStore(settings)).download(release, Path(folder))
-        return judge_champion(dataset, load_model(Path(folder)))
+        return evaluate_champion(dataset, load_model(Path(folder)))

@@ -6,10 +6,10 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.observation import ROW_COLUMNS
 from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
-from skyclass.training.exploration import Sample, sample
+from skyclass.training.reports.exploration import SourceSample, read_sample
 
 
-def sample_step(settings: Settings, source_uri: str) -> Sample:
+def sample_step(settings: Settings, source_uri: str) -> SourceSample:
     """Sample the rows of a source.
 
     Args:
@@ -20,5 +20,5 @@ def sample_step(settings: Settings, source_uri: str) -> Sample:
         table = ObservationsTable(settings)
         version = table.version()
         rows = table.read(version, list(ROW_COLUMNS))
-        return Sample(f"{table.uri}, version {version}", rows, rows_in=len(rows), rejected=0)
-    return sample(open_source(source_uri, ObjectStore(settings)))
+        return SourceSample(f"{table.uri}, version {version}", rows, rows_in=len(rows), rejected=0)
+    return read_sample(open_source(source_uri, ObjectStore(settings)))

@@ -1,4 +1,4 @@
-"""Step 5: publish a release and, when the gate let it pass, promote it."""
+"""Step 5: publish a release and, if it passed the gate, promote it."""
 
 import logging
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ from skyclass.survey.features import FEATURES, INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import library_versions
-from skyclass.training.fit import load_models
-from skyclass.training.steps.evaluate import Evaluated
+from skyclass.training.fit import FitSummary
+from skyclass.training.steps.evaluate import EvaluationResult
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Published:
-    """What the step did: the release, and whether and why it became the champion."""
+class PublishResult:
+    """The published release, and whether and why it became the champion."""
 
     release: Release
     promoted: bool
@@ -46,34 +46,34 @@ def publish_step(
     promote: bool,
     reason: str,
     run_id: str,
-) -> Published:
-    """Publish a release, and promote it when the gate lets it pass.
+) -> PublishResult:
+    """Publish a release, and promote it if it passed the gate.
 
     Args:
         settings: Where the registry is.
-        dataset: What `validate_step` wrote.
-        models: What `train_step` wrote.
-        evaluation: What `evaluate_step` wrote.
-        mode: The mode of the model.
-        promote: Whether a release that passes the gate becomes the champion.
-        reason: Why this run was started.
-        run_id: The run.
+        dataset: Output folder of `validate_step`.
+        models: Output folder of `train_step`.
+        evaluation: Output folder of `evaluate_step`.
+        mode: Mode of the model.
+        promote: Whether to promote a release that passed the gate.
+        reason: Why the run was started; recorded with the promotion.
+        run_id: Id of the run.
     """
-    evaluated = Evaluated.load(evaluation)
-    fitted = load_models(models).summary
-    leading = open_champion_store(settings)
-    champion = leading.get_champion(mode)
+    result = EvaluationResult.load(evaluation)
+    summary = FitSummary.load(models)
+    champions = open_champion_store(settings)
+    champion = champions.get_champion(mode)
     draft = Manifest(
         mode=mode,
-        candidate=fitted.search.winner,
+        candidate=summary.search.winner,
         inputs=INPUTS[mode],
         features=FEATURES[mode],
         classes=CLASSES,
         libraries=library_versions(),
         training_set=Dataset.load(dataset, mode).summary,
-        metrics=evaluated.metrics,
-        parity=fitted.parity,
-        gate=evaluated.gate,
+        metrics=result.metrics,
+        parity=summary.parity,
+        gate=result.gate,
         parent=champion.id if champion else None,
         run_id=run_id,
         created_at=datetime.now(UTC),
@@ -89,11 +89,14 @@ def publish_step(
     files = {name: folder / name for name, folder in sources.items() if (folder / name).exists()}
     release = Registry(ObjectStore(settings)).publish(draft, files)
     logger.info("published release %s", release.id)
-    if not evaluated.gate.passed or not promote:
-        why = evaluated.gate.reason if promote else "this run was told not to promote"
-        return Published(release, promoted=False, reason=why)
-    if champion and champion.id != evaluated.gate.champion and champion.manifest.run_id != run_id:
-        why = f"release {champion.id[:12]} became champion since this one was judged: run again"
-        return Published(release, promoted=False, reason=why)
-    leading.promote(release, f"{reason}: {evaluated.gate.reason}", run_id)
-    return Published(release, promoted=True, reason=evaluated.gate.reason)
+    if not promote:
+        return PublishResult(release, promoted=False, reason="the run has promotion=never")
+    if not result.gate.passed:
+        return PublishResult(release, promoted=False, reason=result.gate.reason)
+    if champion and champion.id != result.gate.champion and champion.manifest.run_id != run_id:
+        changed = (
+            f"release {champion.id[:12]} became champion after this one was evaluated: run again"
+        )
+        return PublishResult(release, promoted=False, reason=changed)
+    champions.promote(release, f"{reason}: {result.gate.reason}", run_id)
+    return PublishResult(release, promoted=True, reason=result.gate.reason)

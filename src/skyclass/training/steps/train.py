@@ -1,21 +1,24 @@
-"""Step 3: search among the candidates and fit the winner."""
+"""Step 3: select a candidate and fit it."""
 
 from pathlib import Path
 
 from skyclass.survey.features import Mode
 from skyclass.training.candidates import parse_candidates
 from skyclass.training.dataset import Dataset
-from skyclass.training.fit import Fitted, fit
+from skyclass.training.fit import FitSummary, fit
 
 
-def train_step(dataset: Path, mode: Mode, candidates: str, seed: int, folder: Path) -> Fitted:
-    """Search among the candidates and fit the winner.
+def train_step(dataset: Path, mode: Mode, candidates: str, seed: int, folder: Path) -> FitSummary:
+    """Select a candidate by cross-validation, fit it and export it.
 
     Args:
-        dataset: What `validate_step` wrote.
-        mode: The mode to train.
-        candidates: Names joined by commas, or `all`.
-        seed: Makes the search and the fits repeatable.
-        folder: Where the models are written.
+        dataset: Output folder of `validate_step`.
+        mode: Mode to train.
+        candidates: Names separated by commas, or `all`.
+        seed: Seed of the search and of the fits.
+        folder: Output folder for the models.
+
+    Raises:
+        TrainingError: A candidate is unknown.
     """
     return fit(Dataset.load(dataset, mode), parse_candidates(candidates), seed, folder)

@@ -1,4 +1,4 @@
-"""The report's plots, as SVG that can stand inside an HTML page, and as PNG."""
+"""Plots of the training report, and the conversion of figures to SVG and PNG."""
 
 import io
 from typing import Any
@@ -10,26 +10,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from skyclass.registry.manifest import Evaluation
-from skyclass.survey.observation import CLASSES
-from skyclass.training.evaluation import predicted_classes, reliability
+from skyclass.survey.observation import CLASSES, most_probable_classes
+from skyclass.training.calibration import compute_reliability
 
 ACCENT = "#3451b2"
 MUTED = "#8b8d98"
 MIN_ROWS_SHOWN = 20
-"""A share of fewer rows than this is noise, and is not drawn."""
+"""Bins with fewer rows are left out of the reliability plot: their accuracy is noise."""
 STYLE: Any = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
     "axes.titlesize": 11,
     "font.size": 10,
-    "svg.fonttype": "none",  # text stays text: small, selectable, in the page's font
-    "svg.hashsalt": "skyclass",  # the same plot is the same bytes
+    "svg.fonttype": "none",  # keeps text as text: smaller, selectable, in the page's font
+    "svg.hashsalt": "skyclass",  # makes the output reproducible
 }
 
 
-def svg(figure: Figure) -> str:
-    """The figure as an SVG element."""
+def to_svg(figure: Figure) -> str:
+    """Convert a figure to an SVG element."""
     buffer = io.StringIO()
     with rc_context(STYLE):
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
@@ -37,15 +37,15 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG image."""
+def to_png(figure: Figure) -> bytes:
+    """Convert a figure to a PNG image."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight")
     return buffer.getvalue()
 
 
-def confusion_figure(evaluation: Evaluation) -> Figure:
-    """Confusion matrix: counts, shaded by the share of the true class."""
+def plot_confusion(evaluation: Evaluation) -> Figure:
+    """Plot the confusion matrix: counts, shaded by their share of the true class."""
     with rc_context(STYLE):
         figure = Figure(figsize=(4.2, 3.6))
         axes = figure.subplots()
@@ -66,41 +66,42 @@ def confusion_figure(evaluation: Evaluation) -> Figure:
         axes.set_xlabel("predicted class")
         axes.set_ylabel("true class")
         axes.set_title(
-            f"{evaluation.split.replace('_', ' ')}, {evaluation.mode}, {evaluation.rows:,} rows"
+            f"{evaluation.split.replace('_holdout', '')} hold-out, {evaluation.mode}, "
+            f"{evaluation.rows:,} rows"
         )
         return figure
 
 
-def reliability_figure(
+def plot_reliability(
     labels: npt.NDArray[np.object_], probabilities: npt.NDArray[np.float64]
 ) -> Figure:
-    """How often the model is right at each level of confidence."""
+    """Plot accuracy against confidence, one point per bin of confidence."""
     with rc_context(STYLE):
-        figure, axes = _axes("confidence (highest probability)", "share of right answers")
-        bins = np.array(reliability(labels, probabilities))
+        figure, axes = _make_axes("confidence (highest probability)", "accuracy")
+        bins = np.array(compute_reliability(labels, probabilities))
         confidence, accuracy, weight = bins[bins[:, 2] * len(labels) >= MIN_ROWS_SHOWN].T
-        axes.plot([1 / 3, 1], [1 / 3, 1], color=MUTED, linestyle="--", label="perfectly calibrated")
+        axes.plot([1 / 3, 1], [1 / 3, 1], color=MUTED, linestyle="--", label="perfect calibration")
         axes.plot(confidence, accuracy, color=ACCENT)
         axes.scatter(confidence, accuracy, s=20 + 400 * weight, color=ACCENT, alpha=0.7)
-        axes.set_title(f"Calibration (area: rows; bins under {MIN_ROWS_SHOWN} rows left out)")
+        axes.set_title(f"Calibration: area = rows, bins of {MIN_ROWS_SHOWN} rows or more")
         axes.legend(frameon=False, loc="upper left")
         return figure
 
 
-def brightness_figure(
+def plot_accuracy_by_brightness(
     r_magnitude: npt.NDArray[np.float64],
     labels: npt.NDArray[np.object_],
     probabilities: npt.NDArray[np.float64],
 ) -> Figure:
-    """Accuracy in bins of the r magnitude: faint objects are the hard ones."""
+    """Plot accuracy in bins of the r magnitude; faint objects are harder to classify."""
     edges = [-np.inf, 17, 18, 19, 20, 21, 22, np.inf]
     names = ["< 17", "17-18", "18-19", "19-20", "20-21", "21-22", "> 22"]
-    right = predicted_classes(probabilities) == labels
+    correct = most_probable_classes(probabilities) == labels
     bins = np.digitize(r_magnitude, edges[1:-1])
     with rc_context(STYLE):
-        figure, axes = _axes("r magnitude (mag); below each share its rows", "accuracy")
+        figure, axes = _make_axes("r magnitude (mag)", "accuracy")
         present = [number for number in range(len(names)) if (bins == number).any()]
-        accuracy = [right[bins == number].mean() for number in present]
+        accuracy = [correct[bins == number].mean() for number in present]
         axes.bar([names[number] for number in present], accuracy, color=ACCENT)
         for position, number in enumerate(present):
             rows = int((bins == number).sum())
@@ -114,11 +115,11 @@ def brightness_figure(
         axes.tick_params(axis="x", labelsize=8)
         axes.set_ylim(0, 1.15)
         axes.set_yticks(np.arange(0, 1.01, 0.2))
-        axes.set_title("Accuracy by brightness, random hold-out")
+        axes.set_title("Accuracy and rows by brightness, random hold-out")
         return figure
 
 
-def _axes(x: str, y: str) -> tuple[Figure, Axes]:
+def _make_axes(x: str, y: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(4.6, 3.6))
     axes = figure.subplots()
     axes.set_xlabel(x)

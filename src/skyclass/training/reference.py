@@ -1,0 +1,36 @@
+"""The reference: the rows that monitoring compares a release's predictions with."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from skyclass.survey.features import INPUTS
+from skyclass.survey.observation import KEY, MEASUREMENTS, most_probable_classes
+from skyclass.tables.prediction_log import MAX_REFERENCE_ROWS, PROBABILITIES, REFERENCE_SCHEMA
+from skyclass.training.dataset import Dataset
+
+
+def make_reference(
+    dataset: Dataset, probabilities: npt.NDArray[np.float64], seed: int
+) -> pd.DataFrame:
+    """Join the random hold-out with the model's predictions for it.
+
+    Args:
+        dataset: The dataset of the training run.
+        probabilities: Predictions for the random hold-out, shape (n, 3).
+        seed: Selects the rows if the hold-out has more than `MAX_REFERENCE_ROWS`.
+
+    Returns:
+        Columns of `REFERENCE_SCHEMA`, at most `MAX_REFERENCE_ROWS` rows. In photometric mode the
+        redshift is null, as in the prediction log of that mode.
+    """
+    held_out = dataset.rows.loc[dataset.random_holdout, [*KEY, *MEASUREMENTS, "class"]]
+    unused = [name for name in MEASUREMENTS if name not in INPUTS[dataset.mode]]
+    rows = held_out.assign(
+        **dict.fromkeys(unused, np.nan),
+        predicted=most_probable_classes(probabilities),
+        **dict(zip(PROBABILITIES, probabilities.T, strict=True)),
+    )[REFERENCE_SCHEMA.names]
+    if len(rows) > MAX_REFERENCE_ROWS:
+        rows = rows.sample(MAX_REFERENCE_ROWS, random_state=seed).sort_index()
+    return rows

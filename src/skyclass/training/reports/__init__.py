@@ -1,0 +1,1 @@
+"""HTML reports: the training report of a release, and the exploration report of a source."""

@@ -1,0 +1,47 @@
+"""The training report of a release."""
+
+from skyclass.registry.manifest import GateVerdict
+from skyclass.survey.features import FEATURES
+from skyclass.survey.observation import CLASSES
+from skyclass.training.calibration import CALIBRATION_BINS
+from skyclass.training.dataset import Dataset
+from skyclass.training.evaluation import ModelEvaluation
+from skyclass.training.fit import FitSummary
+from skyclass.training.reports import plots
+from skyclass.training.reports.pages import render_page
+
+
+def render_training_report(
+    dataset: Dataset, summary: FitSummary, evaluation: ModelEvaluation, gate: GateVerdict
+) -> str:
+    """Render the training report as a self-contained page.
+
+    Args:
+        dataset: The dataset of the run.
+        summary: Outcome of the search and of the ONNX parity check.
+        evaluation: Metrics of the fitted models.
+        gate: Verdict of the gate.
+    """
+    held_out = dataset.random_holdout
+    labels = dataset.labels[held_out]
+    probabilities = evaluation.random_probabilities
+    r_magnitude = dataset.rows["r"].to_numpy()[held_out]
+    figures = [
+        *(plots.plot_confusion(each) for each in evaluation.evaluations),
+        plots.plot_reliability(labels, probabilities),
+        plots.plot_accuracy_by_brightness(r_magnitude, labels, probabilities),
+    ]
+    return render_page(
+        "training.html.j2",
+        mode=str(dataset.mode),
+        candidate=summary.search.winner,
+        training_set=dataset.summary,
+        gate=gate,
+        evaluations=evaluation.evaluations,
+        calibration_bins=CALIBRATION_BINS,
+        classes=CLASSES,
+        plots=[plots.to_svg(figure) for figure in figures],
+        search=summary.search,
+        features=FEATURES[dataset.mode],
+        parity=summary.parity,
+    )
