@@ -22,12 +22,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from skyclass.ingest.validation import validate_rows
-from skyclass.monitoring.accuracy import estimate
-from skyclass.monitoring.policy import POLICY, class_shares, drift_frame, judge
-from skyclass.monitoring.retraining import Action, Decision, Run, RunState, Situation, decide
+from skyclass.monitoring.accuracy import estimate_accuracy
+from skyclass.monitoring.decisions import Action, Decision, Run, RunState
+from skyclass.monitoring.drift_job import make_verdict
+from skyclass.monitoring.drift_policy import evaluate_window, make_drift_frame
+from skyclass.monitoring.retraining_policy import RetrainingContext, decide
 from skyclass.monitoring.settings import NEWEST_ROWS
-from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
-from skyclass.monitoring.windows import Accounting
+from skyclass.monitoring.verdict import DriftVerdict, Verdict
+from skyclass.monitoring.windows import Accounting, Window
 from skyclass.registry.manifest import TrainingSet
 from skyclass.registry.models import Engine, joblib_engine
 from skyclass.sources.files import FileSource
@@ -77,7 +79,7 @@ class Model:
     id: str
     engine: Engine
     reference: pd.DataFrame
-    trained_on: int
+    training_set: TrainingSet
 
 
 def observations(path: Path, mode: Mode) -> pd.DataFrame:
@@ -101,19 +103,19 @@ def replay(rows: pd.DataFrame, mode: Mode) -> Iterator[Step]:
         window = rows.iloc[start : start + WINDOW_ROWS]
         now = _START + DAY * (number + 1)
         answered = _answer(champion.engine, window, mode)
-        verdicts.append(_judge(champion, answered, mode, now))
+        verdicts.append(_evaluate_window(champion, answered, mode, now))
         choice = decide(
-            Situation(
+            RetrainingContext(
                 now=now,
                 champion=champion.id,
                 parent=None,
-                trained_on=champion.trained_on,
+                trained_on=champion.training_set.version,
                 table_version=number,  # of the window before, whose labels have arrived
                 verdicts=verdicts,
                 decisions=decisions,
             )
         )
-        guess = estimate(champion.reference, answered)
+        guess = estimate_accuracy(champion.reference, answered)
         step = Step(
             night=float(window["mjd"].median()),
             frozen=_accuracy(_answer(first.engine, window, mode)),
@@ -193,7 +195,7 @@ def _train(rows: pd.DataFrame, mode: Mode, version: int) -> Model:
     estimator.fit(dataset.features[~held_out], dataset.labels[~held_out])
     engine = joblib_engine(estimator)
     name = hashlib.sha256(f"{mode} {version}".encode()).hexdigest()
-    return Model(name, engine, _answer(engine, dataset.rows[held_out], mode), version)
+    return Model(name, engine, _answer(engine, dataset.rows[held_out], mode), dataset.summary)
 
 
 def _dataset(rows: pd.DataFrame, mode: Mode, version: int) -> Dataset:
@@ -230,27 +232,19 @@ def _answer(engine: Engine, rows: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     )
 
 
-def _judge(champion: Model, answered: pd.DataFrame, mode: Mode, end: datetime) -> DriftVerdict:
-    reference, window = drift_frame(champion.reference, mode), drift_frame(answered, mode)
+def _evaluate_window(
+    champion: Model, predictions: pd.DataFrame, mode: Mode, end: datetime
+) -> DriftVerdict:
+    reference = make_drift_frame(champion.reference, mode)
+    window = make_drift_frame(predictions, mode)
     accounting = Accounting(rows_in=len(window), rows_used=len(window))
-    judgement = judge(reference, window, accounting)
-    return DriftVerdict(
-        verdict=judgement.verdict,
-        reason=judgement.reason,
-        mode=mode,
-        release=champion.id,
-        window_start=end - DAY,
-        window_end=end,
-        accounting=accounting,
-        window_rows=len(window),
-        reference_rows=len(reference),
-        columns=judgement.columns,
-        predictions=judgement.predictions,
-        class_shares=ClassShares(reference=class_shares(reference), window=class_shares(window)),
-        training_rows=0,
-        synthetic_rows=0,
-        policy=POLICY,
-        seed=0,
+    return make_verdict(
+        Window(mode, champion.id, end - DAY, end),
+        evaluate_window(reference, window, accounting),
+        accounting,
+        reference,
+        window,
+        champion.training_set,
     )
 
 

@@ -14,7 +14,7 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.support.ui import WebDriverWait
 
 from skyclass.apps.monitor.app import make_app
-from skyclass.apps.monitor.reading import Reader
+from skyclass.apps.monitor.state import StateReader
 from skyclass.apps.predict.server import make_app as make_predict_app
 from skyclass.client import Client
 from skyclass.local.s3_server import Access
@@ -79,7 +79,7 @@ def monitor(world: ObjectStore) -> Iterator[str]:
     """The address of the monitor page."""
     from tests.support.world import NOW
 
-    with serving(make_app(Reader(world, LocalChampionStore(world)), lambda: NOW)) as address:
+    with serving(make_app(StateReader(world, LocalChampionStore(world)), lambda: NOW)) as address:
         yield address
 
 

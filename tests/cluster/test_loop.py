@@ -9,7 +9,7 @@ from typing import Any
 import urllib3
 
 from charts.render import render
-from skyclass.monitoring.drift import report_prefix
+from skyclass.monitoring.documents import window_prefix
 from skyclass.monitoring.windows import Window, read_window
 from skyclass.promotion.events import PromotionLog
 from skyclass.storage.s3 import ObjectStore
@@ -61,7 +61,7 @@ def judge(lively: Installation, window: Window, *more: str) -> dict[str, bytes]:
         f"{lively.name}-drift-{MODE}", "drift", "--mode", MODE, *bounds, *more
     )
     assert lively.namespace.finish(job), lively.namespace.logs(job)
-    prefix = report_prefix(window.mode, window.end)
+    prefix = window_prefix(window.mode, window.end)
     with lively.store() as settings:
         store, bucket = ObjectStore(settings), settings.reports_bucket
         return {

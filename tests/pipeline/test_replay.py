@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.replay import figure, observations, replay
-from skyclass.monitoring.retraining import Action
+from skyclass.monitoring.decisions import Action
 from skyclass.survey.features import Mode
 from skyclass.training.reports.plots import to_svg
 

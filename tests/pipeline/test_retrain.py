@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.monitoring.retraining import Run, RunState
+from skyclass.monitoring.decisions import Run, RunState
 from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.retrain import KfpTrainer, LocalTrainer
 from skyclass.promotion.local import LocalChampionStore
@@ -49,7 +49,7 @@ def test_state_of_a_kfp_run_is_requested(
 ) -> None:
     body = json.dumps(response).encode()
     with serve(Answer(body, status, {"Content-Type": "application/json"})) as web:
-        found = KfpTrainer(Backend(web.url)).look(SUBMITTED)
+        found = KfpTrainer(Backend(web.url)).refresh(SUBMITTED)
     assert web.requests == ["GET /apis/v2beta1/runs/abc"]
     assert found.state is state
     assert found.link == SUBMITTED.link
@@ -58,4 +58,4 @@ def test_state_of_a_kfp_run_is_requested(
 def test_run_is_unchanged_while_kfp_is_unreachable() -> None:
     with serve(Answer()) as web:
         pass
-    assert KfpTrainer(Backend(web.url)).look(SUBMITTED) == SUBMITTED
+    assert KfpTrainer(Backend(web.url)).refresh(SUBMITTED) == SUBMITTED

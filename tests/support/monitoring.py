@@ -1,4 +1,4 @@
-"""Rows as the predictor would have logged them, and a release to compare them with."""
+"""Rows as the predictor logs them, and releases with a reference to compare them with."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from skyclass.ingest.job import ingest
 from skyclass.ingest.validation import validate_rows
-from skyclass.monitoring.policy import POLICY, drift_frame
+from skyclass.monitoring.drift_policy import POLICY, make_drift_frame
 from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
 from skyclass.monitoring.windows import Accounting
 from skyclass.promotion.local import LocalChampionStore
@@ -28,49 +28,49 @@ START = datetime(2026, 5, 1, tzinfo=UTC)
 END = START + timedelta(days=1)
 
 
-def simulated(era: Era, size: int, seed: int) -> pd.DataFrame:
-    """Observations of one era, all inputs measured."""
-    return _complete(draw(era, 0, size + 10, seed).to_pandas()).head(size)
+def draw_observations(era: Era, size: int, seed: int) -> pd.DataFrame:
+    """Draw simulated observations of one era without missing measurements."""
+    return _drop_incomplete(draw(era, 0, size + 10, seed).to_pandas()).head(size)
 
 
-def real(path: Path) -> pd.DataFrame:
-    """The real observations of a file, all inputs measured, in order of time."""
+def read_observations(path: Path) -> pd.DataFrame:
+    """Read the valid observations of a file without missing measurements, ordered by night."""
     rows = pd.concat(
         validate_rows(batch.rows).valid.to_pandas()
         for batch in FileSource(path, str(path)).read_batches(0)
     )
-    return _complete(rows).sort_values("mjd", kind="stable")
+    return _drop_incomplete(rows).sort_values("mjd", kind="stable")
 
 
-def _complete(rows: pd.DataFrame) -> pd.DataFrame:
+def _drop_incomplete(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows[list(MEASUREMENTS)] > -9999).all(axis=1)]
 
 
-def answered(observations: pd.DataFrame) -> pd.DataFrame:
-    """Observations with the answers of a release that is always right, and fairly sure."""
-    right = observations["class"].to_numpy()
+def add_predictions(observations: pd.DataFrame) -> pd.DataFrame:
+    """Add the predictions of a release that is always right, with a confidence of 0.9."""
+    labels = observations["class"].to_numpy()
     probabilities = {
-        column: np.where(right == name, 0.9, 0.05)
+        column: np.where(labels == name, 0.9, 0.05)
         for column, name in zip(PROBABILITIES, CLASSES, strict=True)
     }
-    return observations.assign(predicted=right, **probabilities).reset_index(drop=True)
+    return observations.assign(predicted=labels, **probabilities).reset_index(drop=True)
 
 
-def frame(observations: pd.DataFrame, mode: Mode = Mode.SPECTROSCOPIC) -> pd.DataFrame:
-    """What the policy compares of answered observations."""
-    return drift_frame(answered(observations), mode)
+def make_frame(observations: pd.DataFrame, mode: Mode = Mode.SPECTROSCOPIC) -> pd.DataFrame:
+    """Return the drift frame of observations that are predicted correctly."""
+    return make_drift_frame(add_predictions(observations), mode)
 
 
-def all_used(window: pd.DataFrame) -> Accounting:
-    """The accounting of a window without duplicates or unfit rows."""
+def count_valid(window: pd.DataFrame) -> Accounting:
+    """Return the accounting of a window without duplicate or invalid rows."""
     return Accounting(rows_in=len(window), rows_used=len(window))
 
 
-def log_rows(
+def make_log_rows(
     observations: pd.DataFrame, release: str, mode: Mode = Mode.SPECTROSCOPIC
 ) -> pd.DataFrame:
-    """What the predictor logs of them: one request, its answers spread over the window."""
-    rows = answered(observations)
+    """Return the log rows of one request, with times spread over the window."""
+    rows = add_predictions(observations)
     if mode is Mode.PHOTOMETRIC:
         rows["redshift"] = np.nan
     return rows.assign(
@@ -82,20 +82,22 @@ def log_rows(
     )[LOG_SCHEMA.names]
 
 
-def log(store: ObjectStore, rows: pd.DataFrame) -> list[str]:
-    """Write rows to the prediction log."""
+def write_log_rows(store: ObjectStore, rows: pd.DataFrame) -> list[str]:
+    """Write rows to the prediction log, and return the keys of the files."""
     table = pa.Table.from_pandas(rows, schema=LOG_SCHEMA, preserve_index=False)
     return write_log(store, table, "predictor-0")
 
 
-def observe(table: ObservationsTable, store: ObjectStore, rows: pd.DataFrame, folder: Path) -> None:
-    """Ingest observations, with their labels."""
+def ingest_rows(
+    table: ObservationsTable, store: ObjectStore, rows: pd.DataFrame, folder: Path
+) -> None:
+    """Ingest observations with their labels."""
     path = folder / f"{len(rows)}.csv"
     rows.to_csv(path, index=False)
     ingest(FileSource(path, str(path)), table, store)
 
 
-def publish(
+def publish_reference(
     champions: LocalChampionStore,
     folder: Path,
     reference: pd.DataFrame,
@@ -103,19 +105,19 @@ def publish(
 ) -> Release:
     """Publish and promote a release that has a reference and no model."""
     path = folder / REFERENCE
-    rows = pa.Table.from_pandas(answered(reference), schema=REFERENCE_SCHEMA, preserve_index=False)
-    pq.write_table(rows, path)
-    manifest = draft(mode)
-    simulated = manifest.training_set.model_copy(
-        update={"synthetic_rows": manifest.training_set.rows}
+    rows = pa.Table.from_pandas(
+        add_predictions(reference), schema=REFERENCE_SCHEMA, preserve_index=False
     )
+    pq.write_table(rows, path)
+    training_set = draft(mode).training_set
+    simulated = training_set.model_copy(update={"synthetic_rows": training_set.rows})
     release = champions.registry.publish(draft(mode, training_set=simulated), {REFERENCE: path})
     champions.promote(release, "for a test", "test")
     return release
 
 
-def verdict_of(verdict: Verdict, release: str, end: datetime) -> DriftVerdict:
-    """A verdict on a day, without its numbers."""
+def make_daily_verdict(verdict: Verdict, release: str, end: datetime) -> DriftVerdict:
+    """Return a verdict on one day, without numbers."""
     return DriftVerdict(
         verdict=verdict,
         reason="for a test",

@@ -15,7 +15,7 @@ from skyclass.tables.predictions import SCHEMA, PredictionsTable
 from skyclass.training.export import library_versions
 from skyclass.training.fit import fit
 from tests.support.datasets import simulated_dataset
-from tests.support.monitoring import answered
+from tests.support.monitoring import add_predictions
 from tests.support.releases import draft
 
 
@@ -23,7 +23,9 @@ def publish_tree(store: ObjectStore, folder: Path, mode: Mode, seed: int = 0) ->
     """Fit a decision tree on rows of the first era and publish it, with these as its reference."""
     dataset = simulated_dataset(mode, rows=900)
     fitted = fit(dataset, ["decision_tree"], seed, folder)
-    rows = pa.Table.from_pandas(answered(dataset.rows), REFERENCE_SCHEMA, preserve_index=False)
+    rows = pa.Table.from_pandas(
+        add_predictions(dataset.rows), REFERENCE_SCHEMA, preserve_index=False
+    )
     pq.write_table(rows, folder / REFERENCE)
     manifest = draft(mode, parity=fitted.parity, libraries=library_versions(), run_id=f"{seed}")
     names = (JOBLIB_MODEL, ONNX_MODEL, REFERENCE)

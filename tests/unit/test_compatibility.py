@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skyclass.apps.monitor.reading import Reader
+from skyclass.apps.monitor.state import StateReader
 from skyclass.ingest.job import ingest
-from skyclass.monitoring.drift import run_drift
-from skyclass.monitoring.loop import decisions
-from skyclass.monitoring.measuring import accuracies, measure_windows
+from skyclass.monitoring.accuracy_job import WindowAccuracy, update_accuracy
+from skyclass.monitoring.decisions import Decision
+from skyclass.monitoring.documents import load_documents
+from skyclass.monitoring.drift_job import run_drift
 from skyclass.monitoring.verdict import Verdict
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.models import load_model
@@ -170,12 +171,12 @@ def test_drift_verdict_is_not_computed_again(
 def test_accuracy_and_decision_of_windows_are_read(
     stored: ObjectStore, champions: LocalChampionStore
 ) -> None:
-    found = accuracies(stored, MODE)
+    found = load_documents(stored, WindowAccuracy, MODE)
     assert [each.window_end for each in found] == WINDOW_ENDS
     assert [each.measured and each.measured.rows for each in found] == [100, 100]
     assert [each.estimate and each.estimate.accuracy for each in found] == [1, 1]
-    assert measure_windows(stored, champions, MODE) == []
-    (decision,) = decisions(stored, MODE)
+    assert update_accuracy(stored, champions, MODE) == []
+    (decision,) = load_documents(stored, Decision, MODE)
     assert (str(decision.action), decision.run and decision.run.id) == ("retrain", "run-17")
 
 
@@ -183,12 +184,12 @@ def test_monitor_page_reads_all_of_it(
     stored: ObjectStore, champions: LocalChampionStore, champion: Release
 ) -> None:
     now = WINDOW_ENDS[-1] + timedelta(hours=1)
-    found = Reader(stored, champions).read(MODE, clock=lambda: now)
-    assert found.trouble == ""
-    reading = found.reading
-    assert reading is not None
-    assert reading.champion == champion
-    assert reading.parent == champion.manifest.parent
-    assert [each.window_end for each in reading.verdicts] == WINDOW_ENDS
-    assert len(reading.accuracies) == len(reading.releases) == len(reading.promotions) == 2
-    assert len(reading.decisions) == 1
+    result = StateReader(stored, champions).read(MODE, clock=lambda: now)
+    assert result.error == ""
+    state = result.state
+    assert state is not None
+    assert state.champion == champion
+    assert state.parent == champion.manifest.parent
+    assert [each.window_end for each in state.verdicts] == WINDOW_ENDS
+    assert len(state.accuracies) == len(state.releases) == len(state.promotions) == 2
+    assert len(state.decisions) == 1

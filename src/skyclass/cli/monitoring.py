@@ -13,7 +13,7 @@ from skyclass.settings import load_settings
 from skyclass.survey.features import Mode
 
 if TYPE_CHECKING:
-    from skyclass.monitoring.retraining import Decision
+    from skyclass.monitoring.decisions import Decision
     from skyclass.promotion.champions import ChampionStore
     from skyclass.storage.s3 import ObjectStore
 
@@ -61,8 +61,8 @@ def drift(
     Then join labels that arrived since to the windows of the last 14 days and measure their
     accuracy. With --retrain, also decide whether to retrain, roll back or wait.
     """
-    from skyclass.monitoring.drift import run_drift
-    from skyclass.monitoring.measuring import measure_windows
+    from skyclass.monitoring.accuracy_job import update_accuracy
+    from skyclass.monitoring.drift_job import run_drift
     from skyclass.monitoring.verdict import Verdict
     from skyclass.promotion.champions import open_champion_store
     from skyclass.storage.s3 import ObjectStore
@@ -72,7 +72,7 @@ def drift(
     with err.status("evaluating the window"):
         result = run_drift(store, served, mode, _as_utc(start), _as_utc(end))
     with err.status("measuring accuracy"):
-        measure_windows(store, served, mode)
+        update_accuracy(store, served, mode)
     found = result.verdict
     decision = _close_loop(store, served, mode, retrain) if retrain is not Retrain.NEVER else None
     if as_json:
@@ -105,11 +105,12 @@ def _close_loop(
     store: "ObjectStore", served: "ChampionStore", mode: Mode, retrain: Retrain
 ) -> "Decision":
     from skyclass.monitoring.loop import Trainer, close_loop
-    from skyclass.monitoring.settings import load_retraining_settings
+    from skyclass.monitoring.settings import RetrainingSettings
     from skyclass.orchestration.retrain import KfpTrainer, LocalTrainer
     from skyclass.orchestration.submit import connect
+    from skyclass.settings import load
 
-    options, now = load_retraining_settings(), datetime.now(UTC)
+    options, now = load(RetrainingSettings), datetime.now(UTC)
     trainer: Trainer
     if retrain is Retrain.KFP:
         trainer = KfpTrainer(connect(None))

@@ -22,8 +22,8 @@ from skyclass.errors import CatalogError, ServingError
 from skyclass.ingest.validation import validate_rows
 from skyclass.local.progress import Teller
 from skyclass.local.s3_server import free_ports
-from skyclass.monitoring.drift import REPORT as DRIFT_REPORT
-from skyclass.monitoring.drift import run_drift
+from skyclass.monitoring.documents import REPORT as DRIFT_REPORT
+from skyclass.monitoring.drift_job import run_drift
 from skyclass.monitoring.verdict import Verdict
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import REPORT

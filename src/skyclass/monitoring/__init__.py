@@ -1,1 +1,1 @@
-"""Whether the classifier still sees the sky it was trained on."""
+"""Drift detection, accuracy of past windows, and retraining decisions."""

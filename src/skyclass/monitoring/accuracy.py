@@ -1,13 +1,14 @@
-"""How often a window's answers were right: measured by the labels that arrived, and estimated.
+"""Accuracy of a window: measured with labels, and estimated without them.
 
-Pure functions over frames. Labels are what counts; the estimate says something before they come,
-under an assumption that it states.
+Labels are authoritative. The estimate is available before they arrive and holds only under
+`ASSUMPTION`.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from pydantic import ConfigDict, Field
 from sklearn.isotonic import IsotonicRegression
 
 from skyclass.registry.manifest import Document
@@ -15,40 +16,43 @@ from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.prediction_log import PROBABILITIES
 
 ASSUMPTION = (
-    "valid only while objects that look alike still are alike: it sees that fainter or rarer "
-    "objects are asked about, but not that a measurement has shifted"
+    "valid only while objects with the same measurements have the same class probabilities: it "
+    "detects a changed mix of objects (fainter or rarer ones), but not a shifted measurement"
 )
-"""What the estimate rests on (P(class | measurements) is unchanged). Measured: within 0.01 of the
-truth when the shares of the classes change, 0.2 too high after an offset of the redshift."""
+"""P(class | measurements) is unchanged. Measured: the estimate is within 0.01 of the accuracy when
+the class shares change, and 0.2 too high after a redshift offset."""
 
 MIN_REFERENCE_ROWS = 500
-"""Labelled rows of the reference that the confidences are calibrated on."""
+"""Minimum number of labelled reference rows to calibrate confidences on."""
 
 _FOLDS = 5
 _BINS = 10
 
 
-class Estimate(Document):
-    """What the confidences say about a window's accuracy.
+class AccuracyEstimate(Document):
+    """Estimate of a window's accuracy without labels.
 
     Attributes:
-        accuracy: Mean calibrated confidence of the window's answers.
-        calibration_error: Mean distance between calibrated confidence and accuracy on reference
-            rows that the calibration has not seen: what the estimate is off by without any drift.
+        accuracy: Mean calibrated confidence of the predictions.
+        expected_error: Error of the estimate without drift: expected calibration error of the
+            calibrated confidences, cross-validated on the reference. Stored as `calibration_error`;
+            the field of that name in a release's evaluation is about uncalibrated probabilities.
     """
 
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
     accuracy: float
-    calibration_error: float
+    expected_error: float = Field(alias="calibration_error")
 
 
-class Measured(Document):
-    """What the labels say about a window's accuracy.
+class MeasuredAccuracy(Document):
+    """Accuracy of a window, or of several, on the predictions with a label.
 
     Attributes:
-        rows: Answers whose label has arrived.
-        coverage: Their share of the window's answers.
-        accuracy: Share of them that were right.
-        recalls: Share of each class that was recognised; only classes that occur.
+        rows: Predictions with a label.
+        coverage: Share of all predictions that have a label.
+        accuracy: Share of correct predictions.
+        recalls: Recall of each class that occurs.
         confusion: Rows are true classes, columns predicted ones, both in the order of `CLASSES`.
     """
 
@@ -59,116 +63,111 @@ class Measured(Document):
     confusion: tuple[tuple[int, ...], ...]
 
 
-def join_labels(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """The answers whose label has arrived, with it as `class`.
+def join_labels(predictions: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictions that have a label, with the label as `class`.
 
     Args:
-        answers: Rows of the prediction log; those without a key are never labelled.
-        labels: Columns `KEY` and `class`, each key once; a null class is no label.
+        predictions: Rows of the prediction log; those without a key are dropped.
+        labels: Columns `KEY` and `class`, unique keys; a null class is no label.
     """
-    keyed = answers.dropna(subset=list(KEY)).astype(dict.fromkeys(KEY, "int64"))
+    keyed = predictions.dropna(subset=list(KEY)).astype(dict.fromkeys(KEY, "int64"))
     known = labels.dropna(subset=["class"]).astype(dict.fromkeys(KEY, "int64"))
     return keyed.merge(known[[*KEY, "class"]], on=list(KEY), how="inner", validate="many_to_one")
 
 
-def measure(answers: int, labelled: pd.DataFrame) -> Measured | None:
-    """Measure a window by its labelled answers.
+def measure_accuracy(predictions: int, labelled: pd.DataFrame) -> MeasuredAccuracy | None:
+    """Measure the accuracy of a window.
 
     Args:
-        answers: How many answers there were.
-        labelled: Those with a label, as `join_labels` makes them.
+        predictions: Number of predictions of the window.
+        labelled: Predictions with a label, as returned by `join_labels`.
 
     Returns:
-        None when no label has arrived.
+        None if no prediction has a label.
     """
     if labelled.empty:
         return None
-    return Measured.model_validate(
-        {
-            "coverage": len(labelled) / answers,
-            **_scores(_confusion(labelled["class"], labelled["predicted"])),
-        }
-    )
-
-
-def pool(answers: int, found: Sequence[Measured]) -> Measured | None:
-    """What the labels say about several windows together.
-
-    Args:
-        answers: How many answers there were in all windows.
-        found: What was measured in those that have labels.
-
-    Returns:
-        None when none of them has a label.
-    """
-    if not found:
-        return None
-    confusion = np.sum([each.confusion for each in found], axis=0)
-    return Measured.model_validate({"coverage": confusion.sum() / answers, **_scores(confusion)})
-
-
-def estimate(reference: pd.DataFrame, answers: pd.DataFrame) -> Estimate | None:
-    """Estimate a window's accuracy from how sure its answers were.
-
-    Confidences are calibrated on the reference by isotonic regression, so that 0.8 means "right in
-    8 of 10 cases", and averaged.
-
-    Args:
-        reference: The release's own answers on its hold-out, with the labels.
-        answers: The window's answers.
-
-    Returns:
-        None when there is too little to calibrate on, or there are no answers.
-    """
-    if len(reference) < MIN_REFERENCE_ROWS or answers.empty:
-        return None
-    confidence = _confidence(reference)
-    right = (reference["predicted"] == reference["class"]).to_numpy(np.float64)
-    calibration = _calibrate(confidence, right)
-    return Estimate(
-        accuracy=float(calibration.predict(_confidence(answers)).mean()),
-        calibration_error=_calibration_error(confidence, right),
-    )
-
-
-def _scores(confusion: np.ndarray) -> dict[str, object]:
-    rows, right = confusion.sum(), np.diag(confusion)
-    return {
-        "rows": int(rows),
-        "accuracy": float(right.sum() / rows),
-        "recalls": {
-            name: float(right[at] / confusion[at].sum())
-            for at, name in enumerate(CLASSES)
-            if confusion[at].any()
-        },
-        "confusion": tuple(tuple(int(count) for count in row) for row in confusion),
-    }
-
-
-def _confusion(true: pd.Series, predicted: pd.Series) -> np.ndarray:
     names = list(CLASSES)
-    table = pd.crosstab(true, predicted).reindex(index=names, columns=names, fill_value=0)
-    return table.to_numpy()
+    confusion = pd.crosstab(labelled["class"], labelled["predicted"])
+    return _score(predictions, confusion.reindex(index=names, columns=names, fill_value=0).values)
 
 
-def _confidence(rows: pd.DataFrame) -> np.ndarray:
+def pool_accuracy(
+    predictions: int, measured: Sequence[MeasuredAccuracy]
+) -> MeasuredAccuracy | None:
+    """Pool the accuracy of several windows, weighted by their labelled predictions.
+
+    Args:
+        predictions: Number of predictions of all windows.
+        measured: Accuracy of the windows that have labels.
+
+    Returns:
+        None if no window has labels.
+    """
+    if not measured:
+        return None
+    return _score(predictions, np.sum([window.confusion for window in measured], axis=0))
+
+
+def estimate_accuracy(
+    reference: pd.DataFrame, predictions: pd.DataFrame
+) -> AccuracyEstimate | None:
+    """Estimate the accuracy of a window from the confidences of its predictions.
+
+    Confidences (the highest class probability) are calibrated on the reference by isotonic
+    regression, so that a confidence of 0.8 means 80 % correct, and averaged.
+
+    Args:
+        reference: Predictions of the release on its hold-out set, with labels as `class`.
+        predictions: Predictions of the window.
+
+    Returns:
+        None without predictions, or with fewer than `MIN_REFERENCE_ROWS` reference rows.
+    """
+    if len(reference) < MIN_REFERENCE_ROWS or predictions.empty:
+        return None
+    confidence = _get_confidence(reference)
+    correct = (reference["predicted"] == reference["class"]).to_numpy(np.float64)
+    calibration = _calibrate(confidence, correct)
+    return AccuracyEstimate(
+        accuracy=float(calibration.predict(_get_confidence(predictions)).mean()),
+        expected_error=_cross_validate_calibration(confidence, correct),
+    )
+
+
+def _score(predictions: int, confusion: np.ndarray) -> MeasuredAccuracy:
+    rows, correct = int(confusion.sum()), np.diag(confusion)
+    return MeasuredAccuracy(
+        rows=rows,
+        coverage=rows / predictions,
+        accuracy=float(correct.sum() / rows),
+        recalls={
+            name: float(correct[index] / confusion[index].sum())
+            for index, name in enumerate(CLASSES)
+            if confusion[index].any()
+        },
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+    )
+
+
+def _get_confidence(rows: pd.DataFrame) -> np.ndarray:
     return rows[list(PROBABILITIES)].to_numpy(np.float64).max(axis=1)
 
 
-def _calibrate(confidence: np.ndarray, right: np.ndarray) -> IsotonicRegression:
-    return IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(confidence, right)
+def _calibrate(confidence: np.ndarray, correct: np.ndarray) -> IsotonicRegression:
+    return IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(confidence, correct)
 
 
-def _calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Expected calibration error, each fold calibrated by the others, over bins of equal size."""
-    fold = np.arange(len(right)) % _FOLDS
-    calibrated = np.empty(len(right))
+def _cross_validate_calibration(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """Return the expected calibration error, out of fold, over bins of equal size."""
+    fold = np.arange(len(correct)) % _FOLDS
+    calibrated = np.empty(len(correct))
     for number in range(_FOLDS):
         held_out = fold == number
-        model = _calibrate(confidence[~held_out], right[~held_out])
+        model = _calibrate(confidence[~held_out], correct[~held_out])
         calibrated[held_out] = model.predict(confidence[held_out])
     bins = np.array_split(np.argsort(calibrated, kind="stable"), _BINS)
     return float(
-        sum(len(rows) * abs(calibrated[rows].mean() - right[rows].mean()) for rows in bins)
-        / len(right)
+        sum(len(rows) * abs(calibrated[rows].mean() - correct[rows].mean()) for rows in bins)
+        / len(correct)
     )

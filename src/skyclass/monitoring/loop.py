@@ -1,7 +1,7 @@
-"""Closes the loop: decides after each window, acts, and leaves the decision beside the verdict.
+"""The retraining loop: decides after each window, acts, and stores the decision.
 
-The decision is written before anything is begun and again when it has: a job that is killed in
-between leaves a run that may be under way, and no second one is started beside it.
+A decision is stored before a run is started and again afterwards. A job that is killed in between
+leaves a run in state `starting`, so that no second run is started beside it.
 """
 
 import logging
@@ -10,21 +10,15 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from skyclass.errors import MonitoringError, SkyclassError
-from skyclass.monitoring.drift import read_documents, report_prefix, reports
-from skyclass.monitoring.measuring import accuracies
-from skyclass.monitoring.retraining import (
-    Action,
-    Choice,
-    Decision,
-    Run,
-    RunState,
-    Situation,
-    decide,
-)
+from skyclass.monitoring.accuracy_job import WindowAccuracy
+from skyclass.monitoring.decisions import Action, Decision, Run, RunState
+from skyclass.monitoring.documents import load_documents, save_document
+from skyclass.monitoring.retraining_policy import Choice, RetrainingContext, decide
 from skyclass.monitoring.settings import RetrainingSettings
+from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.lineage import find_parent
-from skyclass.registry.releases import Registry, Release
+from skyclass.registry.releases import Registry
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables import OBSERVATIONS_URI
@@ -32,26 +26,25 @@ from skyclass.tables.observations import ObservationsTable
 
 logger = logging.getLogger(__name__)
 
-DECISION = "decision.json"
-ROLLBACK = "rollback-by-monitoring"
-"""The run id of the promotions that a rollback leaves."""
+ROLLBACK_RUN_ID = "rollback-by-monitoring"
+"""Run id in the promotion event of a rollback."""
 
-_MEMORY = 200
-"""So many of the newest windows are looked back on."""
+_MAX_WINDOWS = 200
+"""Number of newest windows that a decision considers."""
 
 
 class Trainer(Protocol):
-    """Whatever runs the training pipeline."""
+    """Starts runs of the training pipeline."""
 
     def start(self, parameters: Mapping[str, str]) -> Run:
-        """Start a run; one that has ended already says how.
+        """Start a run; a run that finishes at once is returned with its final state.
 
         Raises:
-            SkyclassError: It could not be started.
+            SkyclassError: The run could not be started.
         """
 
-    def look(self, run: Run) -> Run:
-        """How a run stands now."""
+    def refresh(self, run: Run) -> Run:
+        """Return the run with its current state."""
 
 
 def close_loop(
@@ -64,43 +57,48 @@ def close_loop(
 ) -> Decision:
     """Decide what to do after the newest window, and do it.
 
-    A window is decided on once; asked again, the decision that was made is returned, unless it
-    was to start a run that could not be started.
+    Idempotent: a window is decided once and its stored decision is returned afterwards, unless the
+    run could not be started.
 
     Args:
         store: The object store.
-        champions: Who is champion, and how another becomes it.
-        mode: Whose champion.
-        trainer: Runs the training pipeline.
-        settings: How often it may, and on what.
-        now: The present time.
+        champions: Where the champion is looked up and rolled back.
+        mode: The mode of the champion.
+        trainer: Starts training runs.
+        settings: Limits and training rows.
+        now: The current time.
 
     Raises:
-        MonitoringError: No window has been judged, or nothing is being served.
-        SkyclassError: What was decided could not be done; the decision says so, too.
+        MonitoringError: No window has a verdict, or there is no champion.
+        SkyclassError: The run or the rollback failed; for a run the decision records it, too.
     """
-    verdicts, champion = reports(store, mode, last=_MEMORY), champions.get_champion(mode)
+    verdicts = load_documents(store, DriftVerdict, mode, last=_MAX_WINDOWS)
+    champion = champions.get_champion(mode)
     if not verdicts or champion is None:
-        raise MonitoringError(f"no {mode} window has been judged yet: run `skyclass drift` first")
-    before = [
-        _looked_after(store, champions, trainer, each, now - timedelta(hours=settings.run_hours))
-        for each in decisions(store, mode, last=_MEMORY)
+        raise MonitoringError(
+            f"no {mode} window has been evaluated yet: run `skyclass drift --mode {mode}` first"
+        )
+    oldest_active = now - timedelta(hours=settings.run_hours)
+    earlier = [
+        _refresh_run(store, champions, trainer, decision, oldest_active)
+        for decision in load_documents(store, Decision, mode, last=_MAX_WINDOWS)
     ]
     window_end = verdicts[-1].window_end
-    made = next((each for each in before if each.window_end == window_end), None)
-    if made and (made.acted or made.action is Action.WAIT):
+    made = next((decision for decision in earlier if decision.window_end == window_end), None)
+    if made and (made.has_acted or made.action is Action.WAIT):
         return made
     version = ObservationsTable(store.settings).newest_version()
+    parent = find_parent(champions.list_promotions(mode), champion.id)
     choice = decide(
-        Situation(
+        RetrainingContext(
             now=now,
             champion=champion.id,
-            parent=find_parent(champions.list_promotions(mode), champion.id),
+            parent=parent,
             trained_on=champion.manifest.training_set.version,
             table_version=version,
             verdicts=verdicts,
-            accuracies=accuracies(store, mode, last=_MEMORY),
-            decisions=before,
+            accuracies=load_documents(store, WindowAccuracy, mode, last=_MAX_WINDOWS),
+            decisions=earlier,
             limits=settings.limits,
         )
     )
@@ -115,27 +113,18 @@ def close_loop(
         reason=choice.reason,
         run=Run(state=RunState.STARTING) if choice.action is Action.RETRAIN else None,
     )
-    if choice.action is Action.ROLL_BACK:
-        _roll_back(store, champions, champion, choice)
-    _write(store, decision)
+    if choice.action is Action.ROLL_BACK and parent is not None:
+        _roll_back(store, champions, mode, parent, choice)
+    save_document(store, decision)
     logger.info("%s: %s", decision.action, decision.reason)
     if choice.action is Action.RETRAIN:
-        decision = _train(store, trainer, decision, settings.newest_rows)
+        decision = _start_run(store, trainer, decision, settings.newest_rows)
     return decision
 
 
-def decisions(store: ObjectStore, mode: Mode, last: int | None = None) -> list[Decision]:
-    """What was decided after the windows of a mode, the oldest first.
-
-    Args:
-        store: The object store.
-        mode: The mode.
-        last: Only for this many of the newest windows; all when not given.
-    """
-    return read_documents(store, Decision, DECISION, mode, last)
-
-
-def _train(store: ObjectStore, trainer: Trainer, decision: Decision, newest_rows: int) -> Decision:
+def _start_run(
+    store: ObjectStore, trainer: Trainer, decision: Decision, newest_rows: int
+) -> Decision:
     parameters = {
         "mode": str(decision.mode),
         "source_uri": OBSERVATIONS_URI,
@@ -146,53 +135,44 @@ def _train(store: ObjectStore, trainer: Trainer, decision: Decision, newest_rows
         run = trainer.start(parameters)
     except SkyclassError as error:
         failed = Run(state=RunState.FAILED, message=str(error))
-        _write(store, decision.model_copy(update={"run": failed}))
+        save_document(store, decision.model_copy(update={"run": failed}))
         raise
-    begun = decision.model_copy(update={"run": run})
-    _write(store, begun)
-    return begun
+    started = decision.model_copy(update={"run": run})
+    save_document(store, started)
+    return started
 
 
 def _roll_back(
-    store: ObjectStore, champions: ChampionStore, champion: Release, choice: Choice
+    store: ObjectStore, champions: ChampionStore, mode: Mode, parent: str, choice: Choice
 ) -> None:
-    parent = find_parent(champions.list_promotions(champion.mode), champion.id)
-    assert parent is not None  # decide() chooses a rollback only if there is a parent
-    target = Registry(store).read(champion.mode, parent)
-    champions.promote(target, f"rolled back: {choice.reason}", ROLLBACK)
+    target = Registry(store).read(mode, parent)
+    champions.promote(target, f"rolled back: {choice.reason}", ROLLBACK_RUN_ID)
 
 
-def _looked_after(
+def _refresh_run(
     store: ObjectStore,
     champions: ChampionStore,
     trainer: Trainer,
     decision: Decision,
-    oldest: datetime,
+    oldest_active: datetime,
 ) -> Decision:
-    """A decision with its run as it stands now."""
-    run = decision.run
-    if run is None or not run.in_flight:
+    """Update and store the state of a decision's run, if it is still active."""
+    if decision.run is None or not decision.run.is_active:
         return decision
-    found = trainer.look(run) if run.id else run
-    if found.in_flight and decision.decided_at < oldest:
-        message = "nothing has been heard of it for too long: it was given up"
-        found = found.model_copy(update={"state": RunState.FAILED, "message": message})
-    if found.state is RunState.SUCCEEDED and found.promoted is None:
-        rises = [
-            each.to_release
-            for each in champions.list_promotions(decision.mode)
-            if each.run_id == found.id
+    run = trainer.refresh(decision.run) if decision.run.id else decision.run
+    if run.is_active and decision.decided_at < oldest_active:
+        message = "timed out: the run reached no final state; see SKYCLASS_RETRAINING_RUN_HOURS"
+        run = run.model_copy(update={"state": RunState.FAILED, "message": message})
+    if run.state is RunState.SUCCEEDED and run.promoted is None:
+        promoted = [
+            event.to_release
+            for event in champions.list_promotions(decision.mode)
+            if event.run_id == run.id
         ]
-        found = found.model_copy(
-            update={"promoted": bool(rises), "release": rises[-1] if rises else None}
-        )
-    if found == run:
+        update = {"promoted": bool(promoted), "release": promoted[-1] if promoted else None}
+        run = run.model_copy(update=update)
+    if run == decision.run:
         return decision
-    seen = decision.model_copy(update={"run": found})
-    _write(store, seen)
-    return seen
-
-
-def _write(store: ObjectStore, decision: Decision) -> None:
-    key = report_prefix(decision.mode, decision.window_end) + DECISION
-    store.put(store.settings.reports_bucket, key, decision.to_bytes(), "application/json")
+    refreshed = decision.model_copy(update={"run": run})
+    save_document(store, refreshed)
+    return refreshed

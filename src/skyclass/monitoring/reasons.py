@@ -1,26 +1,26 @@
-"""The reasons of verdicts, in words that a person can act on."""
+"""The reasons of verdicts: one sentence each, with the numbers and the recommended action."""
 
 from collections.abc import Mapping
 
 from skyclass.monitoring.verdict import Comparison
 from skyclass.monitoring.windows import Accounting
 
-_LISTED_CAUSES = 3
+_MAX_LISTED_CAUSES = 3
 
 
-def no_drift(columns: Mapping[str, Comparison]) -> str:
-    """Nothing has drifted."""
-    farthest = max(columns, key=lambda name: columns[name].score)
+def explain_no_drift(columns: Mapping[str, Comparison]) -> str:
+    """Explain the verdict `no_drift`."""
+    largest = max(columns, key=lambda name: columns[name].score)
     return (
-        f"neither the {len(columns)} columns nor the predicted classes have drifted "
-        f"(farthest: {farthest}, KS distance {columns[farthest].score:.2f}): nothing to do"
+        f"neither the {len(columns)} columns nor the predicted classes drifted (largest KS "
+        f"distance: {largest} {columns[largest].score:.2f}): no action needed"
     )
 
 
-def drift(columns: Mapping[str, Comparison], predictions: Comparison) -> str:
-    """Columns, the predicted classes or both have drifted."""
+def explain_drift(columns: Mapping[str, Comparison], predictions: Comparison) -> str:
+    """Explain the verdict `drift`."""
     drifted = sorted(
-        (name for name, each in columns.items() if each.drifted),
+        (name for name, comparison in columns.items() if comparison.drifted),
         key=lambda name: -columns[name].score,
     )
     parts = []
@@ -30,34 +30,36 @@ def drift(columns: Mapping[str, Comparison], predictions: Comparison) -> str:
     if predictions.drifted:
         parts.append(f"the predicted classes (total variation {predictions.score:.2f})")
     return (
-        f"{' and '.join(parts)} have drifted: see in the report whether the sky or the "
-        "measurements changed; new labels and a training run mend the first only"
+        f"{' and '.join(parts)} drifted: check in the report whether the observed objects or the "
+        "measurements changed; retraining on new labels corrects only the former"
     )
 
 
-def insufficient_data(reference_rows: int, accounting: Accounting, needed: int) -> str:
-    """One side has too few rows."""
-    if reference_rows < needed:
+def explain_insufficient_data(reference_rows: int, accounting: Accounting, min_rows: int) -> str:
+    """Explain the verdict `insufficient_data`."""
+    if reference_rows < min_rows:
         return (
-            f"the release's reference has {reference_rows:,} rows where {needed} are needed: "
-            "train a release on more observations"
+            f"the reference of the release has {reference_rows:,} valid rows, {min_rows} are "
+            "required: train a release on more observations"
         )
-    lost = f", {accounting.rejected:,} unfit ones" if accounting.rejected else ""
+    counts = f"{accounting.rows_used:,} valid rows"
+    if accounting.rejected:
+        counts += f", {accounting.rejected:,} invalid rows"
     if accounting.unreadable_files:
-        lost += f", {accounting.unreadable_files:,} unreadable log files"
+        counts += f", {accounting.unreadable_files:,} unreadable log files"
     return (
-        f"{accounting.rows_used:,} usable rows{lost}, where {needed} usable ones are needed: "
-        "judge a longer window, or wait for more requests"
+        f"the window has {counts}, {min_rows} valid rows are required: evaluate a longer window, "
+        "or wait for more requests"
     )
 
 
-def data_quality(accounting: Accounting) -> str:
-    """Too many of the rows are unfit."""
-    distinct = accounting.rows_used + accounting.rejected
+def explain_data_quality(accounting: Accounting) -> str:
+    """Explain the verdict `data_quality`."""
+    rows = accounting.distinct_rows
     causes = sorted(accounting.reasons.items(), key=lambda item: -item[1])
-    listed = ", ".join(f"{cause} in {count:,}" for cause, count in causes[:_LISTED_CAUSES])
-    more = " and others" if len(causes) > _LISTED_CAUSES else ""
+    listed = ", ".join(f"{cause} in {count:,}" for cause, count in causes[:_MAX_LISTED_CAUSES])
+    more = ", and others" if len(causes) > _MAX_LISTED_CAUSES else ""
     return (
-        f"{accounting.rejected:,} of {distinct:,} rows ({accounting.rejected / distinct:.0%}) are "
-        f"unfit ({listed}{more}): find out what the callers send; training again does not help"
+        f"{accounting.rejected:,} of {rows:,} rows ({accounting.rejected / rows:.0%}) are invalid "
+        f"({listed}{more}): check what the clients send; retraining does not help"
     )

@@ -1,6 +1,6 @@
-"""The drift report: Evidently's charts under a header that says the verdict in words.
+"""The drift report: Evidently's charts below a header with the verdict in words.
 
-Evidently is imported only while a report is rendered: that takes seconds and 280 MB.
+Evidently is imported when a report is rendered: the import takes seconds and 280 MB.
 """
 
 import gzip
@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from skyclass.monitoring import policy
-from skyclass.monitoring.policy import PREDICTED
+from skyclass.monitoring.drift_policy import (
+    POLICY,
+    PREDICTED,
+    compare_classes,
+    compare_numbers,
+)
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.survey.observation import CLASSES
 
@@ -23,9 +27,9 @@ if TYPE_CHECKING:
 HEADLINES = {
     Verdict.NO_DRIFT: "No drift",
     Verdict.DRIFT: "Drift",
-    Verdict.INSUFFICIENT_DATA: "Too few rows to judge",
+    Verdict.INSUFFICIENT_DATA: "Not enough data",
     Verdict.DATA_QUALITY: "Data quality problem",
-    Verdict.ERROR: "The window could not be judged",
+    Verdict.ERROR: "Evaluation failed",
 }
 
 _TEMPLATES = Environment(
@@ -33,12 +37,12 @@ _TEMPLATES = Environment(
 )
 _KS_NAME = "skyclass_ks"
 _TVD_NAME = "skyclass_tvd"
-_ANY_COLUMN = 0.01
-"""Share of drifted columns from which Evidently's own summary speaks of drift: less than one."""
+_MIN_DRIFT_SHARE = 0.01
+"""Share of drifted columns at which Evidently's own summary reports drift: a single column."""
 
-_SHORTEST_TIME_AXIS = timedelta(minutes=30)
-"""Evidently draws an index of times in minutes or more, so a batch of requests would be a dot;
-below this it draws the order of the rows instead."""
+_MIN_TIME_SPAN = timedelta(minutes=30)
+"""Evidently bins times by minutes or more, so a short window would be a single point. Shorter
+windows are plotted over the row number instead."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class RenderedReport:
 
     Attributes:
         html: A self-contained page.
-        snapshot: Evidently's run as gzipped JSON: an empty object when there was too little to
-            compare, so that an earlier run of the window leaves nothing that contradicts this one.
+        snapshot: Evidently's run as gzipped JSON. An empty object if there were too few rows, so
+            that a new report also replaces the snapshot of an earlier one.
     """
 
     html: bytes
@@ -59,34 +63,34 @@ def render(verdict: DriftVerdict, reference: pd.DataFrame, window: pd.DataFrame)
     """Render the report of a window.
 
     Args:
-        verdict: What has been found.
-        reference: The release's reference, as `drift_frame` makes it.
-        window: The window's compared rows, likewise, indexed by time.
+        verdict: The verdict on the window.
+        reference: Drift frame of the reference.
+        window: Drift frame of the window, indexed by time.
     """
     headline = HEADLINES[verdict.verdict]
     title = f"{headline}: {verdict.mode}, until {verdict.window_end:%Y-%m-%d %H:%M} UTC"
-    facts = {
+    context = {
         "verdict": verdict,
         "title": title,
         "headline": headline,
         "classes": CLASSES,
-        "any_column": _ANY_COLUMN,
+        "min_drift_share": _MIN_DRIFT_SHARE,
     }
     if not verdict.columns:
-        return _report(_TEMPLATES.get_template("page.html.j2").render(facts), "{}")
-    if window.index.max() - window.index.min() < _SHORTEST_TIME_AXIS:
+        return _encode(_TEMPLATES.get_template("page.html.j2").render(context), "{}")
+    if window.index.max() - window.index.min() < _MIN_TIME_SPAN:
         window = window.reset_index(drop=True)
     run = _run_evidently(reference, window, verdict.window_end)
-    header = _TEMPLATES.get_template("header.html.j2").render(facts)
+    header = _TEMPLATES.get_template("header.html.j2").render(context)
     page = run.get_html_str(as_iframe=False)
     page = page.replace("<head>", f"<head><title>{title}</title>", 1)
     page = page.replace("<body>", f"<body>{header}", 1)
-    return _report(page, run.dumps())
+    return _encode(page, run.dumps())
 
 
 def _run_evidently(reference: pd.DataFrame, window: pd.DataFrame, end: datetime) -> "Snapshot":
-    """Run Evidently on two frames that `drift_frame` made, with our rule as its tests."""
-    os.environ["DO_NOT_TRACK"] = "1"  # read by Evidently when it is imported
+    """Run Evidently on two drift frames, with the drift policy as its tests."""
+    os.environ["DO_NOT_TRACK"] = "1"  # Evidently reads it on import
     from evidently import DataDefinition, Dataset, Report
     from evidently.legacy.calculations.stattests.registry import StatTest, register_stattest
     from evidently.legacy.core import ColumnType
@@ -95,20 +99,20 @@ def _run_evidently(reference: pd.DataFrame, window: pd.DataFrame, end: datetime)
     def ks(
         reference: pd.Series, current: pd.Series, kind: ColumnType, threshold: float
     ) -> tuple[float, bool]:
-        found = policy.compare_numbers(reference, current)
-        return found.score, found.drifted
+        comparison = compare_numbers(reference, current)
+        return comparison.score, comparison.drifted
 
     def tvd(
         reference: pd.Series, current: pd.Series, kind: ColumnType, threshold: float
     ) -> tuple[float, bool]:
-        found = policy.compare_classes(reference, current)
-        return found.score, found.drifted
+        comparison = compare_classes(reference, current)
+        return comparison.score, comparison.drifted
 
-    also = f"and p < {policy.SIGNIFICANCE}"
+    suffix = f"and p < {POLICY.significance}"
     numbers, classes = [ColumnType.Numerical], [ColumnType.Categorical]
-    register_stattest(StatTest(_KS_NAME, f"KS distance {also}", numbers, policy.KS_DISTANCE), ks)
+    register_stattest(StatTest(_KS_NAME, f"KS distance {suffix}", numbers, POLICY.ks_distance), ks)
     register_stattest(
-        StatTest(_TVD_NAME, f"Total variation {also}", classes, policy.TOTAL_VARIATION), tvd
+        StatTest(_TVD_NAME, f"Total variation {suffix}", classes, POLICY.total_variation), tvd
     )
     columns = [str(name) for name in reference.columns]
     definition = DataDefinition(
@@ -121,7 +125,7 @@ def _run_evidently(reference: pd.DataFrame, window: pd.DataFrame, end: datetime)
                 columns=columns,
                 num_method=_KS_NAME,
                 cat_method=_TVD_NAME,
-                drift_share=_ANY_COLUMN,
+                drift_share=_MIN_DRIFT_SHARE,
             ),
         ],
         include_tests=True,
@@ -133,6 +137,6 @@ def _run_evidently(reference: pd.DataFrame, window: pd.DataFrame, end: datetime)
     )
 
 
-def _report(page: str, snapshot: str) -> RenderedReport:
-    # The time of writing is left out of the archive: same content, same bytes.
+def _encode(page: str, snapshot: str) -> RenderedReport:
+    # mtime=0: the same content gives the same bytes.
     return RenderedReport(page.encode(), gzip.compress(snapshot.encode(), mtime=0))

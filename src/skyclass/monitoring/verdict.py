@@ -1,15 +1,16 @@
-"""What a window's comparison came to: `verdict.json`, the contract for machines."""
+"""The verdict on a window: `verdict.json`, the machine-readable result of the drift job."""
 
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
+from skyclass.monitoring.documents import WindowDocument
 from skyclass.monitoring.windows import Accounting
 from skyclass.registry.manifest import Document
-from skyclass.survey.features import Mode
 
 
 class Verdict(StrEnum):
-    """The five things that can be said about a window."""
+    """Outcome of the evaluation of a window."""
 
     NO_DRIFT = "no_drift"
     DRIFT = "drift"
@@ -19,14 +20,15 @@ class Verdict(StrEnum):
 
 
 class Comparison(Document):
-    """One column of a window against the same column of the reference.
+    """Comparison of one column of a window with the reference.
 
     Attributes:
-        method: `ks` (Kolmogorov-Smirnov, numbers) or `tvd` (total variation distance, classes).
-        score: The distance, from 0 (alike) to 1 (apart).
-        p_value: How likely a distance like this is without drift.
-        threshold: The distance from which on the column has drifted, if the p-value agrees.
-        drifted: Whether it has.
+        method: `ks` (Kolmogorov-Smirnov distance, numbers) or `tvd` (total variation distance,
+            classes).
+        score: The distance, from 0 (same distribution) to 1 (disjoint).
+        p_value: Probability of such a distance without drift.
+        threshold: Distance at which the column drifts, if the p-value is significant.
+        drifted: Whether the column drifted.
     """
 
     method: str
@@ -37,7 +39,7 @@ class Comparison(Document):
 
 
 class Policy(Document):
-    """The constants of the rule that gave a verdict; `monitoring.policy` says what they mean."""
+    """Constants of the drift policy that produced a verdict; see `monitoring.drift_policy`."""
 
     ks_distance: float
     total_variation: float
@@ -48,41 +50,41 @@ class Policy(Document):
 
 
 class ClassShares(Document):
-    """Share of each predicted class among the compared rows; empty where there are none."""
+    """Share of each predicted class in the reference and in the window; empty without rows."""
 
     reference: dict[str, float]
     window: dict[str, float]
 
 
-class DriftVerdict(Document):
-    """The verdict on one window. The same window gives the same bytes.
+class DriftVerdict(WindowDocument):
+    """The verdict on one window; the same window gives the same bytes.
 
     Attributes:
-        verdict: In one word.
-        reason: In words that a person can act on.
+        verdict: The outcome.
+        reason: Explanation and recommended action, one sentence.
         mode: The mode of the release.
-        release: The release whose answers were judged.
-        window_start: The window's start (UTC), included.
-        window_end: The window's end (UTC), excluded.
-        accounting: What became of every row in the window.
+        release: The release whose predictions were evaluated.
+        window_start: Start of the window (UTC), included.
+        window_end: End of the window (UTC), excluded.
+        accounting: Counts of used, duplicate and invalid rows.
         window_rows: Rows of the window that were compared, after sampling.
-        reference_rows: Rows of the reference that they were compared with.
-        columns: Comparison per measured or derived column; empty when there was too little to
-            compare, and then the report has no charts and its snapshot is an empty object.
+        reference_rows: Rows of the reference that were compared, after sampling.
+        columns: Comparison of each measured or derived column. Empty if there were too few rows to
+            compare; the report then has no charts, and its snapshot is an empty object.
         predictions: Comparison of the predicted classes.
-        class_shares: What was predicted, on both sides.
-        training_rows: Rows that the release was trained on.
-        synthetic_rows: How many of them were simulated.
-        policy: The rule's constants.
-        seed: What the compared rows were drawn with.
+        class_shares: Shares of the predicted classes.
+        training_rows: Rows the release was trained on.
+        synthetic_rows: Number of them that were simulated.
+        policy: Constants of the drift policy.
+        seed: Seed of the samples.
     """
+
+    file_name: ClassVar[str] = "verdict.json"
 
     verdict: Verdict
     reason: str
-    mode: Mode
     release: str
     window_start: datetime
-    window_end: datetime
     accounting: Accounting
     window_rows: int
     reference_rows: int

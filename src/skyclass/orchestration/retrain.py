@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from skyclass.errors import TrainingError
-from skyclass.monitoring.retraining import Run, RunState
+from skyclass.monitoring.decisions import Run, RunState
 from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import NotFoundError, UnavailableError
 from skyclass.orchestration.local_runner import run_training
@@ -38,7 +38,7 @@ class LocalTrainer:
             message=finished.verdict,
         )
 
-    def look(self, run: Run) -> Run:
+    def refresh(self, run: Run) -> Run:
         """Return the run unchanged: a run that was interrupted never ends."""
         return run
 
@@ -64,7 +64,7 @@ class KfpTrainer:
         submitted = submit_run(self._backend, parameters, self._service_account)
         return Run(state=RunState.RUNNING, id=submitted.run_id, link=submitted.link)
 
-    def look(self, run: Run) -> Run:
+    def refresh(self, run: Run) -> Run:
         """Return the run with its current state; unchanged if KFP is unavailable."""
         try:
             status = self._backend.get_run(run.id or "")

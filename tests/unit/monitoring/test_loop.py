@@ -1,4 +1,4 @@
-"""The loop: acts on the decision once, records it, and looks after what it began."""
+"""The retraining loop: acts once per window, stores the decision, and follows its run."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,53 +7,50 @@ from pathlib import Path
 import pytest
 
 from skyclass.errors import MonitoringError, SkyclassError
-from skyclass.monitoring.drift import VERDICT, report_prefix
-from skyclass.monitoring.loop import DECISION, ROLLBACK, close_loop, decisions
-from skyclass.monitoring.measuring import ACCURACY, Rivalry, WindowAccuracy
-from skyclass.monitoring.retraining import Action, Cause, Decision, Run, RunState
-from skyclass.monitoring.settings import RetrainingSettings, load_retraining_settings
+from skyclass.monitoring.accuracy_job import ParentComparison, WindowAccuracy
+from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
+from skyclass.monitoring.documents import load_documents, save_document, window_prefix
+from skyclass.monitoring.loop import ROLLBACK_RUN_ID, close_loop
+from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import Verdict
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import Release
-from skyclass.settings import Settings
+from skyclass.settings import Settings, load
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
 from skyclass.tables.observations import ObservationsTable
-from tests.support.monitoring import END, START, observe, simulated, verdict_of
+from tests.support.monitoring import END, START, draw_observations, ingest_rows, make_daily_verdict
 from tests.support.releases import draft, write_files
 
 MODE = Mode.SPECTROSCOPIC
 DAY = timedelta(days=1)
 NOW = END + timedelta(minutes=15)
-LIMITS = RetrainingSettings()
+SETTINGS = RetrainingSettings()
 
 
-class Starter:
-    """Starts runs that end as it is told."""
+class FakeTrainer:
+    """Records the runs it starts, and returns a given run or raises a given error."""
 
-    def __init__(self, then: Run | SkyclassError) -> None:
-        self.then = then
+    def __init__(self, result: Run | SkyclassError) -> None:
+        self.result = result
         self.started: list[Mapping[str, str]] = []
 
     def start(self, parameters: Mapping[str, str]) -> Run:
         self.started.append(parameters)
-        if isinstance(self.then, SkyclassError):
-            raise self.then
+        if isinstance(self.result, SkyclassError):
+            raise self.result
         return Run(state=RunState.RUNNING, id="run", link="https://kfp/run")
 
-    def look(self, run: Run) -> Run:
-        assert isinstance(self.then, Run)
-        return self.then
+    def refresh(self, run: Run) -> Run:
+        assert isinstance(self.result, Run)
+        return self.result
 
 
-def judged(store: ObjectStore, release: Release, *verdicts: Verdict) -> None:
-    """Daily windows until END."""
-    for days, each in enumerate(reversed(verdicts)):
-        end = END - DAY * days
-        key = report_prefix(MODE, end) + VERDICT
-        data = verdict_of(each, release.id, end).to_bytes()
-        store.put(store.settings.reports_bucket, key, data, "application/json")
+def save_verdicts(store: ObjectStore, release: Release, *verdicts: Verdict) -> None:
+    """Store verdicts on daily windows, the last of which ends at END."""
+    for days, verdict in enumerate(reversed(verdicts)):
+        save_document(store, make_daily_verdict(verdict, release.id, END - DAY * days))
 
 
 @pytest.fixture
@@ -69,13 +66,13 @@ def champion(champions: LocalChampionStore, tmp_path: Path) -> Release:
 
 
 @pytest.fixture
-def drifting(
+def drifted_champion(
     store: ObjectStore, champion: Release, table: ObservationsTable, tmp_path: Path
 ) -> Release:
-    """A champion whose last windows drifted, and labels that it has not been trained on."""
-    judged(store, champion, Verdict.DRIFT, Verdict.DRIFT)
+    """A champion whose last two windows drifted, with labels newer than its training set."""
+    save_verdicts(store, champion, Verdict.DRIFT, Verdict.DRIFT)
     for rows in (20, 30):
-        observe(table, store, simulated(Era.BOSS, rows, seed=rows), tmp_path)
+        ingest_rows(table, store, draw_observations(Era.BOSS, rows, seed=rows), tmp_path)
     assert table.version() > champion.manifest.training_set.version
     return champion
 
@@ -83,98 +80,100 @@ def drifting(
 RUNNING = Run(state=RunState.RUNNING, id="run", link="https://kfp/run")
 
 
-def test_lasting_drift_starts_one_run_with_reason_and_window(
-    store: ObjectStore, champions: LocalChampionStore, drifting: Release
+def test_persistent_drift_starts_one_run(
+    store: ObjectStore, champions: LocalChampionStore, drifted_champion: Release
 ) -> None:
-    starter = Starter(RUNNING)
-    made = close_loop(store, champions, MODE, starter, LIMITS, NOW)
+    trainer = FakeTrainer(RUNNING)
+    made = close_loop(store, champions, MODE, trainer, SETTINGS, NOW)
     assert made.run == RUNNING
-    (parameters,) = starter.started
+    (parameters,) = trainer.started
     assert parameters == {
         "mode": "spectroscopic",
         "source_uri": "table:",
         "newest_rows": "5000",
         "reason": "2 of the last 2 windows drifted (the newest ended 2026-05-02 00:00 UTC)",
     }
-    assert close_loop(store, champions, MODE, starter, LIMITS, NOW) == made
-    assert len(starter.started) == 1
-    assert decisions(store, MODE) == [made]
+    assert close_loop(store, champions, MODE, trainer, SETTINGS, NOW) == made
+    assert len(trainer.started) == 1
+    assert load_documents(store, Decision, MODE) == [made]
 
 
-def test_a_decision_to_wait_is_recorded_with_its_reason(
+def test_decision_to_wait_is_stored(
     store: ObjectStore, champions: LocalChampionStore, champion: Release
 ) -> None:
-    judged(store, champion, Verdict.NO_DRIFT)
-    made = close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
+    save_verdicts(store, champion, Verdict.NO_DRIFT)
+    made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     assert (made.action, made.cause) == (Action.WAIT, Cause.STEADY)
     assert "0 of the champion's last 1 windows drifted" in made.reason
-    assert decisions(store, MODE) == [made]
+    assert load_documents(store, Decision, MODE) == [made]
 
 
-def test_a_run_that_could_not_be_started_is_recorded_and_tried_again(
-    store: ObjectStore, champions: LocalChampionStore, drifting: Release
+def test_failed_start_is_stored_and_retried(
+    store: ObjectStore, champions: LocalChampionStore, drifted_champion: Release
 ) -> None:
-    with pytest.raises(SkyclassError, match="no KFP answers"):
-        close_loop(store, champions, MODE, Starter(SkyclassError("no KFP answers")), LIMITS, NOW)
-    (failed,) = decisions(store, MODE)
-    assert failed.run == Run(state=RunState.FAILED, message="no KFP answers")
-    again = close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW + timedelta(minutes=1))
+    with pytest.raises(SkyclassError, match="KFP is unreachable"):
+        close_loop(
+            store, champions, MODE, FakeTrainer(SkyclassError("KFP is unreachable")), SETTINGS, NOW
+        )
+    (failed,) = load_documents(store, Decision, MODE)
+    assert failed.run == Run(state=RunState.FAILED, message="KFP is unreachable")
+    again = close_loop(
+        store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW + timedelta(minutes=1)
+    )
     assert again.run == RUNNING
-    assert decisions(store, MODE) == [again]
+    assert load_documents(store, Decision, MODE) == [again]
 
 
-def test_the_next_window_learns_what_came_of_the_run(
-    store: ObjectStore, champions: LocalChampionStore, drifting: Release, tmp_path: Path
+def test_next_window_updates_the_run(
+    store: ObjectStore, champions: LocalChampionStore, drifted_champion: Release, tmp_path: Path
 ) -> None:
-    close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
+    close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     better = champions.registry.publish(draft(MODE, run_id="run"), write_files(tmp_path / "better"))
-    champions.promote(better, "it passed the gate", "run")
+    champions.promote(better, "gate passed", "run")
     end = END + DAY
-    key = report_prefix(MODE, end) + VERDICT
-    data = verdict_of(Verdict.DRIFT, better.id, end).to_bytes()
-    store.put(store.settings.reports_bucket, key, data, "application/json")
+    save_document(store, make_daily_verdict(Verdict.DRIFT, better.id, end))
     ended = Run(state=RunState.SUCCEEDED, id="run", link="https://kfp/run")
-    second = close_loop(store, champions, MODE, Starter(ended), LIMITS, NOW + DAY)
-    first, last = decisions(store, MODE)
+    second = close_loop(store, champions, MODE, FakeTrainer(ended), SETTINGS, NOW + DAY)
+    first, last = load_documents(store, Decision, MODE)
     assert first.run == ended.model_copy(update={"promoted": True, "release": better.id})
     assert last == second
     assert second.cause is Cause.STEADY  # the new champion has drifted in one window only
 
 
-def test_a_run_that_is_never_heard_of_again_is_given_up(
-    store: ObjectStore, champions: LocalChampionStore, drifting: Release
+def test_run_without_a_final_state_times_out(
+    store: ObjectStore, champions: LocalChampionStore, drifted_champion: Release
 ) -> None:
-    close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
-    close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW + timedelta(hours=5))
-    assert decisions(store, MODE)[0].run == RUNNING
-    close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW + timedelta(hours=7))
-    (given_up,) = decisions(store, MODE)
-    assert given_up.run is not None
-    assert given_up.run.state is RunState.FAILED
-    assert "given up" in given_up.run.message
+    close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW + timedelta(hours=5))
+    assert load_documents(store, Decision, MODE)[0].run == RUNNING
+    close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW + timedelta(hours=7))
+    (timed_out,) = load_documents(store, Decision, MODE)
+    assert timed_out.run is not None
+    assert timed_out.run.state is RunState.FAILED
+    assert "timed out" in timed_out.run.message
 
 
-def test_a_job_that_is_killed_while_it_starts_a_run_starts_no_second_one(
-    store: ObjectStore, champions: LocalChampionStore, drifting: Release
+def test_job_killed_while_starting_a_run_starts_no_second_run(
+    store: ObjectStore, champions: LocalChampionStore, drifted_champion: Release
 ) -> None:
-    class Killed(Starter):
+    class KilledTrainer(FakeTrainer):
         def start(self, parameters: Mapping[str, str]) -> Run:
             raise SystemExit(137)
 
     with pytest.raises(SystemExit):
-        close_loop(store, champions, MODE, Killed(RUNNING), LIMITS, NOW)
-    starter = Starter(RUNNING)
-    found = close_loop(store, champions, MODE, starter, LIMITS, NOW + timedelta(minutes=10))
+        close_loop(store, champions, MODE, KilledTrainer(RUNNING), SETTINGS, NOW)
+    trainer = FakeTrainer(RUNNING)
+    found = close_loop(store, champions, MODE, trainer, SETTINGS, NOW + timedelta(minutes=10))
     assert found.run == Run(state=RunState.STARTING)
-    assert starter.started == []
+    assert trainer.started == []
 
 
-def test_a_release_that_its_parent_beats_is_rolled_back_once(
+def test_release_worse_than_its_parent_is_rolled_back_once(
     store: ObjectStore, champions: LocalChampionStore, champion: Release, tmp_path: Path
 ) -> None:
     worse = champions.registry.publish(draft(MODE, run_id="x"), write_files(tmp_path / "worse"))
-    champions.promote(worse, "it passed the gate", "x")
-    judged(store, worse, Verdict.NO_DRIFT)
+    champions.promote(worse, "gate passed", "x")
+    save_verdicts(store, worse, Verdict.NO_DRIFT)
     found = WindowAccuracy(
         mode=MODE,
         release=worse.id,
@@ -185,48 +184,42 @@ def test_a_release_that_its_parent_beats_is_rolled_back_once(
         table_version=1,
         estimate=None,
         measured=None,
-        rivalry=Rivalry(parent=champion.id, rows=900, only_release=4, only_parent=80),
+        rivalry=ParentComparison(parent=champion.id, rows=900, only_release=4, only_parent=80),
     )
-    key = report_prefix(MODE, END) + ACCURACY
-    store.put(store.settings.reports_bucket, key, found.to_bytes(), "application/json")
+    save_document(store, found)
 
-    made = close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
+    made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     assert made.action is Action.ROLL_BACK
     assert champions.get_champion(MODE) == champion
     event = champions.list_promotions(MODE)[-1]
-    assert event.run_id == ROLLBACK
+    assert event.run_id == ROLLBACK_RUN_ID
     assert event.reason.startswith("rolled back: release ")
-    assert close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW) == made
+    assert close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW) == made
     assert len(champions.list_promotions(MODE)) == 3
 
-    champions.promote(worse, "somebody knows better", "by hand")
-    store.put(
-        store.settings.reports_bucket,
-        report_prefix(MODE, END + DAY) + VERDICT,
-        verdict_of(Verdict.NO_DRIFT, worse.id, END + DAY).to_bytes(),
-        "application/json",
-    )
-    later = close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW + DAY)
+    champions.promote(worse, "manual override", "by hand")
+    save_document(store, make_daily_verdict(Verdict.NO_DRIFT, worse.id, END + DAY))
+    later = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW + DAY)
     assert later.action is Action.WAIT
     assert champions.get_champion(MODE) == worse
 
 
-def test_without_a_window_there_is_nothing_to_decide(
+def test_no_decision_without_a_window(
     store: ObjectStore, champions: LocalChampionStore, champion: Release
 ) -> None:
-    with pytest.raises(MonitoringError, match="no spectroscopic window has been judged yet"):
-        close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
+    with pytest.raises(MonitoringError, match="no spectroscopic window has been evaluated yet"):
+        close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
 
 
-def test_a_record_is_strict_json_beside_the_verdict(
-    store: ObjectStore, champions: LocalChampionStore, drifting: Release
+def test_decision_is_stored_beside_the_verdict(
+    store: ObjectStore, champions: LocalChampionStore, drifted_champion: Release
 ) -> None:
-    made = close_loop(store, champions, MODE, Starter(RUNNING), LIMITS, NOW)
-    data = store.get(store.settings.reports_bucket, report_prefix(MODE, END) + DECISION)
+    made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    data = store.get(store.settings.reports_bucket, window_prefix(MODE, END) + Decision.file_name)
     assert Decision.model_validate_json(data) == made
 
 
-def test_a_malformed_limit_is_named(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def test_malformed_setting_is_named(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     monkeypatch.setenv("SKYCLASS_RETRAINING_PER_DAY", "many")
-    with pytest.raises(MonitoringError, match="setting SKYCLASS_RETRAINING_PER_DAY is malformed"):
-        load_retraining_settings()
+    with pytest.raises(SkyclassError, match="SKYCLASS_RETRAINING_PER_DAY is malformed"):
+        load(RetrainingSettings)

@@ -1,4 +1,4 @@
-"""The report says what the verdict says, and needs nothing from elsewhere."""
+"""The drift report: consistent with the verdict, and self-contained."""
 
 import gzip
 import subprocess
@@ -8,42 +8,50 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.monitoring.drift import REPORT, SNAPSHOT, run_drift
+from skyclass.monitoring.documents import REPORT, SNAPSHOT
+from skyclass.monitoring.drift_job import run_drift
 from skyclass.monitoring.verdict import Comparison, DriftVerdict, Verdict
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import REFERENCE
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
-from tests.support.monitoring import END, START, log, log_rows, publish, simulated
+from tests.support.monitoring import (
+    END,
+    START,
+    draw_observations,
+    make_log_rows,
+    publish_reference,
+    write_log_rows,
+)
 
 MAX_BYTES = 5_000_000
 
 
-class Resources(HTMLParser):
-    """Collects the addresses that a page loads, and its visible text."""
+class PageParser(HTMLParser):
+    """Collects the URLs that a page loads, and its text."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.addresses: list[str] = []
+        self.urls: list[str] = []
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in ("script", "link", "img", "iframe"):
-            self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+            self.urls += [value or "" for name, value in attrs if name in ("src", "href")]
 
     def handle_data(self, data: str) -> None:
         self.text += data
 
 
-def parse(page: bytes) -> Resources:
-    resources = Resources()
-    resources.feed(page.decode())
-    return resources
+def parse(html: bytes) -> PageParser:
+    page = PageParser()
+    page.feed(html.decode())
+    return page
 
 
-def judged_by_evidently(snapshot: bytes) -> dict[str, tuple[float, str]]:
-    """Evidently's score and status of each column."""
+def read_evidently_tests(snapshot: bytes) -> dict[str, tuple[float, str]]:
+    """Return Evidently's score and status of each column."""
     from evidently.core.report import Snapshot
 
     run = Snapshot.loads(gzip.decompress(snapshot).decode()).dict()
@@ -55,88 +63,89 @@ def judged_by_evidently(snapshot: bytes) -> dict[str, tuple[float, str]]:
     }
 
 
-def expected(found: Comparison) -> tuple[float, str]:
-    return found.score, "FAIL" if found.drifted else "SUCCESS"
+def expect(comparison: Comparison) -> tuple[float, str]:
+    return comparison.score, "FAIL" if comparison.drifted else "SUCCESS"
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_evidently_shows_the_verdict_of_each_column(
+def test_evidently_agrees_with_the_verdict_on_each_column(
     store: ObjectStore, tmp_path: Path, mode: Mode
 ) -> None:
-    reference = simulated(Era.LEGACY, 2_000, seed=1)
-    window = simulated(Era.LEGACY, 1_000, seed=2)
+    reference = draw_observations(Era.LEGACY, 2_000, seed=1)
+    window = draw_observations(Era.LEGACY, 1_000, seed=2)
     window["u"] += 0.3  # some columns drift and others do not
     champions = LocalChampionStore(store)
-    release = publish(champions, tmp_path, reference, mode)
-    log(store, log_rows(window, release.id, mode))
+    release = publish_reference(champions, tmp_path, reference, mode)
+    write_log_rows(store, make_log_rows(window, release.id, mode))
     result = run_drift(store, champions, mode, START, END)
     verdict = result.verdict
     assert {each.drifted for each in verdict.columns.values()} == {True, False}
     assert verdict.predictions is not None
     snapshot = store.get(store.settings.reports_bucket, result.prefix + SNAPSHOT)
-    assert judged_by_evidently(snapshot) == {
-        **{name: expected(found) for name, found in verdict.columns.items()},
-        "predicted": expected(verdict.predictions),
+    assert read_evidently_tests(snapshot) == {
+        **{name: expect(comparison) for name, comparison in verdict.columns.items()},
+        "predicted": expect(verdict.predictions),
     }
 
 
-def test_the_report_is_self_contained_and_says_the_verdict_in_words(
-    store: ObjectStore, tmp_path: Path
-) -> None:
+def test_report_is_self_contained_and_has_the_reason(store: ObjectStore, tmp_path: Path) -> None:
     champions = LocalChampionStore(store)
-    release = publish(champions, tmp_path, simulated(Era.LEGACY, 2_000, seed=1))
-    log(store, log_rows(simulated(Era.BOSS, 1_000, seed=2), release.id))
+    release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 2_000, seed=1))
+    write_log_rows(store, make_log_rows(draw_observations(Era.BOSS, 1_000, seed=2), release.id))
     result = run_drift(store, champions, Mode.SPECTROSCOPIC, START, END)
-    page = store.get(store.settings.reports_bucket, result.prefix + REPORT)
-    assert len(page) <= MAX_BYTES
-    resources = parse(page)
-    assert [url for url in resources.addresses if not url.startswith("data:")] == []
-    for words in ("2026-05-02", release.id[:12], "1,000 of them simulated", "1,000 rows"):
-        assert words in resources.text
-    assert result.verdict.reason[1:] in resources.text
-    assert b"drawDashboard" in page
+    html = store.get(store.settings.reports_bucket, result.prefix + REPORT)
+    assert len(html) <= MAX_BYTES
+    page = parse(html)
+    assert [url for url in page.urls if not url.startswith("data:")] == []
+    for text in ("2026-05-02", release.id[:12], "1,000 of them simulated", "1,000 rows"):
+        assert text in page.text
+    assert result.verdict.reason[1:] in page.text
+    assert b"drawDashboard" in html
 
 
 @pytest.mark.parametrize(
-    ("cause", "verdict", "words"),
+    ("cause", "verdict", "headline"),
     [
-        ("empty", Verdict.INSUFFICIENT_DATA, "Too few rows to judge"),
+        ("empty", Verdict.INSUFFICIENT_DATA, "Not enough data"),
         ("sentinels", Verdict.DATA_QUALITY, "Data quality problem"),
-        ("reference", Verdict.ERROR, "The window could not be judged"),
+        ("reference", Verdict.ERROR, "Evaluation failed"),
     ],
 )
-def test_a_window_that_cannot_be_compared_has_a_page_of_its_own(
-    store: ObjectStore, tmp_path: Path, cause: str, verdict: Verdict, words: str
+def test_window_without_a_comparison_has_a_report_without_charts(
+    store: ObjectStore, tmp_path: Path, cause: str, verdict: Verdict, headline: str
 ) -> None:
     champions = LocalChampionStore(store)
-    release = publish(champions, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
+    release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 1_000, seed=1))
     if cause == "sentinels":
-        log(store, log_rows(simulated(Era.LEGACY, 600, seed=2).assign(u=-9999.0), release.id))
+        write_log_rows(
+            store,
+            make_log_rows(draw_observations(Era.LEGACY, 600, seed=2).assign(u=-9999.0), release.id),
+        )
     if cause == "reference":
         key = release.prefix + REFERENCE
         store.put(store.settings.models_bucket, key, b"broken", "application/octet-stream")
     result = run_drift(store, champions, Mode.SPECTROSCOPIC, START, END)
     assert result.verdict.verdict is verdict
     bucket = store.settings.reports_bucket
-    resources = parse(store.get(bucket, result.prefix + REPORT))
-    assert resources.addresses == []
-    assert words in resources.text
-    assert result.verdict.reason[1:] in resources.text
+    page = parse(store.get(bucket, result.prefix + REPORT))
+    assert page.urls == []
+    assert headline in page.text
+    assert result.verdict.reason[1:] in page.text
     assert gzip.decompress(store.get(bucket, result.prefix + SNAPSHOT)) == b"{}"
     assert DriftVerdict.model_validate_json(store.get(bucket, f"{result.prefix}verdict.json"))
 
 
-def test_a_burst_of_requests_is_drawn_too(store: ObjectStore, tmp_path: Path) -> None:
+def test_short_window_is_plotted_over_the_row_number(store: ObjectStore, tmp_path: Path) -> None:
     champions = LocalChampionStore(store)
-    release = publish(champions, tmp_path, simulated(Era.LEGACY, 1_000, seed=1))
-    rows = log_rows(simulated(Era.LEGACY, 1_000, seed=2), release.id)
-    log(store, rows.assign(time=START))  # one large request: all its answers in one instant
+    release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 1_000, seed=1))
+    rows = make_log_rows(draw_observations(Era.LEGACY, 1_000, seed=2), release.id)
+    write_log_rows(store, rows.assign(time=START))  # one large request, logged at one time
     result = run_drift(store, champions, Mode.SPECTROSCOPIC, START, END)
     assert result.verdict.verdict is Verdict.NO_DRIFT
-    page = store.get(store.settings.reports_bucket, result.prefix + REPORT)
-    assert b"Index binned" in page
+    html = store.get(store.settings.reports_bucket, result.prefix + REPORT)
+    assert b"Index binned" in html
 
 
-def test_evidently_is_not_imported_before_a_report_is_rendered() -> None:
-    code = "import sys, skyclass.monitoring.drift; sys.exit('evidently' in sys.modules)"
+def test_evidently_is_imported_only_to_render() -> None:
+    code = "import sys, skyclass.monitoring.drift_job; sys.exit('evidently' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
 from skyclass.tables.recent import Cursor, recent_answers
-from tests.support.monitoring import END, START, log, log_rows, simulated
+from tests.support.monitoring import END, START, draw_observations, make_log_rows, write_log_rows
 
 MODE = Mode.SPECTROSCOPIC
 RELEASE = "a" * 64
@@ -18,11 +18,11 @@ RELEASE = "a" * 64
 @pytest.fixture
 def rows(store: ObjectStore) -> pd.DataFrame:
     """Seventy answers over a day, thirty more in one instant, and others in the other mode."""
-    observed = simulated(Era.LEGACY, 70, seed=1)
-    spread = log_rows(observed, RELEASE)
+    observed = draw_observations(Era.LEGACY, 70, seed=1)
+    spread = make_log_rows(observed, RELEASE)
     burst = spread.head(30).assign(time=START + timedelta(hours=7), request_id="burst")
-    log(store, pd.concat([spread, burst]))
-    log(store, log_rows(observed, RELEASE, Mode.PHOTOMETRIC))
+    write_log_rows(store, pd.concat([spread, burst]))
+    write_log_rows(store, make_log_rows(observed, RELEASE, Mode.PHOTOMETRIC))
     return pd.concat([spread, burst])
 
 

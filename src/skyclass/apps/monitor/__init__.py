@@ -1,1 +1,1 @@
-"""The monitor page: what has been found, measured and decided, for people and for Prometheus."""
+"""The monitor: pages and Prometheus metrics about drift, accuracy, releases and decisions."""

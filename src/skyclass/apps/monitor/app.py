@@ -1,4 +1,4 @@
-"""The monitor page's addresses, and the rules that a browser is told to keep."""
+"""HTTP routes and security headers of the monitor."""
 
 import re
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
-from skyclass.apps.monitor import pages
-from skyclass.apps.monitor.metrics import exposition
-from skyclass.apps.monitor.reading import MOST_WINDOWS, WINDOWS, Reader
-from skyclass.apps.monitor.rendering import templates
-from skyclass.apps.monitor.words import notices
+from skyclass.apps.monitor import views
+from skyclass.apps.monitor.messages import make_notices
+from skyclass.apps.monitor.metrics import render_metrics
+from skyclass.apps.monitor.rendering import make_environment
+from skyclass.apps.monitor.state import DEFAULT_WINDOWS, MAX_WINDOWS, ModeState, StateReader
 from skyclass.errors import SkyclassError
-from skyclass.monitoring.drift import DRIFT_PREFIX, REPORT
+from skyclass.monitoring.documents import DRIFT_PREFIX, REPORT
 from skyclass.storage.s3 import ObjectMissingError
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.tables.recent import Cursor, recent_answers
@@ -30,7 +30,7 @@ _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_REPORT_POLICY = (  # Evidently's page carries its scripts and styles, and loads nothing
+_REPORT_POLICY = (  # Evidently's page has inline scripts and styles, and loads nothing
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'self'"
 )
@@ -41,80 +41,81 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_WINDOW = re.compile(r"\d{8}T\d{6}Z")
+_WINDOW_NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
-def make_app(reader: Reader, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
-    """Make the application.
+def make_app(
+    reader: StateReader, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> FastAPI:
+    """Return the application.
 
     Args:
-        reader: Reads what is shown.
-        clock: Tells the present time.
+        reader: Reads the state of each mode.
+        clock: Returns the current time.
     """
     app = FastAPI(title="skyclass monitor", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), "static")
-    environment = templates()
+    environment = make_environment()
 
-    def render(request: Request, template: str, status: int = 200, **shown: Any) -> HTMLResponse:
-        usual: dict[str, Any] = {
+    def render(request: Request, template: str, status: int = 200, **variables: Any) -> Response:
+        defaults: dict[str, Any] = {
             "mode": None,
             "page": "",
-            "found": None,
-            "trouble": "",
+            "state": None,
+            "error": "",
             "notices": [],
+            "root": request.scope.get("root_path", ""),
         }
-        root = request.scope.get("root_path", "")
-        html = environment.get_template(f"{template}.html.j2").render(
-            **{**usual, **shown}, root=root
-        )
+        html = environment.get_template(f"{template}.html.j2").render(**{**defaults, **variables})
         return HTMLResponse(html, status)
 
     def render_mode(
-        request: Request, template: str, mode: Mode, windows: int = WINDOWS, **shown: Any
-    ) -> HTMLResponse:
-        found = reader.read(mode, windows, clock)
-        reading = found.reading
-        more = {
-            "drift": lambda: pages.drift(reading, windows),
-            "accuracy": lambda: pages.accuracy(reading),
-            "scored": lambda: pages.scored(reading, reader.scored),
-        }
+        request: Request,
+        template: str,
+        mode: Mode,
+        view: Callable[[ModeState | None], dict[str, Any]] = lambda _: {},
+        windows: int = DEFAULT_WINDOWS,
+    ) -> Response:
+        result = reader.read(mode, windows, clock)
+        state = result.state
         return render(
             request,
             template,
-            status=200 if reading else 503,
+            status=200 if state else 503,
             mode=mode,
             page="" if template == "drift" else template,
-            found=reading,
-            trouble=found.trouble,
-            notices=notices(reading, clock()) if reading else [],
-            **(more[template]() if template in more else {}),
-            **shown,
+            state=state,
+            error=result.error,
+            notices=make_notices(state, clock()) if state else [],
+            **view(state),
         )
 
     @app.middleware("http")
-    async def guard(request: Request, call_next: Any) -> Response:
+    async def add_headers(request: Request, call_next: Any) -> Response:
         response: Response = await call_next(request)
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         return response
 
     @app.exception_handler(HTTPException)
-    def refuse(request: Request, error: HTTPException) -> Response:
-        known = {404: ("There is no such page", "the address leads nowhere: begin at the overview")}
-        headline, text = known.get(error.status_code, ("That cannot be done", str(error.detail)))
+    def render_http_error(request: Request, error: HTTPException) -> Response:
+        headline, text = "Invalid request", str(error.detail)
+        if error.status_code == 404:
+            headline, text = "Page not found", "start at the overview"
         return render(request, "problem", error.status_code, headline=headline, text=text)
 
     @app.exception_handler(RequestValidationError)
-    def mistaken(request: Request, error: RequestValidationError) -> Response:
+    def render_validation_error(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         if first["loc"][0] == "path":
-            return refuse(request, HTTPException(404))
-        return refuse(request, HTTPException(422, f"{first['loc'][-1]}: {first['msg']}"))
+            return render_http_error(request, HTTPException(404))
+        return render_http_error(
+            request, HTTPException(422, f"parameter {first['loc'][-1]}: {first['msg']}")
+        )
 
     @app.exception_handler(SkyclassError)
-    def fail(request: Request, error: SkyclassError) -> Response:
-        return render(request, "problem", 503, headline="Not at the moment", text=str(error))
+    def render_error(request: Request, error: SkyclassError) -> Response:
+        return render(request, "problem", 503, headline="Temporarily unavailable", text=str(error))
 
     @app.get("/healthz")
     def healthz() -> PlainTextResponse:
@@ -122,70 +123,76 @@ def make_app(reader: Reader, clock: Callable[[], datetime] = lambda: datetime.no
 
     @app.get("/metrics")
     def metrics() -> Response:
-        found = {mode: reader.read(mode, WINDOWS, clock) for mode in Mode}
-        return Response(exposition(found, clock()), media_type=CONTENT_TYPE_LATEST)
+        results = {mode: reader.read(mode, clock=clock) for mode in Mode}
+        return Response(render_metrics(results, clock()), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/")
-    def overview(request: Request) -> HTMLResponse:
+    def overview(request: Request) -> Response:
         cards = []
         for mode in Mode:
-            found = reader.read(mode, WINDOWS, clock)
-            said = notices(found.reading, clock()) if found.reading else []
-            cards.append({"mode": mode, "found": found, "notices": said})
+            result = reader.read(mode, clock=clock)
+            notices = make_notices(result.state, clock()) if result.state else []
+            cards.append({"mode": mode, "result": result, "notices": notices})
         return render(request, "overview", cards=cards)
 
     @app.get("/{mode}/")
     def drift(
-        request: Request, mode: Mode, windows: int = Query(WINDOWS, ge=1, le=MOST_WINDOWS)
-    ) -> HTMLResponse:
-        return render_mode(request, "drift", mode, windows)
+        request: Request, mode: Mode, windows: int = Query(DEFAULT_WINDOWS, ge=1, le=MAX_WINDOWS)
+    ) -> Response:
+        def view(state: ModeState | None) -> dict[str, Any]:
+            return views.make_drift_view(state, windows)
+
+        return render_mode(request, "drift", mode, view, windows)
 
     @app.get("/{mode}/accuracy")
-    def accuracy(request: Request, mode: Mode) -> HTMLResponse:
-        return render_mode(request, "accuracy", mode)
+    def accuracy(request: Request, mode: Mode) -> Response:
+        return render_mode(request, "accuracy", mode, views.make_accuracy_view)
 
     @app.get("/{mode}/predictions")
-    def predictions(request: Request, mode: Mode, after: str = "") -> HTMLResponse:
+    def predictions(request: Request, mode: Mode, after: str = "") -> Response:
         cursor = Cursor.parse(after) if after else None
         if after and cursor is None:
-            raise HTTPException(422, "after: not the beginning of a page; go back to the newest")
+            raise HTTPException(422, f"parameter after: {after!r} is not a cursor")
         page = recent_answers(reader.store, mode, PAGE_ROWS, clock(), cursor)
-        return render_mode(
-            request,
-            "predictions",
-            mode,
-            rows=pages.predictions(page.rows, mode),
-            inputs=INPUTS[mode],
-            is_later=cursor is not None,
-            next=str(page.next) if page.next else None,
-        )
+        variables = {
+            "rows": views.make_prediction_rows(page.rows, mode),
+            "inputs": INPUTS[mode],
+            "is_first_page": cursor is None,
+            "next": str(page.next) if page.next else None,
+        }
+        return render_mode(request, "predictions", mode, lambda _: variables)
 
     @app.get("/{mode}/scored")
-    def scored(request: Request, mode: Mode) -> HTMLResponse:
-        return render_mode(request, "scored", mode)
+    def scored(request: Request, mode: Mode) -> Response:
+        def view(state: ModeState | None) -> dict[str, Any]:
+            champion = state.champion if state else None
+            days = reader.read_scored_days(champion.id) if champion else []
+            return {"days": views.make_scored_rows(days)}
+
+        return render_mode(request, "scored", mode, view)
 
     @app.get("/{mode}/releases")
-    def releases(request: Request, mode: Mode) -> HTMLResponse:
+    def releases(request: Request, mode: Mode) -> Response:
         return render_mode(request, "releases", mode)
 
     @app.get("/{mode}/decisions")
-    def decisions(request: Request, mode: Mode) -> HTMLResponse:
+    def decisions(request: Request, mode: Mode) -> Response:
         return render_mode(request, "decisions", mode)
 
     @app.get("/{mode}/reports/{window}")
-    def report(request: Request, mode: Mode, window: str) -> HTMLResponse:
+    def report(request: Request, mode: Mode, window: str) -> Response:
         return render(
             request,
             "report",
             mode=mode,
             page="reports",
             window=window,
-            window_end=_window_end(window),
+            window_end=_parse_window_name(window),
         )
 
     @app.get("/{mode}/reports/{window}/report.html")
     def raw_report(mode: Mode, window: str) -> Response:
-        _window_end(window)
+        _parse_window_name(window)
         bucket = reader.store.settings.reports_bucket
         try:
             html = reader.store.get(bucket, f"{DRIFT_PREFIX}/{mode}/{window}/{REPORT}")
@@ -196,9 +203,9 @@ def make_app(reader: Reader, clock: Callable[[], datetime] = lambda: datetime.no
     return app
 
 
-def _window_end(window: str) -> datetime:
-    """The end of the window of that name."""
-    if not _WINDOW.fullmatch(window):
+def _parse_window_name(window: str) -> datetime:
+    """Return the end of the window of that name."""
+    if not _WINDOW_NAME.fullmatch(window):
         raise HTTPException(404)
     try:
         return datetime.strptime(window, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

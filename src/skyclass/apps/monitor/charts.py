@@ -1,7 +1,9 @@
-"""Charts as inline SVG: no script, no request, and the numbers stand beside them in a table.
+"""Charts as inline SVG, styled by the page's CSS.
 
-What a line means is never said by colour alone: a drifted window is a filled diamond, the limit is
-dashed, the estimate is dotted.
+Matplotlib is not used here: its SVG has inline styles, which the Content-Security-Policy forbids
+and a dark colour scheme cannot change. No meaning depends on colour alone: a drifted window is a
+filled diamond, the threshold is dashed, the estimate is dotted; the label of a chart has its
+numbers.
 """
 
 from collections.abc import Sequence
@@ -11,158 +13,163 @@ from markupsafe import Markup
 
 from skyclass.survey.observation import CLASSES
 
+_MARGIN = 7.0
+"""Space for the marker of an outermost point."""
+_DIAMOND = Markup(
+    '<path class="mark" d="M{x:.1f} {top:.1f}l5 5l-5 5l-5 -5z"><title>{text}</title></path>'
+)
+_DOT = Markup(
+    '<circle class="dot {name}" cx="{x:.1f}" cy="{y:.1f}" r="2.6"><title>{text}</title></circle>'
+)
+_MIN_NAMED_SHARE = 0.12
+"""Smallest share of a bar in which its class name fits."""
+
 
 @dataclass(frozen=True)
 class Point:
-    """A value of a window.
+    """The value of one window.
 
     Attributes:
-        value: None where the window has none.
-        marked: Whether it stands out.
-        label: What a pointer resting on it reads.
+        value: The value; None if the window has none.
+        is_marked: Whether to draw a diamond instead of a dot.
+        tooltip: Text shown on hovering.
     """
 
     value: float | None
-    marked: bool = False
-    label: str = ""
+    is_marked: bool = False
+    tooltip: str = ""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a chart: its name, which is its CSS class too, and its points."""
+    """A line with one point per window, oldest first; `name` is its CSS class, too."""
 
     name: str
     points: Sequence[Point]
 
+    @property
+    def values(self) -> list[float]:
+        """The known values."""
+        return [point.value for point in self.points if point.value is not None]
 
-def score_chart(name: str, points: Sequence[Point], limit: float) -> Markup:
-    """A column's distance from the reference over the windows, with the limit.
+
+@dataclass(frozen=True)
+class _Area:
+    """Position and value range of the plotting area."""
+
+    left: float
+    width: float
+    height: float
+    low: float
+    high: float
+
+    def x(self, index: int, count: int) -> float:
+        if count == 1:
+            return self.left + self.width / 2
+        return self.left + _MARGIN + (self.width - 2 * _MARGIN) * index / (count - 1)
+
+    def y(self, value: float) -> float:
+        return self.height - self.height * (value - self.low) / (self.high - self.low)
+
+
+def draw_distances(name: str, points: Sequence[Point], threshold: float) -> Markup:
+    """Draw the distance of a column from the reference over the windows.
 
     Args:
-        name: The column.
-        points: One for each window, the oldest first.
-        limit: From which on the column has drifted.
+        name: Name of the column.
+        points: One per window, oldest first.
+        threshold: Distance at which the column drifts.
     """
-    known = [point.value for point in points if point.value is not None]
-    top = max([2 * limit, *known]) * 1.1
-    width, height = 248, 84
-    drifted = sum(point.marked for point in points)
-    said = (
-        f"{name}: distance from the reference over {len(known)} windows, the newest "
-        f"{known[-1]:.2f}, limit {limit:.2f}, drifted in {drifted}"
-        if known
-        else f"{name}: no window has been compared"
-    )
-    at = height - height * limit / top
+    line = Line("score", points)
+    area = _Area(0, 248, 84, 0, 1.1 * max([2 * threshold, *line.values]))
+    label = f"{name}: no window has been compared"
+    if line.values:
+        label = (
+            f"{name}: distance from the reference over {len(line.values)} windows, newest "
+            f"{line.values[-1]:.2f}, threshold {threshold:.2f}, drifted in "
+            f"{sum(point.is_marked for point in points)}"
+        )
     frame = Markup(
         '<line class="limit" x1="0" x2="{w}" y1="{y:.1f}" y2="{y:.1f}"/>'
         '<line class="axis" x1="0" x2="{w}" y1="{h}" y2="{h}"/>'
-    ).format(w=width, y=at, h=height)
-    body = _line(Line("score", points), width, height, 0.0, top)
-    return _svg(said, width, height, frame + body)
+    ).format(w=area.width, y=area.y(threshold), h=area.height)
+    return _make_svg(label, area.width, area.height, frame + _draw_line(line, area))
 
 
-def accuracy_chart(lines: Sequence[Line], labels: Sequence[str]) -> Markup:
-    """Accuracy over the windows: what was measured, and what was estimated.
+def draw_accuracy(lines: Sequence[Line], window_labels: Sequence[str]) -> Markup:
+    """Draw accuracies over the windows.
 
     Args:
-        lines: Each with one point for each window, the oldest first.
-        labels: What each window is called; some of them stand below the chart.
+        lines: Measured and estimated accuracy.
+        window_labels: Label of each window; about eight of them are drawn below the chart.
     """
-    known = [point.value for line in lines for point in line.points if point.value is not None]
-    bottom = max(0.0, int((min(known, default=0.9) - 0.02) * 20) / 20)
-    width, height, left = 860, 220, 48
-    inner = width - left - 10
+    lowest = min((value for line in lines for value in line.values), default=0.9)
+    low = max(0.0, int((lowest - 0.02) * 20) / 20)
+    area = _Area(48, 802, 220, low, 1)
+    right = area.left + area.width + 10
     frame = Markup()
-    steps = 5 if 1 - bottom > 0.12 else round((1 - bottom) / 0.02)
-    for number in range(steps + 1):
-        value = bottom + (1 - bottom) * number / steps
-        y = height - height * number / steps
+    steps = 5 if 1 - low > 0.12 else round((1 - low) / 0.02)
+    for step in range(steps + 1):
+        value = low + (1 - low) * step / steps
         frame += Markup(
-            '<line class="grid" x1="{l}" x2="{w}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            '<text class="tick" x="{t}" y="{ty:.1f}" text-anchor="end">{value:.0%}</text>'
-        ).format(l=left, w=width, y=y, t=left - 8, ty=y + 4, value=value)
-    step = max(1, len(labels) // 8)
-    for number in range(0, len(labels), step):
+            '<line class="grid" x1="{x}" x2="{w}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            '<text class="tick" x="{tx}" y="{ty:.1f}" text-anchor="end">{value:.0%}</text>'
+        ).format(
+            x=area.left, w=right, y=area.y(value), tx=area.left - 8, ty=area.y(value) + 4,
+            value=value,
+        )  # fmt: skip
+    count = len(window_labels)
+    for index in range(0, count, max(1, count // 8)):
         frame += Markup(
             '<text class="tick" x="{x:.1f}" y="{y}" text-anchor="middle">{text}</text>'
-        ).format(x=left + _x(number, len(labels), inner), y=height + 20, text=labels[number])
-    body = Markup().join(_line(line, inner, height, bottom, 1.0, left) for line in lines)
-    newest = [
-        f"{line.name} {known[-1]:.1%}"
-        for line in lines
-        if (known := [point.value for point in line.points if point.value is not None])
-    ]
-    said = f"Accuracy over {len(labels)} windows; the newest: {', '.join(newest) or 'not known'}"
-    return _svg(said, width, height + 28, frame + body)
+        ).format(x=area.x(index, count), y=area.height + 20, text=window_labels[index])
+    newest = ", ".join(f"{line.name} {line.values[-1]:.1%}" for line in lines if line.values)
+    label = f"Accuracy over {count} windows; newest: {newest or 'unknown'}"
+    body = Markup().join(_draw_line(line, area) for line in lines)
+    return _make_svg(label, right, area.height + 28, frame + body)
 
 
-def shares_bar(name: str, shares: dict[str, float]) -> Markup:
-    """The shares of the classes as one bar."""
+def draw_class_shares(name: str, shares: dict[str, float]) -> Markup:
+    """Draw the shares of the classes as one bar."""
     width, height = 520, 22
-    said = ", ".join(f"{each} {shares[each]:.1%}" for each in CLASSES if each in shares)
+    text = ", ".join(f"{each} {shares[each]:.1%}" for each in CLASSES if each in shares)
     body, x = Markup(), 0.0
     for each in CLASSES:
         share = shares.get(each, 0.0)
         body += Markup(
             '<rect class="class-{name}" x="{x:.1f}" y="0" width="{w:.1f}" height="{h}"/>'
         ).format(name=each, x=x, w=max(0.0, share * width - 2), h=height)
-        if share > 0.12:  # else the name would not fit
+        if share > _MIN_NAMED_SHARE:
             body += Markup(
                 '<text class="in-bar" x="{x:.1f}" y="15.5">{name} {share:.0%}</text>'
             ).format(x=x + 8, name=each, share=share)
         x += share * width
-    return _svg(f"{name}: {said or 'no rows'}", width, height, body)
+    return _make_svg(f"{name}: {text or 'no rows'}", width, height, body)
 
 
-def _line(
-    line: Line, width: float, height: float, bottom: float, top: float, left: float = 0.0
-) -> Markup:
-    """The line, broken where windows have no value, and its points."""
-    places = [
-        None
-        if point.value is None
-        else (
-            left + _x(number, len(line.points), width),
-            height - height * (point.value - bottom) / (top - bottom),
-        )
-        for number, point in enumerate(line.points)
-    ]
-    drawn, run = Markup(), []
-    for place in [*places, None]:
-        if place is not None:
-            run.append(place)
-        elif run:
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in run)
-            drawn += Markup('<polyline class="line {name}" points="{path}"/>').format(
-                name=line.name, path=path
-            )
-            run = []
-    for place, point in zip(places, line.points, strict=True):
-        if place is None:
+def _draw_line(line: Line, area: _Area) -> Markup:
+    """Draw the points of a line, connected except across windows without a value."""
+    segments: list[list[str]] = [[]]
+    markers = Markup()
+    for index, point in enumerate(line.points):
+        if point.value is None:
+            segments.append([])
             continue
-        x, y = place
-        shape = (
-            Markup('<path class="mark" d="M{x:.1f} {a:.1f}l5 5l-5 5l-5 -5z">').format(x=x, a=y - 5)
-            if point.marked
-            else Markup('<circle class="dot {name}" cx="{x:.1f}" cy="{y:.1f}" r="2.6">').format(
-                name=line.name, x=x, y=y
-            )
+        x, y = area.x(index, len(line.points)), area.y(point.value)
+        segments[-1].append(f"{x:.1f},{y:.1f}")
+        marker = _DIAMOND if point.is_marked else _DOT
+        markers += marker.format(x=x, y=y, top=y - 5, name=line.name, text=point.tooltip)
+    lines = Markup().join(
+        Markup('<polyline class="line {name}" points="{points}"/>').format(
+            name=line.name, points=" ".join(segment)
         )
-        end = Markup("</path>") if point.marked else Markup("</circle>")
-        drawn += shape + Markup("<title>{}</title>").format(point.label) + end
-    return drawn
+        for segment in segments
+        if segment
+    )
+    return lines + markers
 
 
-def _x(number: int, count: int, width: float) -> float:
-    """Where a window is drawn; a margin keeps the outermost points whole."""
-    margin = 7.0
-    if count == 1:
-        return width / 2
-    return margin + (width - 2 * margin) * number / (count - 1)
-
-
-def _svg(said: str, width: float, height: float, body: Markup) -> Markup:
+def _make_svg(label: str, width: float, height: float, body: Markup) -> Markup:
     return Markup(
-        '<svg class="chart" role="img" viewBox="0 -7 {w} {h}" aria-label="{said}">{body}</svg>'
-    ).format(w=width, h=height + 14, said=said, body=body)
+        '<svg class="chart" role="img" viewBox="0 -7 {w} {h}" aria-label="{label}">{body}</svg>'
+    ).format(w=width, h=height + 14, label=label, body=body)

@@ -1,4 +1,4 @@
-"""What Prometheus is told: the newest window, the newest accuracy, the last day's runs."""
+"""Prometheus metrics: newest window, newest accuracy, and training runs of the last 24 hours."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -7,134 +7,137 @@ from datetime import datetime, timedelta
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from skyclass.apps.monitor.reading import Found, Reading
-from skyclass.monitoring.policy import PREDICTED
-from skyclass.monitoring.retraining import Action, Decision, RunState
+from skyclass.apps.monitor.state import ModeState, ReadResult
+from skyclass.monitoring.decisions import Action, Decision, RunState
+from skyclass.monitoring.drift_policy import PREDICTED
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.survey.features import INPUTS, Mode
 
 DAY = timedelta(days=1)
 
 OUTCOMES = ("started", "running", "promoted", "not_promoted", "failed", "rolled_back")
-"""What can come of a decision to act; `started` counts all runs, whatever came of them."""
+"""Outcomes of decisions to act; `started` counts all runs, whatever their state."""
 
 
-class Gauges:
-    """The gauges, each a list of samples by labels."""
+class GaugeCollector:
+    """A Prometheus collector of gauges; every name gets the prefix `skyclass_`."""
 
     def __init__(self) -> None:
-        """Begin without any."""
-        self._made: dict[str, GaugeMetricFamily] = {}
+        self._families: dict[str, GaugeMetricFamily] = {}
 
-    def add(self, name: str, said: str, value: float, **labels: str) -> None:
+    def add(self, name: str, documentation: str, value: float, **labels: str) -> None:
         """Add a sample."""
         full = f"skyclass_{name}"
-        if full not in self._made:
-            self._made[full] = GaugeMetricFamily(full, said, labels=list(labels))
-        self._made[full].add_metric(list(labels.values()), value)
+        if full not in self._families:
+            self._families[full] = GaugeMetricFamily(full, documentation, labels=list(labels))
+        self._families[full].add_metric(list(labels.values()), value)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """All of them."""
-        yield from self._made.values()
+        """Yield all gauges."""
+        yield from self._families.values()
 
 
-def exposition(found: Mapping[Mode, Found], now: datetime) -> bytes:
-    """The metrics in Prometheus' text format.
+def render_metrics(results: Mapping[Mode, ReadResult], now: datetime) -> bytes:
+    """Return the metrics in Prometheus' text format.
 
     Args:
-        found: What is known of each mode.
-        now: The present time.
+        results: The state of each mode.
+        now: The current time.
     """
-    gauges = Gauges()
-    for mode, each in found.items():
-        readable = float(not each.trouble)
-        gauges.add("monitor_readable", "Whether the store could be read.", readable, mode=mode)
-        if each.reading:
-            _add(gauges, each.reading, now)
+    gauges = GaugeCollector()
+    for mode, result in results.items():
+        readable = float(not result.error)
+        gauges.add("monitor_readable", "1 if the object store is readable.", readable, mode=mode)
+        if result.state:
+            _add_state(gauges, result.state, now)
     registry = CollectorRegistry()
     registry.register(gauges)
     return generate_latest(registry)
 
 
-def _add(gauges: Gauges, found: Reading, now: datetime) -> None:
-    mode = str(found.mode)
-    if found.champion:
+def _add_state(gauges: GaugeCollector, state: ModeState, now: datetime) -> None:
+    mode = str(state.mode)
+    if state.champion:
         gauges.add(
-            "model_info", "The champion.", 1, mode=mode, release=found.champion.id,
-            candidate=found.champion.manifest.candidate,
+            "model_info", "The champion.", 1, mode=mode, release=state.champion.id,
+            candidate=state.champion.manifest.candidate,
         )  # fmt: skip
-    if found.last_logged:
-        lag = max(0.0, (now - found.last_logged).total_seconds())
-        gauges.add("log_lag_seconds", "Since the prediction log was written to.", lag, mode=mode)
-    if found.last_run:
-        ran = found.last_run.timestamp()
-        said = "When the drift job last wrote a verdict."
-        gauges.add("drift_last_run_timestamp_seconds", said, ran, mode=mode)
-    if found.newest:
-        _add_window(gauges, found.newest, [each.verdict for each in found.verdicts[-3:]])
-    _add_accuracy(gauges, found)
-    counted = _outcomes(found.decisions, now)
+    if state.last_logged:
+        lag = max(0.0, (now - state.last_logged).total_seconds())
+        text = "Time since the prediction log was last written."
+        gauges.add("log_lag_seconds", text, lag, mode=mode)
+    if state.last_run:
+        text = "Time at which the drift job last wrote a verdict."
+        gauges.add("drift_last_run_timestamp_seconds", text, state.last_run.timestamp(), mode=mode)
+    if state.newest:
+        _add_window(gauges, state.newest, [verdict.verdict for verdict in state.verdicts[-3:]])
+    _add_accuracy(gauges, state)
+    outcomes = _count_outcomes(state.decisions, now)
     for outcome in OUTCOMES:
-        said = "Training runs and rollbacks that the last 24 hours began, by outcome."
-        gauges.add("retrain_runs", said, counted[outcome], mode=mode, outcome=outcome)
+        text = "Training runs and rollbacks started in the last 24 hours, by outcome."
+        gauges.add("retrain_runs", text, outcomes[outcome], mode=mode, outcome=outcome)
 
 
-def _add_window(gauges: Gauges, newest: DriftVerdict, last: list[Verdict]) -> None:
+def _add_window(gauges: GaugeCollector, newest: DriftVerdict, recent: list[Verdict]) -> None:
     mode = str(newest.mode)
     for verdict in Verdict:
-        said = "1 for the verdict of the newest window."
+        text = "1 for the verdict of the newest window."
+        value = float(newest.verdict is verdict)
+        gauges.add("drift_verdict", text, value, mode=mode, verdict=verdict)
+        text = "Number of the last three windows with this verdict."
+        value = recent.count(verdict)
+        gauges.add("drift_verdicts_of_three", text, value, mode=mode, verdict=verdict)
+    comparisons = dict(newest.columns)
+    if newest.predictions:
+        comparisons[PREDICTED] = newest.predictions
+    for name, comparison in comparisons.items():
+        text = "Distance of a column from the reference in the newest window."
         gauges.add(
-            "drift_verdict", said, float(newest.verdict is verdict), mode=mode, verdict=verdict
+            "drift_score", text, comparison.score, mode=mode, column=name, method=comparison.method
         )
-        said = "How many of the last three windows have this verdict."
-        gauges.add("drift_verdicts_of_three", said, last.count(verdict), mode=mode, verdict=verdict)
-    compared = {**newest.columns, **({PREDICTED: newest.predictions} if newest.predictions else {})}
-    for name, each in compared.items():
-        said = "Distance of a column from the reference in the newest window."
-        gauges.add("drift_score", said, each.score, mode=mode, column=name, method=each.method)
-    said = "Rows of the newest window that were compared."
-    gauges.add("drift_window_rows", said, newest.window_rows, mode=mode)
+    text = "Rows of the newest window that were compared."
+    gauges.add("drift_window_rows", text, newest.window_rows, mode=mode)
     end = newest.window_end.timestamp()
     gauges.add("drift_window_end_timestamp_seconds", "End of the newest window.", end, mode=mode)
     for name, share in newest.class_shares.window.items():
-        said = "Share of a predicted class in the newest window."
-        gauges.add("prediction_share", said, share, **{"mode": mode, "class": name})
+        text = "Share of a predicted class in the newest window."
+        gauges.add("prediction_share", text, share, **{"mode": mode, "class": name})
     accounting = newest.accounting
-    distinct = max(1, accounting.rows_used + accounting.rejected)
+    rows = max(1, accounting.distinct_rows)
     for name in INPUTS[newest.mode]:
-        unfit = sum(
+        invalid = sum(
             count for cause, count in accounting.reasons.items() if cause.startswith(f"{name} ")
         )
-        said = "Share of rows without a usable value in the newest window."
-        gauges.add("missing_ratio", said, unfit / distinct, mode=mode, column=name)
+        text = "Share of rows of the newest window in which the value is missing or invalid."
+        gauges.add("missing_ratio", text, invalid / rows, mode=mode, column=name)
 
 
-def _add_accuracy(gauges: Gauges, found: Reading) -> None:
-    mode, said = str(found.mode), "Accuracy of the newest window where it is known."
-    newest, measured = found.accuracy_of_newest, found.last_measured
+def _add_accuracy(gauges: GaugeCollector, state: ModeState) -> None:
+    mode, text = str(state.mode), "Accuracy of the newest window for which it is known."
+    newest, labelled = state.newest_accuracy, state.newest_measured
     if newest and newest.estimate:
-        gauges.add("accuracy", said, newest.estimate.accuracy, mode=mode, kind="estimated")
-    if measured and measured.measured:
-        gauges.add("accuracy", said, measured.measured.accuracy, mode=mode, kind="labelled")
-        covered = "Share of answers with a label in the newest window that has some."
-        gauges.add("label_coverage_ratio", covered, measured.measured.coverage, mode=mode)
+        gauges.add("accuracy", text, newest.estimate.accuracy, mode=mode, kind="estimated")
+    if labelled and labelled.measured:
+        gauges.add("accuracy", text, labelled.measured.accuracy, mode=mode, kind="labelled")
+        text = "Share of predictions with a label in the newest window with labels."
+        gauges.add("label_coverage_ratio", text, labelled.measured.coverage, mode=mode)
 
 
-def _outcomes(decisions: list[Decision], now: datetime) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for each in decisions:
-        if now - each.decided_at >= DAY:
+def _count_outcomes(decisions: list[Decision], now: datetime) -> Counter[str]:
+    outcomes: Counter[str] = Counter()
+    for decision in decisions:
+        if now - decision.decided_at >= DAY:
             continue
-        if each.action is Action.ROLL_BACK:
-            counted["rolled_back"] += 1
-        run = each.run
+        if decision.action is Action.ROLL_BACK:
+            outcomes["rolled_back"] += 1
+        run = decision.run
         if run is None:
             continue
-        counted["started"] += 1
-        if run.in_flight:
-            counted["running"] += 1
+        outcomes["started"] += 1
+        if run.is_active:
+            outcomes["running"] += 1
         elif run.state is RunState.FAILED:
-            counted["failed"] += 1
+            outcomes["failed"] += 1
         else:
-            counted["promoted" if run.promoted else "not_promoted"] += 1
-    return counted
+            outcomes["promoted" if run.promoted else "not_promoted"] += 1
+    return outcomes

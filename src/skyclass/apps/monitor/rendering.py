@@ -1,12 +1,12 @@
-"""The templates, and how times, counts and shares are written in them."""
+"""The Jinja environment of the pages, and the formats of times, counts and shares."""
 
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from skyclass.apps.monitor.words import ACTIONS, outcome
-from skyclass.monitoring.drift import report_prefix
+from skyclass.apps.monitor.messages import ACTIONS, describe_outcome
+from skyclass.monitoring.documents import window_prefix
 from skyclass.monitoring.report import HEADLINES
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.survey.features import Mode
@@ -20,70 +20,69 @@ PAGES = {
     "releases": "Releases",
     "decisions": "Decisions",
 }
-"""The pages of a mode, by path."""
+"""Titles of the pages of a mode, by path."""
 
-_SHADES = (0.002, 0.02, 0.2, 0.5)
-"""Share of a row of the confusion matrix from which on a cell is shaded more."""
+_SHADE_THRESHOLDS = (0.002, 0.02, 0.2, 0.5)
+"""Shares of a row of the confusion matrix at which a cell gets a darker shade."""
 
 
-def templates() -> Environment:
-    """The templates of the pages."""
-    made = Environment(
+def make_environment() -> Environment:
+    """Return the Jinja environment of the pages."""
+    environment = Environment(
         loader=PackageLoader("skyclass.apps.monitor"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {
+    environment.globals |= {
         "actions": ACTIONS,
         "classes": CLASSES,
+        "describe_outcome": describe_outcome,
         "headlines": HEADLINES,
         "modes": list(Mode),
-        "outcome": outcome,
         "pages": PAGES,
-        "shade": _shade,
-        "short_verdicts": {each: each.replace("_", " ") for each in Verdict},
+        "shade": _get_shade,
+        "short_verdicts": {verdict: verdict.replace("_", " ") for verdict in Verdict},
     }
-    made.filters |= {
+    environment.filters |= {
         "count": lambda number: f"{number:,}",
-        "drifted": _drifted,
-        "key": lambda verdict: window_key(verdict.mode, verdict.window_end),
-        "percent": _percent,
-        "sentence": _sentence,
-        "time": _time,
+        "drifted": _list_drifted,
+        "percent": _format_percent,
+        "sentence": _format_sentence,
+        "time": _format_time,
+        "window_name": _get_window_name,
     }
-    return made
+    return environment
 
 
-def window_key(mode: Mode, window_end: datetime) -> str:
-    """What a window is called in addresses: as in the reports bucket."""
-    return report_prefix(mode, window_end).rstrip("/").rsplit("/", 1)[-1]
+def _get_window_name(verdict: DriftVerdict) -> str:
+    """Return the name of a window in URLs: the last part of its prefix in the reports bucket."""
+    return window_prefix(verdict.mode, verdict.window_end).rstrip("/").rsplit("/", 1)[-1]
 
 
-def _time(time: datetime) -> Markup:
+def _format_time(time: datetime) -> Markup:
     utc = time.astimezone(UTC)
     return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{:%Y-%m-%d %H:%M}</time>').format(
         utc, utc
     )
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return "100%" if share == 1 else f"{share:.1%}"
 
 
-def _sentence(text: str) -> str:
-    """A reason as a sentence of its own."""
+def _format_sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
 
 
-def _drifted(verdict: DriftVerdict) -> str:
-    names = [name for name, each in verdict.columns.items() if each.drifted]
+def _list_drifted(verdict: DriftVerdict) -> str:
+    names = [name for name, comparison in verdict.columns.items() if comparison.drifted]
     if verdict.predictions and verdict.predictions.drifted:
         names.append("predicted class")
     return ", ".join(names)
 
 
-def _shade(count: int, row: tuple[int, ...]) -> int:
+def _get_shade(count: int, row: tuple[int, ...]) -> int:
     share = count / max(1, sum(row))
-    return sum(share >= limit for limit in _SHADES)
+    return sum(share >= threshold for threshold in _SHADE_THRESHOLDS)

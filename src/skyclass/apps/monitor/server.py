@@ -1,9 +1,9 @@
-"""Serves the monitor page."""
+"""HTTP server of the monitor pages."""
 
 import uvicorn
 
 from skyclass.apps.monitor.app import make_app
-from skyclass.apps.monitor.reading import Reader
+from skyclass.apps.monitor.state import StateReader
 from skyclass.promotion.champions import open_champion_store
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
@@ -12,15 +12,15 @@ LOOPBACK = "127.0.0.1"
 
 
 def serve(settings: Settings, host: str = LOOPBACK, port: int = 8000, root_path: str = "") -> None:
-    """Serve the monitor page until it is told to stop.
+    """Serve the monitor pages until the process is stopped.
 
     Args:
-        settings: Where the object store is.
-        host: Which interface to listen on.
-        port: Where to listen.
-        root_path: The path that a proxy puts the page below, if one does.
+        settings: The object store.
+        host: Interface to listen on.
+        port: Port to listen on.
+        root_path: Path prefix that a reverse proxy strips.
     """
-    app = make_app(Reader(ObjectStore(settings), open_champion_store(settings)))
+    app = make_app(StateReader(ObjectStore(settings), open_champion_store(settings)))
     uvicorn.run(
         app,
         host=host,

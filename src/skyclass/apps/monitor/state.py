@@ -1,0 +1,176 @@
+"""The monitored state of each mode, read from the object store and cached for some seconds."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from skyclass.errors import SkyclassError
+from skyclass.monitoring.accuracy_job import WindowAccuracy
+from skyclass.monitoring.decisions import Decision
+from skyclass.monitoring.documents import DRIFT_PREFIX, load_documents
+from skyclass.monitoring.verdict import DriftVerdict
+from skyclass.promotion.champions import ChampionStore
+from skyclass.promotion.events import Promotion
+from skyclass.promotion.lineage import find_parent
+from skyclass.registry.releases import Registry, Release
+from skyclass.scoring.history import ScoredDay, daily_history
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.prediction_log import day_prefix
+from skyclass.tables.predictions import PredictionsTable
+
+DEFAULT_WINDOWS = 30
+"""Number of newest windows shown by default."""
+MAX_WINDOWS = 366
+
+_MAX_AGE = timedelta(seconds=15)
+"""Age below which a cached state is returned, so that many visitors cost the store one read."""
+
+
+@dataclass(frozen=True)
+class ModeState:
+    """Everything that is shown about a mode.
+
+    Attributes:
+        mode: The mode.
+        time: Time of reading.
+        champion: The champion, if there is one.
+        parent: The release that it replaced, if any.
+        verdicts: Verdicts on the newest windows, oldest first.
+        accuracies: Accuracy of these windows.
+        decisions: Retraining decisions after them.
+        releases: All releases, oldest first.
+        promotions: All promotions, oldest first.
+        last_run: Time at which the drift job last wrote a verdict.
+        last_logged: Time at which the prediction log was last written, today or yesterday.
+    """
+
+    mode: Mode
+    time: datetime
+    champion: Release | None
+    parent: str | None
+    verdicts: list[DriftVerdict]
+    accuracies: list[WindowAccuracy]
+    decisions: list[Decision]
+    releases: list[Release]
+    promotions: list[Promotion]
+    last_run: datetime | None
+    last_logged: datetime | None
+
+    @property
+    def newest(self) -> DriftVerdict | None:
+        """Verdict on the newest window."""
+        return self.verdicts[-1] if self.verdicts else None
+
+    @property
+    def newest_accuracy(self) -> WindowAccuracy | None:
+        """Accuracy of the newest window."""
+        return next(
+            (
+                accuracy
+                for accuracy in reversed(self.accuracies)
+                if self.newest and accuracy.window_end == self.newest.window_end
+            ),
+            None,
+        )
+
+    @property
+    def newest_measured(self) -> WindowAccuracy | None:
+        """Accuracy of the newest window with labels."""
+        return next((each for each in reversed(self.accuracies) if each.measured), None)
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """A state and, if the store could not be read, why the state is stale or missing.
+
+    Attributes:
+        state: The current state, or the last one read; None if nothing was ever read.
+        error: Why the store could not be read; empty if it was.
+    """
+
+    state: ModeState | None
+    error: str = ""
+
+
+class StateReader:
+    """Reads and caches the state of each mode; thread-safe."""
+
+    def __init__(self, store: ObjectStore, champions: ChampionStore) -> None:
+        self.store = store
+        self._champions = champions
+        self._states: dict[tuple[Mode, int], ModeState] = {}
+        self._scored: dict[str, tuple[int | None, list[ScoredDay]]] = {}
+        self._lock = threading.Lock()
+        self._scored_lock = threading.Lock()  # separate: reading a large table takes seconds
+
+    def read(
+        self,
+        mode: Mode,
+        windows: int = DEFAULT_WINDOWS,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> ReadResult:
+        """Return the state of a mode.
+
+        Args:
+            mode: The mode.
+            windows: Maximum number of windows, newest kept.
+            clock: Returns the current time.
+        """
+        with self._lock:  # concurrent requests wait for one read
+            cached = self._states.get((mode, windows))
+            if cached and clock() - cached.time < _MAX_AGE:
+                return ReadResult(cached)
+            try:
+                state = self._read(mode, windows, clock())
+            except SkyclassError as error:
+                return ReadResult(cached, str(error))
+            self._states[mode, windows] = state
+            return ReadResult(state)
+
+    def read_scored_days(self, release: str) -> list[ScoredDay]:
+        """Return the batch predictions of a release by day, oldest first.
+
+        The table is read again only when its version has changed.
+
+        Raises:
+            StoreError: The table cannot be read.
+        """
+        with self._scored_lock:
+            version = PredictionsTable(self.store.settings).newest_version()
+            cached = self._scored.get(release)
+            if cached is None or cached[0] != version:
+                cached = (version, daily_history(self.store.settings, release))
+                self._scored[release] = cached
+            return cached[1]
+
+    def _read(self, mode: Mode, windows: int, now: datetime) -> ModeState:
+        champion = self._champions.get_champion(mode)
+        promotions = self._champions.list_promotions(mode)
+        bucket = self.store.settings.reports_bucket
+        runs = [
+            time
+            for key, time in self.store.list_with_times(bucket, f"{DRIFT_PREFIX}/{mode}/")
+            if key.endswith(f"/{DriftVerdict.file_name}")
+        ]
+        logged = [
+            time
+            for day in (now.date(), (now - timedelta(days=1)).date())
+            for _, time in self.store.list_with_times(
+                self.store.settings.logs_bucket, day_prefix(day)
+            )
+        ]
+        return ModeState(
+            mode=mode,
+            time=now,
+            champion=champion,
+            parent=find_parent(promotions, champion.id) if champion else None,
+            verdicts=load_documents(self.store, DriftVerdict, mode, last=windows),
+            accuracies=load_documents(self.store, WindowAccuracy, mode, last=windows),
+            decisions=load_documents(self.store, Decision, mode, last=windows),
+            releases=Registry(self.store).list_releases(mode),
+            promotions=promotions,
+            last_run=max(runs, default=None),
+            last_logged=max(logged, default=None),
+        )

@@ -1,0 +1,161 @@
+"""The drift job: evaluates one window and stores report, snapshot and verdict."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+from pydantic import ValidationError
+
+from skyclass.errors import MonitoringError, ReleaseError
+from skyclass.monitoring import report
+from skyclass.monitoring.documents import REPORT, SNAPSHOT, save_document, window_prefix
+from skyclass.monitoring.drift_policy import (
+    POLICY,
+    PolicyResult,
+    compute_class_shares,
+    evaluate_window,
+    make_drift_frame,
+)
+from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
+from skyclass.monitoring.windows import (
+    DAY,
+    SEED,
+    Accounting,
+    Window,
+    read_reference_rows,
+    read_window,
+    resolve_bounds,
+)
+from skyclass.promotion.champions import ChampionStore
+from skyclass.registry.manifest import TrainingSet
+from skyclass.registry.releases import Registry
+from skyclass.storage.s3 import ObjectMissingError, ObjectStore
+from skyclass.survey.features import Mode
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DriftResult:
+    """Result of the drift job.
+
+    Attributes:
+        verdict: The verdict.
+        prefix: Prefix of report and verdict in the reports bucket.
+    """
+
+    verdict: DriftVerdict
+    prefix: str
+
+
+def run_drift(
+    store: ObjectStore,
+    champions: ChampionStore,
+    mode: Mode,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    length: timedelta = DAY,
+) -> DriftResult:
+    """Evaluate one window of the champion's predictions.
+
+    The job is idempotent: a window that was evaluated before keeps its release, whoever is
+    champion now, and nothing is written if the verdict is the same. The verdict is written last,
+    so an interrupted job leaves none.
+
+    Args:
+        store: The object store.
+        champions: Where the champion is looked up.
+        mode: The mode of the champion.
+        start: Start of the window, included.
+        end: End of the window, excluded.
+        length: Without bounds, the window is the last whole period of this length.
+
+    Raises:
+        MonitoringError: There is no champion, or the bounds are invalid.
+        StoreError: The object store failed.
+    """
+    window_start, window_end = resolve_bounds(start, end, datetime.now(UTC), length)
+    prefix = window_prefix(mode, window_end)
+    earlier = _load_earlier_verdict(store, prefix)
+    release = (
+        Registry(store).read(mode, earlier.release) if earlier else champions.get_champion(mode)
+    )
+    if release is None:
+        raise MonitoringError(
+            f"no {mode} champion: run training first (`skyclass run training --mode {mode}`)"
+        )
+    window = Window(mode, release.id, window_start, window_end)
+    logged = read_window(store, window)
+    # Evidently plots columns over time only if the frame is sorted and indexed by naive times.
+    rows = logged.rows.set_index(logged.rows["time"].dt.tz_localize(None)).sort_index(kind="stable")
+    current = make_drift_frame(rows, mode)
+    try:
+        reference = make_drift_frame(read_reference_rows(store, release), mode)
+        outcome = evaluate_window(reference, current, logged.accounting)
+    except ReleaseError as error:  # permanent for this release, so it is a verdict, not a failure
+        reference = current.head(0)
+        outcome = PolicyResult(Verdict.ERROR, str(error))
+    verdict = make_verdict(
+        window, outcome, logged.accounting, reference, current, release.manifest.training_set
+    )
+    logger.info("%s: %s", verdict.verdict, verdict.reason)
+    # The wording of a reason may differ between versions.
+    if earlier and verdict.model_copy(update={"reason": earlier.reason}) == earlier:
+        logger.info("the verdict is unchanged, nothing is written")
+        return DriftResult(earlier, prefix)
+    rendered = report.render(verdict, reference, current)
+    bucket = store.settings.reports_bucket
+    store.put(bucket, prefix + REPORT, rendered.html, "text/html; charset=utf-8")
+    store.put(bucket, prefix + SNAPSHOT, rendered.snapshot, "application/gzip")
+    save_document(store, verdict)
+    return DriftResult(verdict, prefix)
+
+
+def make_verdict(
+    window: Window,
+    outcome: PolicyResult,
+    accounting: Accounting,
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    training_set: TrainingSet,
+) -> DriftVerdict:
+    """Return the verdict document of an evaluated window.
+
+    Args:
+        window: The window.
+        outcome: Outcome of the drift policy.
+        accounting: Counts of the rows of the window.
+        reference: Drift frame of the reference.
+        current: Drift frame of the window.
+        training_set: What the release was trained on.
+    """
+    return DriftVerdict(
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        mode=window.mode,
+        release=window.release,
+        window_start=window.start,
+        window_end=window.end,
+        accounting=accounting,
+        window_rows=len(current),
+        reference_rows=len(reference),
+        columns=outcome.columns,
+        predictions=outcome.predictions,
+        class_shares=ClassShares(
+            reference=compute_class_shares(reference), window=compute_class_shares(current)
+        ),
+        training_rows=training_set.rows,
+        synthetic_rows=training_set.synthetic_rows,
+        policy=POLICY,
+        seed=SEED,
+    )
+
+
+def _load_earlier_verdict(store: ObjectStore, prefix: str) -> DriftVerdict | None:
+    """Return the stored verdict on a window; None if missing or of an incompatible version."""
+    try:
+        data = store.get(store.settings.reports_bucket, prefix + DriftVerdict.file_name)
+        return DriftVerdict.model_validate_json(data)
+    except (ObjectMissingError, ValidationError):
+        return None
