@@ -17,6 +17,7 @@ from skyclass.serving.metrics import RequestMetrics
 from skyclass.serving.predictor import Predictor
 from skyclass.serving.protocol import v1, v2
 from skyclass.serving.protocol.strict_json import parse_json
+from skyclass.serving.protocol.tensors import read_inputs
 from skyclass.serving.settings import ServingSettings
 
 _JSON, _BYTES = b"application/json", b"application/octet-stream"
@@ -107,7 +108,7 @@ class PredictionApp:
         length = headers[_JSON_LENGTH].decode("latin-1") if _JSON_LENGTH in headers else None
         request, rest = v2.parse_request(body, length, self._settings.max_nesting)
         outputs = v2.select_outputs(request)
-        inputs = v2.read_inputs(request, rest, self._predictor.mode, self._settings.max_rows)
+        inputs = read_inputs(request.inputs, rest, self._predictor.mode, self._settings.max_rows)
         request_id = _get_request_id(headers) or request.id
         prediction = self._predictor.predict(inputs, request_id)
         response_id = request.id or prediction.request_id

@@ -13,6 +13,7 @@ from skyclass.serving.errors import RequestError
 from skyclass.serving.inputs import Inputs
 from skyclass.serving.protocol import v1, v2
 from skyclass.serving.protocol.strict_json import parse_json
+from skyclass.serving.protocol.tensors import read_inputs
 from skyclass.survey.features import INPUTS, Mode
 
 MAX_ROWS, NESTING = 20, 16
@@ -49,7 +50,8 @@ def read_v1(instances: Any, mode: Mode = Mode.PHOTOMETRIC) -> Inputs:
 
 
 def read_v2(tensors: Any, mode: Mode, rest: bytes = b"") -> Inputs:
-    return v2.read_inputs(v2.read_structure({"inputs": tensors}), rest, mode, MAX_ROWS)
+    request = v2.read_structure({"inputs": tensors})
+    return read_inputs(request.inputs, rest, mode, MAX_ROWS)
 
 
 @given(st.data(), st.sampled_from(list(Mode)))
@@ -82,7 +84,8 @@ def parse_v1(body: bytes, mode: Mode) -> Inputs:
 
 
 def parse_v2(body: bytes, mode: Mode, json_length: str | None = None) -> Inputs:
-    return v2.read_inputs(*v2.parse_request(body, json_length, NESTING), mode, MAX_ROWS)
+    request, rest = v2.parse_request(body, json_length, NESTING)
+    return read_inputs(request.inputs, rest, mode, MAX_ROWS)
 
 
 @given(JSON, st.sampled_from(list(Mode)))

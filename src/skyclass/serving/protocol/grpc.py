@@ -19,10 +19,10 @@ from skyclass.serving.errors import RequestError, model_not_found
 from skyclass.serving.metrics import RequestMetrics
 from skyclass.serving.predictor import Predictor
 from skyclass.serving.protocol.outputs import format_flags
+from skyclass.serving.protocol.tensors import read_inputs
 from skyclass.serving.protocol.v2 import (
     SERVER_METADATA,
     describe_model,
-    read_inputs,
     read_structure,
     select_outputs,
 )
@@ -129,7 +129,7 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
         request = read_structure(_to_json(message))
         outputs = select_outputs(request)
         raw = b"".join(message.raw_input_contents)
-        inputs = read_inputs(request, raw, predictor.mode, self._settings.max_rows)
+        inputs = read_inputs(request.inputs, raw, predictor.mode, self._settings.max_rows)
         prediction = predictor.predict(inputs, request_id or request.id)
         response = pb.ModelInferResponse(
             model_name=predictor.name,
