@@ -77,13 +77,15 @@ class Served:
 def served(
     request: pytest.FixtureRequest, site: Site, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    mode, onnx, faster_below = request.param
+    mode, onnx, joblib_faster_from_rows = request.param
     folder = tmp_path_factory.mktemp("release")
-    release = publish(site, folder, mode, seed=0, onnx=onnx, faster_below=faster_below)
+    release = publish(
+        site, folder, mode, seed=0, onnx=onnx, joblib_faster_from_rows=joblib_faster_from_rows
+    )
     address = f"s3://{site.settings.models_bucket}/{release.prefix}"
     model = load_release(fetch_release(release, site.registry, site.settings.home), mode)
     assert model.engine_name == ("onnx" if onnx else "joblib")
-    assert (model.bulk_engine is not None) == (faster_below is not None)
+    assert (model.bulk_engine is not None) == (joblib_faster_from_rows is not None)
     with serving(site, mode, address, folder / "log") as server:
         yield Served(server, model, mode)
 

@@ -174,7 +174,7 @@ def publish(
     mode: Mode,
     seed: int,
     onnx: bool = True,
-    faster_below: int | None = None,
+    joblib_faster_from_rows: int | None = None,
     **changes: Any,
 ) -> Release:
     """Train a tiny model and publish it.
@@ -185,7 +185,7 @@ def publish(
         mode: Mode of the model.
         seed: Random seed; another seed trains another model.
         onnx: Whether the ONNX model may be served.
-        faster_below: Number of rows from which the joblib model is declared faster.
+        joblib_faster_from_rows: Number of rows from which the joblib model is declared faster.
         changes: Changes to the manifest.
     """
     rows = simulated(1500, seed)
@@ -197,7 +197,9 @@ def publish(
         mode,
         **{
             "libraries": library_versions(),
-            "parity": parity.model_copy(update={"passed": onnx, "faster_below": faster_below}),
+            "parity": parity.model_copy(
+                update={"passed": onnx, "joblib_faster_from_rows": joblib_faster_from_rows}
+            ),
             **changes,
         },
     )

@@ -92,7 +92,7 @@ def test_models_of_releases_predict_the_same(
 
 def test_number_of_rows_from_which_joblib_is_faster_is_read(stored: ObjectStore) -> None:
     assert {
-        release.id: release.manifest.parity.faster_below
+        release.id: release.manifest.parity.joblib_faster_from_rows
         for mode in Mode
         for release in Registry(stored).list_releases(mode)
     } == EXPECTED["faster_below"]

@@ -28,7 +28,7 @@ from skyclass.monitoring.windows import Window, read_reference_rows, read_window
 from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.lineage import find_parent
 from skyclass.registry.manifest import Document
-from skyclass.registry.models import load_model
+from skyclass.registry.models import download_model
 from skyclass.registry.releases import Registry
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import INPUTS, Mode
@@ -176,9 +176,7 @@ def _compare(
     if labelled.empty:
         return None
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            registry.download(registry.read(mode, parent), Path(folder))
-            model = load_model(Path(folder))
+        model = download_model(registry, registry.read(mode, parent))
     except (ReleaseError, ObjectMissingError) as error:
         logger.warning("the release is not compared with its parent: %s", error)
         return None

@@ -1,9 +1,9 @@
-"""The JSON documents that outlive a process: manifests, evaluations, verdicts of the gate."""
+"""The manifest of a release, and the JSON documents that it is made of."""
 
 from datetime import datetime
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from skyclass.errors import ReleaseError
 from skyclass.survey.features import Mode
@@ -15,7 +15,7 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def to_bytes(self) -> bytes:
-        """The document as UTF-8 JSON, indented for people, the same bytes for the same content."""
+        """Serialise to indented UTF-8 JSON; equal documents yield equal bytes."""
         return self.model_dump_json(indent=2).encode() + b"\n"
 
 
@@ -23,15 +23,15 @@ D = TypeVar("D", bound=Document)
 
 
 def parse_document(kind: type[D], data: bytes, where: str) -> D:
-    """Parse a JSON document from the models bucket.
+    """Parse a JSON document.
 
     Args:
-        kind: The class of the document.
+        kind: Class of the document.
         data: UTF-8 JSON.
         where: Names the document in messages.
 
     Raises:
-        ReleaseError: It is malformed; the message names the first field that is.
+        ReleaseError: The document is malformed; the message names the first malformed field.
     """
     try:
         return kind.model_validate_json(data)
@@ -40,17 +40,17 @@ def parse_document(kind: type[D], data: bytes, where: str) -> D:
         field = ".".join(str(part) for part in first["loc"])
         raise ReleaseError(
             f"{where}: not a {kind.__name__.lower()} of this version ({field}: {first['msg']}): "
-            "publish it anew"
+            "publish it again"
         ) from error
 
 
 class ClassScores(Document):
-    """How well one class is recognised.
+    """Scores of one class.
 
     Attributes:
-        precision: Share of the objects called by this name that are of this class.
-        recall: Share of the objects of this class that are called by this name.
-        f1: Harmonic mean of the two.
+        precision: Share of the rows predicted as this class that are of this class.
+        recall: Share of the rows of this class that are predicted as this class.
+        f1: Harmonic mean of precision and recall.
         support: Rows of this class.
     """
 
@@ -61,14 +61,14 @@ class ClassScores(Document):
 
 
 class Evaluation(Document):
-    """Measured quality on one set of rows that the model has not seen.
+    """Scores of a model on rows that it was not trained on.
 
     Attributes:
         mode: The mode of the model.
         split: `random_holdout` or `temporal_holdout`.
-        rows: How many rows were judged.
+        rows: Rows evaluated.
         accuracy: Share of rows with the right class.
-        macro_f1: Mean of the classes' F1.
+        macro_f1: Mean F1 of the classes.
         log_loss: Mean negative log-likelihood of the true class (nats).
         calibration_error: Expected calibration error of the highest probability, 15 equal bins
             (Naeini et al. 2015).
@@ -88,15 +88,15 @@ class Evaluation(Document):
 
 
 class TrainingSet(Document):
-    """What a model was trained on; the table at that version can always be read again.
+    """The rows that a model was trained on, as a version of the observations table.
 
     Attributes:
         table: URI of the observations table.
-        version: The table's version.
-        rows: Labelled, complete rows that were used, hold-outs included.
-        first_mjd: The oldest night among them.
-        watermark: The newest night among them (MJD).
-        synthetic_rows: How many of them were simulated.
+        version: Version of the table; it stays readable.
+        rows: Labelled, complete rows used, hold-outs included.
+        first_mjd: Oldest night (MJD).
+        watermark: Newest night (MJD).
+        synthetic_rows: Number of simulated rows.
     """
 
     table: str
@@ -108,16 +108,16 @@ class TrainingSet(Document):
 
 
 class OnnxParity(Document):
-    """Whether the ONNX model answers as the joblib model does.
+    """Comparison of the ONNX model with the joblib model.
 
     Attributes:
         passed: Whether the predictor may serve the ONNX model.
-        reason: In words.
-        rows: Rows on which both were asked.
-        label_mismatches: Rows on which the classes differ.
-        max_difference: Largest difference of a probability.
-        faster_below: Tables of so many rows or more the joblib model answers faster, as measured
-            when it was exported; none is when there is no such number.
+        reason: Why.
+        rows: Rows compared.
+        label_mismatches: Rows whose predicted classes differ.
+        max_difference: Largest absolute difference of a probability.
+        joblib_faster_from_rows: Batch size from which the joblib model is faster, as measured at
+            export; None if it never is. Manifests of version 0.1.0 call it `faster_below`.
     """
 
     passed: bool
@@ -125,7 +125,9 @@ class OnnxParity(Document):
     rows: int = 0
     label_mismatches: int = 0
     max_difference: float = 0.0
-    faster_below: int | None = None
+    joblib_faster_from_rows: int | None = Field(
+        default=None, validation_alias=AliasChoices("joblib_faster_from_rows", "faster_below")
+    )
 
 
 class GateVerdict(Document):
@@ -133,11 +135,11 @@ class GateVerdict(Document):
 
     Attributes:
         passed: Whether it may.
-        reason: In words.
-        champion: Release that it was compared with, if there was one.
-        champion_macro_f1: That release's macro-F1 on the same rows.
-        challenger_macro_f1: The challenger's.
-        rows: How many rows both were judged on.
+        reason: Why.
+        champion: Id of the release it was compared with; None if there was no champion.
+        champion_macro_f1: Macro-F1 of that release on the same rows.
+        challenger_macro_f1: Macro-F1 of the challenger.
+        rows: Rows both were evaluated on.
     """
 
     passed: bool
@@ -149,29 +151,29 @@ class GateVerdict(Document):
 
 
 class FileEntry(Document):
-    """A file of a release: its name, size in bytes, SHA-256 in hex."""
+    """A file of a release: name, size in bytes, SHA-256 in hex."""
 
-    path: str = Field(pattern=r"^\w[\w.-]*$")  # so that no download leaves its folder
+    path: str = Field(pattern=r"^\w[\w.-]*$")  # a download cannot leave its folder
     size: int
     sha256: str
 
 
 class Manifest(Document):
-    """What a release is. Its own SHA-256 is the release's id.
+    """The content of a release. The SHA-256 of its bytes is the release's id.
 
     Attributes:
         mode: The mode of the model.
         candidate: Name of the algorithm that won the search.
-        inputs: What a caller gives per object.
-        features: What the model sees, in order.
-        classes: The order of the probabilities.
+        inputs: Columns that a caller sends per object.
+        features: Columns that the model takes, in order.
+        classes: Order of the probabilities.
         libraries: Versions that the model was trained with.
-        training_set: What it was trained on.
+        training_set: Rows that the model was trained on.
         metrics: Evaluations by split.
         parity: Whether the ONNX model may be served.
-        gate: The gate's verdict.
-        parent: The champion when this release was published.
-        run_id: The pipeline run that made it.
+        gate: Verdict of the gate.
+        parent: Id of the champion when this release was published.
+        run_id: The pipeline run that trained it.
         created_at: When (UTC).
         files: Every other file of the release.
     """

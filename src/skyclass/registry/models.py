@@ -1,7 +1,7 @@
-"""The model of a release, ready to be asked: ONNX where that is proven to agree, else joblib.
+"""Load the model of a release: ONNX if it matches the joblib model, otherwise joblib.
 
-Some forests are faster as joblib when they are asked about thousands of rows at once; where their
-manifest says so, both are loaded.
+Some forests predict large batches faster with joblib. If the manifest records that, both models are
+loaded and the batch size decides.
 """
 
 import logging
@@ -26,24 +26,27 @@ PROBABILITIES_OUTPUT = "probabilities"
 
 Probabilities = npt.NDArray[np.float64]
 
+_PICKLE_LIBRARIES = (("scikit-learn", 3), ("numpy", 1), ("joblib", 1))
+"""Libraries whose version must match to unpickle a model, and how many parts of the version."""
+
 
 class Engine(Protocol):
-    """Whatever computes class probabilities from features."""
+    """Computes class probabilities from features."""
 
     def __call__(self, features: npt.NDArray[np.float32], /) -> Probabilities:
-        """Features of shape (n, k) in, probabilities of shape (n, 3) out."""
+        """Map features of shape (n, k) to probabilities of shape (n, 3)."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A verified release and the engine that runs its model.
+    """The model of a verified release.
 
     Attributes:
         release: The release.
         engine_name: `onnx` or `joblib`.
         engine: Computes probabilities from features.
-        bulk_engine: The same, faster where there are many rows.
-        bulk_rows: How many are many.
+        bulk_engine: Computes them for batches of at least `bulk_rows`, if another engine is faster.
+        bulk_rows: Batch size from which `bulk_engine` is used.
     """
 
     release: Release
@@ -53,7 +56,7 @@ class LoadedModel:
     bulk_rows: int = 0
 
     def probabilities(self, inputs: npt.ArrayLike) -> Probabilities:
-        """Class probabilities of objects.
+        """Predict class probabilities.
 
         Args:
             inputs: Shape (n, len(INPUTS[mode])), in the order of the manifest's `inputs`.
@@ -67,60 +70,70 @@ class LoadedModel:
         return self.engine(features)
 
 
-def load_model(folder: Path) -> LoadedModel:
-    """Verify a release in a folder, then load its model.
+def download_model(registry: Registry, release: Release) -> LoadedModel:
+    """Download a release to a temporary folder and load its model.
 
     Raises:
-        ReleaseError: A file is not what the manifest says, or the only usable model was pickled
-            by other libraries.
+        ObjectMissingError: There is no such release.
+        ReleaseError: A file differs from the manifest, or the model cannot be loaded here.
     """
-    release = open_release(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        registry.download(release, Path(folder))  # verifies every file
+        return load_verified_model(release, Path(folder))
+
+
+def load_model(folder: Path) -> LoadedModel:
+    """Verify a release in a folder and load its model.
+
+    Raises:
+        ReleaseError: A file differs from the manifest, or the model cannot be loaded here.
+    """
+    return load_verified_model(open_release(folder), folder)
+
+
+def load_verified_model(release: Release, folder: Path) -> LoadedModel:
+    """Load the model of a release whose files have been verified already.
+
+    Args:
+        release: Returned by `open_release`, or downloaded with `Registry.download`.
+        folder: The folder of its files.
+
+    Raises:
+        ReleaseError: The only usable model was pickled with other library versions.
+    """
     parity = release.manifest.parity
     if not parity.passed:
         return LoadedModel(release, "joblib", _load_joblib(release, folder))
     onnx = LoadedModel(release, "onnx", onnx_engine(folder / ONNX_MODEL))
-    if parity.faster_below is None:
+    if parity.joblib_faster_from_rows is None:
         return onnx
     try:
         bulk = _load_joblib(release, folder)
     except ReleaseError as error:
-        logger.warning("many rows at once will take longer than they could: %s", error)
+        logger.warning("large batches are predicted with ONNX, which is slower: %s", error)
         return onnx
-    return replace(onnx, bulk_engine=bulk, bulk_rows=parity.faster_below)
-
-
-def download_model(registry: Registry, release: Release) -> LoadedModel:
-    """Download a release to a temporary folder, verify it and load its model.
-
-    Raises:
-        ReleaseError: The release is damaged, or its model was pickled by other libraries.
-        StoreError: The object store failed.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        registry.download(release, Path(folder))
-        return load_model(Path(folder))
+    return replace(onnx, bulk_engine=bulk, bulk_rows=parity.joblib_faster_from_rows)
 
 
 def _load_joblib(release: Release, folder: Path) -> Engine:
-    """Unpickle what the scikit-learn here has written; its arrays want NumPy's major version."""
-    for library, digits in (("scikit-learn", 3), ("numpy", 1), ("joblib", 1)):
-        there = release.manifest.libraries.get(library, "an unknown version")
-        here = metadata.version(library)
-        if there.split(".")[:digits] != here.split(".")[:digits]:
+    for library, parts in _PICKLE_LIBRARIES:
+        trained = release.manifest.libraries.get(library, "an unknown version")
+        installed = metadata.version(library)
+        if trained.split(".")[:parts] != installed.split(".")[:parts]:
             raise ReleaseError(
-                f"release {release.id[:12]} was pickled with {library} {there}, here runs {here}: "
-                f"serve it from an image with {there}, or train again"
+                f"release {release.id[:12]} was pickled with {library} {trained}, installed is "
+                f"{installed}: serve it from an image with {trained}, or train again"
             )
-    import joblib  # with scikit-learn behind it: seconds and megabytes that ONNX does without
+    import joblib  # imports scikit-learn: seconds and megabytes that ONNX does not need
 
     return joblib_engine(joblib.load(folder / JOBLIB_MODEL))
 
 
 def onnx_engine(model: Path | bytes) -> Engine:
-    """Run an ONNX model on one thread: the server's processes share the cores among themselves.
+    """Return an engine for an ONNX model that runs on one thread; replicas share the cores.
 
     Args:
-        model: Its file, or what is in it; the file takes less memory.
+        model: Its file or its bytes; a file takes less memory.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -138,7 +151,7 @@ def onnx_engine(model: Path | bytes) -> Engine:
 
 
 def joblib_engine(estimator: Any) -> Engine:
-    """Run a fitted scikit-learn classifier."""
+    """Return an engine for a fitted scikit-learn classifier."""
 
     def run(features: npt.NDArray[np.float32], /) -> Probabilities:
         return estimator.predict_proba(features)

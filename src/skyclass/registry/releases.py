@@ -1,19 +1,14 @@
-"""The model registry: immutable, content-addressed releases.
+"""Releases: publish, list, find, download and verify them."""
 
-A release is the prefix `releases/<mode>/<id>/`, where the id is the SHA-256 of its manifest and
-the manifest names every other file with its own SHA-256. So a release's address vouches for all of
-its bytes, and nothing needs a lock or a conditional write: what is written twice is the same.
-"""
-
-import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from skyclass.errors import ReleaseError
-from skyclass.registry.manifest import FileEntry, Manifest, parse_document
+from skyclass.registry.digests import compute_digest, make_entry, verify_file
+from skyclass.registry.manifest import Manifest, parse_document
 from skyclass.registry.signatures import SIGNATURE, sign
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
@@ -33,9 +28,8 @@ _CONTENT_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".sig": "application/json",
 }
-
 _ID = re.compile(r"[0-9a-f]{64}")
-_SHORTEST_ABBREVIATION = 6
+_MIN_ABBREVIATION_LENGTH = 6
 
 
 @dataclass(frozen=True)
@@ -47,94 +41,101 @@ class Release:
 
     @property
     def mode(self) -> Mode:
-        """The mode of the release's model."""
+        """The mode of the model."""
         return self.manifest.mode
 
     @property
     def prefix(self) -> str:
-        """The release's place in the models bucket."""
-        return f"{RELEASES_PREFIX}/{self.mode}/{self.id}/"
+        """Prefix of the release's objects in the models bucket, with a trailing slash."""
+        return _make_prefix(self.mode, self.id)
 
 
 class Registry:
-    """Releases in the models bucket."""
+    """The releases in the models bucket."""
 
     def __init__(self, store: ObjectStore) -> None:
-        """Use the models bucket of an object store."""
         self._store = store
         self._bucket = store.settings.models_bucket
 
     def publish(self, draft: Manifest, files: Mapping[str, Path]) -> Release:
-        """Write a release, its manifest last, then read all of it back.
+        """Write a release, the manifest last, then read all of it back.
 
-        Where SKYCLASS_SIGNING_KEY names a key, the release is signed with it.
+        The release is signed if SKYCLASS_SIGNING_KEY names a key.
 
         Args:
-            draft: The manifest, whose `files` are filled in here.
-            files: The release's files by their path in it.
+            draft: The manifest; its `files` are set here.
+            files: The files by their path within the release.
 
         Raises:
-            ReleaseError: What was read back is not what was written.
-            StoreError: The object store failed; what it holds is no release, as the manifest is
-                missing. Publish again.
+            ReleaseError: What was read back differs from what was written.
+            StoreError: The object store failed. The release has no manifest, so it does not exist;
+                publish it again.
         """
         contents = {path: file.read_bytes() for path, file in sorted(files.items())}
-        entries = tuple(_entry(path, data) for path, data in contents.items())
-        manifest = draft.model_copy(update={"files": entries})
-        release = Release(_sha256(manifest.to_bytes()), manifest)
-        contents[MANIFEST] = manifest.to_bytes()
+        entries = tuple(make_entry(path, data) for path, data in contents.items())
+        manifest = draft.model_copy(update={"files": entries}).to_bytes()
+        contents[MANIFEST] = manifest
         if key := self._store.settings.signing_key:
             contents = {SIGNATURE: sign(contents, key), **contents}
+        release_id = compute_digest(manifest)
         for path, data in contents.items():
             content_type = _CONTENT_TYPES.get(Path(path).suffix, "application/octet-stream")
-            self._store.put(self._bucket, release.prefix + path, data, content_type)
-        written = self.read(release.mode, release.id)
-        for entry in written.manifest.files:
-            self.read_file(written, entry.path)
-        return written
+            key_in_bucket = _make_prefix(draft.mode, release_id) + path
+            self._store.put(self._bucket, key_in_bucket, data, content_type)
+        release = self.read(draft.mode, release_id)
+        for entry in release.manifest.files:
+            self.read_file(release, entry.path)
+        return release
 
     def list_releases(self, mode: Mode) -> list[Release]:
-        """All complete releases of a mode, the oldest first."""
-        prefix = f"{RELEASES_PREFIX}/{mode}/"
-        found = []
-        for folder in self._store.list_prefixes(self._bucket, prefix):
-            name = folder.removeprefix(prefix).rstrip("/")
-            try:
-                found.append(self.read(mode, name))
-            except ObjectMissingError:
-                continue  # a publish that was killed before its manifest: no release
-        return sorted(found, key=lambda release: release.manifest.created_at)
+        """Return all complete releases of a mode, oldest first.
+
+        Raises:
+            ReleaseError: A manifest is malformed or was modified.
+        """
+        releases = []
+        for release_id in self._list_ids(mode):
+            with suppress(ObjectMissingError):  # a publish that ended before its manifest
+                releases.append(self.read(mode, release_id))
+        return sorted(releases, key=lambda release: release.manifest.created_at)
 
     def find(self, abbreviation: str) -> Release:
-        """The release whose id begins so.
+        """Return the release whose id begins with an abbreviation.
 
         Raises:
-            ReleaseError: None does, or more than one.
+            ReleaseError: No release does, more than one does, or the abbreviation is too short.
         """
-        if len(abbreviation) < _SHORTEST_ABBREVIATION:
+        if len(abbreviation) < _MIN_ABBREVIATION_LENGTH:
             raise ReleaseError(
-                f"{abbreviation}: give at least {_SHORTEST_ABBREVIATION} characters of the id"
+                f"{abbreviation!r} is too short for a release id: "
+                f"give at least {_MIN_ABBREVIATION_LENGTH} characters"
             )
-        found = []
-        for mode in Mode:
-            prefix = f"{RELEASES_PREFIX}/{mode}/"
-            for folder in self._store.list_prefixes(self._bucket, prefix + abbreviation):
-                found.append((mode, folder.removeprefix(prefix).rstrip("/")))
-        if len(found) != 1:
-            how_many = "no release begins" if not found else f"{len(found)} releases begin"
-            raise ReleaseError(f"{how_many} with {abbreviation}: see `skyclass releases`")
+        matches = [(mode, each) for mode in Mode for each in self._list_ids(mode, abbreviation)]
+        if len(matches) != 1:
+            count = f"{len(matches)} releases begin" if matches else "no release begins"
+            raise ReleaseError(f"{count} with {abbreviation}: see `skyclass releases`")
         try:
-            return self.read(*found[0])
+            return self.read(*matches[0])
         except ObjectMissingError as error:
             raise ReleaseError(
-                f"release {found[0][1][:12]} was never published whole: publish it anew"
+                f"release {matches[0][1][:12]} has no {MANIFEST}, its publication did not finish: "
+                "publish it again"
             ) from error
 
-    def read_file(self, release: Release, path: str) -> bytes:
-        """Read one file of a release, and verify it.
+    def read(self, mode: Mode, release_id: str) -> Release:
+        """Read the release of an id.
 
         Raises:
-            ReleaseError: The release has no such file, or it is not what the manifest says.
+            ObjectMissingError: There is no such release.
+            ReleaseError: Its manifest is malformed or was modified.
+        """
+        return parse_release(self._read_manifest(mode, release_id), release_id)
+
+    def read_file(self, release: Release, path: str) -> bytes:
+        """Read and verify one file of a release.
+
+        Raises:
+            ReleaseError: The release has no such file, or the file differs from the manifest.
         """
         entry = next((entry for entry in release.manifest.files if entry.path == path), None)
         if entry is None:
@@ -147,47 +148,48 @@ class Registry:
             raise ReleaseError(
                 f"release {release.id[:12]}: {path} is missing: train and publish a new release"
             ) from error
-        _verify(entry, data)
+        verify_file(entry, data)
         return data
 
     def download(self, release: Release, folder: Path) -> None:
-        """Copy a release's files into a folder, each verified on arrival.
+        """Copy the files of a release into a folder; each is verified before it is written.
 
         Raises:
-            ReleaseError: A file is not what the manifest says.
+            ReleaseError: A file is missing or differs from the manifest.
         """
+        manifest = self._read_manifest(release.mode, release.id)
+        parse_release(manifest, release.id)
         folder.mkdir(parents=True, exist_ok=True)
         for entry in release.manifest.files:
             (folder / entry.path).write_bytes(self.read_file(release, entry.path))
-        (folder / MANIFEST).write_bytes(release.manifest.to_bytes())
-        with suppress(ObjectMissingError):  # not every release is signed
+        # The stored bytes: a manifest of an older version may serialise differently by now.
+        (folder / MANIFEST).write_bytes(manifest)
+        with suppress(ObjectMissingError):  # signatures are optional
             signature = self._store.get(self._bucket, release.prefix + SIGNATURE)
             (folder / SIGNATURE).write_bytes(signature)
 
-    def read(self, mode: Mode, name: str) -> Release:
-        """The release of that id.
+    def _read_manifest(self, mode: Mode, release_id: str) -> bytes:
+        return self._store.get(self._bucket, _make_prefix(mode, release_id) + MANIFEST)
 
-        Raises:
-            ObjectMissingError: There is none.
-            ReleaseError: Its manifest is not the one of that id.
-        """
-        key = f"{RELEASES_PREFIX}/{mode}/{name}/{MANIFEST}"
-        return parse_release(self._store.get(self._bucket, key), name)
+    def _list_ids(self, mode: Mode, abbreviation: str = "") -> Iterator[str]:
+        prefix = f"{RELEASES_PREFIX}/{mode}/"
+        for each in self._store.list_prefixes(self._bucket, prefix + abbreviation):
+            yield each.removeprefix(prefix).rstrip("/")
 
 
 def open_release(folder: Path) -> Release:
-    """Verify a release that lies in a folder, as KServe's storage initializer leaves it.
+    """Verify the files of a release in a folder, such as KServe's storage initializer writes.
 
-    Nothing is deserialised before every file has the size and the digest of the manifest.
+    Nothing is deserialised before size and digest of every file match the manifest.
 
     Raises:
-        ReleaseError: The manifest or a file is missing, or not what it should be.
+        ReleaseError: The manifest or a file is missing, malformed or was modified.
     """
     try:
         manifest = (folder / MANIFEST).read_bytes()
-        release = parse_release(manifest, _sha256(manifest))
+        release = parse_release(manifest, compute_digest(manifest))
         for entry in release.manifest.files:
-            _verify(entry, (folder / entry.path).read_bytes())
+            verify_file(entry, (folder / entry.path).read_bytes())
     except FileNotFoundError as error:
         raise ReleaseError(
             f"{error.filename}: the file is missing: check that storageUri names a whole release"
@@ -195,33 +197,23 @@ def open_release(folder: Path) -> Release:
     return release
 
 
-def parse_release(data: bytes, name: str) -> Release:
-    """Read a manifest and check it against the id that it was found under.
+def parse_release(data: bytes, release_id: str) -> Release:
+    """Parse a manifest and verify it against the id of its release.
 
     Raises:
-        ReleaseError: The bytes are not a manifest, or not the one of that id.
+        ReleaseError: The id is malformed, or the manifest is malformed or was modified.
     """
-    if not _ID.fullmatch(name):
-        raise ReleaseError(f"{name} is no release id (64 hexadecimal digits): check the address")
-    if _sha256(data) != name:
+    if not _ID.fullmatch(release_id):
         raise ReleaseError(
-            f"release {name[:12]}: its manifest has been changed (digest {_sha256(data)[:12]}): "
-            "do not serve it, publish it anew"
+            f"{release_id!r} is not a release id (64 hexadecimal digits): check the address"
         )
-    return Release(name, parse_document(Manifest, data, f"release {name[:12]}"))
-
-
-def _entry(path: str, data: bytes) -> FileEntry:
-    return FileEntry(path=path, size=len(data), sha256=_sha256(data))
-
-
-def _verify(entry: FileEntry, data: bytes) -> None:
-    if len(data) != entry.size or _sha256(data) != entry.sha256:
+    if (digest := compute_digest(data)) != release_id:
         raise ReleaseError(
-            f"{entry.path}: {len(data)} bytes with digest {_sha256(data)[:12]} where the manifest "
-            f"says {entry.size} with {entry.sha256[:12]}: do not serve it, publish it anew"
+            f"release {release_id[:12]}: its manifest was modified (digest {digest[:12]}): "
+            "do not serve it, publish the release again"
         )
+    return Release(release_id, parse_document(Manifest, data, f"release {release_id[:12]}"))
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _make_prefix(mode: Mode, release_id: str) -> str:
+    return f"{RELEASES_PREFIX}/{mode}/{release_id}/"

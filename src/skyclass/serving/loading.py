@@ -8,7 +8,7 @@ from pathlib import Path
 from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 from skyclass.errors import ReleaseError
-from skyclass.registry.models import LoadedModel, load_model
+from skyclass.registry.models import LoadedModel, load_verified_model
 from skyclass.registry.releases import Registry, Release, open_release
 from skyclass.registry.signatures import verify
 from skyclass.settings import Settings
@@ -53,16 +53,17 @@ def load_release(
             does not run here.
     """
     # The manifest authenticates the other files; only the expected id authenticates the manifest.
-    if expected is not None and (found := open_release(folder).id) != expected:
+    release = open_release(folder)
+    if expected is not None and release.id != expected:
         raise ReleaseError(
-            f"the release in {folder} is {found[:12]}, expected {expected[:12]}: the manifest or "
-            "storageUri was modified; do not serve it, promote a release again"
+            f"the release in {folder} is {release.id[:12]}, expected {expected[:12]}: the manifest "
+            "or storageUri was modified; do not serve it, promote a release again"
         )
     if public_key is not None:
         verify(folder, public_key)
     try:
-        model = load_model(folder)
-        _check_contract(model.release, mode)
+        model = load_verified_model(release, folder)
+        _check_contract(release, mode)
         # Also warms the model up: the first prediction takes several times as long as the next.
         probabilities = model.probabilities([[20.0] * len(INPUTS[mode])])
     except _MODEL_ERRORS as error:

@@ -95,7 +95,7 @@ def _compare(
         rows=len(probe),
         label_mismatches=mismatches,
         max_difference=difference,
-        faster_below=find_joblib_threshold(joblib_model, onnx_model, probe),
+        joblib_faster_from_rows=find_joblib_threshold(joblib_model, onnx_model, probe),
     )
 
 

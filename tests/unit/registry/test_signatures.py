@@ -81,9 +81,9 @@ def test_another_key_verifies_nothing(folder: Path, tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_key_is_named(folder: Path, keys: KeyPair) -> None:
     for file in (keys.private, folder / MANIFEST, folder / "nothing"):
-        with pytest.raises(ReleaseError, match=f"^{file}: no key to verify with"):
+        with pytest.raises(ReleaseError, match=f"^{file} is not a key to verify with"):
             verify(folder, file)
-    with pytest.raises(StoreError, match=f"^{keys.public}: no key to sign with"):
+    with pytest.raises(StoreError, match=f"^{keys.public} is not a key to sign with"):
         sign(FILES, keys.public)
 
 

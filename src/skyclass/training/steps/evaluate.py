@@ -1,6 +1,5 @@
 """Step 4: evaluate the fitted models, and compare the challenger with the champion."""
 
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +7,7 @@ import pyarrow.parquet as pq
 
 from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.manifest import Document, Evaluation, GateVerdict
-from skyclass.registry.models import load_model
+from skyclass.registry.models import download_model
 from skyclass.registry.releases import CONFUSION, REFERENCE, REPORT, Registry
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
@@ -77,6 +76,4 @@ def _evaluate_current_champion(settings: Settings, dataset: Dataset) -> Champion
     release = open_champion_store(settings).get_champion(dataset.mode)
     if release is None:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        Registry(ObjectStore(settings)).download(release, Path(folder))
-        return evaluate_champion(dataset, load_model(Path(folder)))
+    return evaluate_champion(dataset, download_model(Registry(ObjectStore(settings)), release))
