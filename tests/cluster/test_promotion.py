@@ -238,7 +238,7 @@ def forged(place: Place, folder: Path) -> Release:
     ("break_it", "words"),
     [
         (flipped, r"model\.onnx: \d+ bytes with digest \w+, expected \d+ bytes"),
-        (of_another_library, r"pickled with scikit-learn 1\.5\.2, here runs 1\.9\.1"),
+        (of_another_library, r"pickled with scikit-learn 1\.5\.2, installed is 1\.9\.1"),
         (forged, r"the manifest or storageUri was modified"),
     ],
 )
@@ -266,7 +266,7 @@ def test_without_a_champion_a_broken_release_leaves_nothing(place: Place, tmp_pa
     mode = Mode.SPECTROSCOPIC
     broken = publish(place.site, tmp_path, mode, seed=6)
     place.damage(broken, ONNX_MODEL)
-    with pytest.raises(PromotionError, match="there was none before it, so nothing is served"):
+    with pytest.raises(PromotionError, match="it was the first, so nothing is served"):
         place.promote(broken)
     assert model_name(mode) not in place.namespace.names("inferenceservices")
     assert place.champion(mode) is None

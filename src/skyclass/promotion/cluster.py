@@ -1,7 +1,7 @@
-"""The few calls of the Kubernetes API that a promotion needs, each with a deadline.
+"""The calls to the Kubernetes API that a promotion needs, each with a timeout and retries.
 
-Manifests are plain dictionaries. The client is imported when it is first needed: on one machine
-nothing needs it.
+Objects are plain dictionaries. The Kubernetes client is imported when a cluster is opened, because
+a single machine does not need it.
 """
 
 import json
@@ -17,12 +17,12 @@ from skyclass.errors import ClusterError
 
 FIELD_MANAGER = "skyclass-promotion"
 
-Manifest = dict[str, Any]
+KubernetesObject = dict[str, Any]
 
 _SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/{}/inferenceservices"
 _CORE = "/api/v1/namespaces/{}"
 _TIMEOUT = (3.0, 15.0)
-"""Seconds to connect, and to answer."""
+"""Seconds to connect and to read."""
 _RETRIES = 3
 _BACKOFF_SECONDS = 0.5
 _TEMPORARY = (429, 500, 502, 503, 504)
@@ -30,21 +30,21 @@ _NOT_FOUND, _CONFLICT = 404, 409
 
 
 class NotFoundError(ClusterError):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class ConflictError(ClusterError):
-    """The object is not the one that was read before."""
+    """The object was changed since it was read."""
 
 
 class Cluster:
     """One namespace of a Kubernetes cluster with KServe."""
 
     def __init__(self, namespace: str) -> None:
-        """Prepare a client, from the pod's own account or else from KUBECONFIG.
+        """Configure a client from the pod's service account, otherwise from KUBECONFIG.
 
         Raises:
-            ClusterError: There is neither.
+            ClusterError: Neither is available.
         """
         from kubernetes import client, config
 
@@ -54,12 +54,12 @@ class Cluster:
             try:
                 config.load_incluster_config(settings)
             except config.ConfigException:
-                # Else the library knows KUBECONFIG as it was when it was imported.
-                named = os.environ.get("KUBECONFIG")
-                config.load_kube_config(named, client_configuration=settings)
+                # Passed explicitly: the library reads KUBECONFIG only when it is imported.
+                kubeconfig = os.environ.get("KUBECONFIG")
+                config.load_kube_config(kubeconfig, client_configuration=settings)
         except (config.ConfigException, OSError) as error:
             raise ClusterError(
-                f"SKYCLASS_NAMESPACE is {namespace}, but there is no way to its cluster ({error}): "
+                f"SKYCLASS_NAMESPACE is {namespace}, but no cluster is configured ({error}): "
                 "set KUBECONFIG, or unset SKYCLASS_NAMESPACE on one machine"
             ) from error
         settings.retries = urllib3.Retry(
@@ -73,49 +73,49 @@ class Cluster:
         self._services = _SERVICES.format(namespace)
         self._core = _CORE.format(namespace)
 
-    def inference_service(self, name: str) -> Manifest | None:
-        """Read an InferenceService, if there is one of that name."""
+    def get_inference_service(self, name: str) -> KubernetesObject | None:
+        """Return an InferenceService, or None."""
         return self._find(f"{self._services}/{name}")
 
-    def apply(self, manifest: Manifest) -> Manifest:
+    def apply(self, service: KubernetesObject) -> KubernetesObject:
         """Apply an InferenceService server-side.
 
-        The fields of the manifest become ours, whoever set them before; those that were ours and
-        are not in it go.
+        Its fields become owned by this project, whoever set them before; fields owned before and
+        missing from it are removed.
 
         Raises:
-            ConflictError: The manifest has a resourceVersion, and the object has another by now.
+            ConflictError: It has a resourceVersion, and the stored object has another one.
         """
         body = {
             "apiVersion": "serving.kserve.io/v1beta1",
             "kind": "InferenceService",
-            **manifest,
+            **service,
         }
-        path = f"{self._services}/{manifest['metadata']['name']}"
+        path = f"{self._services}/{service['metadata']['name']}"
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return self._call("PATCH", path, query, body, "application/apply-patch+yaml")
 
     def delete(self, name: str, uid: str) -> None:
-        """Delete an InferenceService, unless it is another one of the same name."""
+        """Delete an InferenceService, unless its name belongs to another uid by now."""
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Foreground"}
         with suppress(NotFoundError):
             self._call("DELETE", f"{self._services}/{name}", {}, body)
 
-    def config_map(self, name: str) -> Mapping[str, str] | None:
-        """Read what is in a ConfigMap, if there is one of that name."""
+    def get_config_map(self, name: str) -> Mapping[str, str] | None:
+        """Return the data of a ConfigMap, or None."""
         found = self._find(f"{self._core}/configmaps/{name}")
         return found.get("data") or {} if found else None
 
-    def pods(self, service: str) -> list[Manifest]:
-        """The pods of an InferenceService."""
+    def list_pods(self, service: str) -> list[KubernetesObject]:
+        """Return the pods of an InferenceService."""
         query = {"labelSelector": f"serving.kserve.io/inferenceservice={service}"}
         return self._call("GET", f"{self._core}/pods", query)["items"]
 
-    def ask_service(self, service: str, path: str) -> Any:
-        """Ask a Service of the namespace through the API server, from outside of the cluster."""
+    def get_from_service(self, service: str, path: str) -> Any:
+        """Send a GET request to a Service through the proxy of the API server."""
         return self._call("GET", f"{self._core}/services/{service}:80/proxy{path}", {})
 
-    def _find(self, path: str) -> Manifest | None:
+    def _find(self, path: str) -> KubernetesObject | None:
         try:
             return self._call("GET", path, {})
         except NotFoundError:
@@ -126,7 +126,7 @@ class Cluster:
         method: str,
         path: str,
         query: Mapping[str, str],
-        body: Manifest | None = None,
+        body: KubernetesObject | None = None,
         content_type: str = "application/json",
     ) -> Any:
         from kubernetes.client import ApiException
@@ -147,13 +147,13 @@ class Cluster:
             raise _explain(error.status, _message(error), f"{method} {path}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ClusterError(
-                f"the Kubernetes API at {self._host} does not answer ({type(error).__name__}): "
+                f"the Kubernetes API at {self._host} is unreachable ({type(error).__name__}): "
                 "check KUBECONFIG, and that NetworkPolicies let this pod reach it"
             ) from error
 
 
 def _message(error: Any) -> str:
-    """What the API server says, without the rest of its answer."""
+    """Return the message of an error response of the API server."""
     try:
         return str(json.loads(error.body)["message"])
     except (TypeError, ValueError, KeyError):
@@ -167,7 +167,7 @@ def _explain(status: int, message: str, what: str) -> ClusterError:
         return ConflictError(f"{what}: {message}: try again")
     if status in (401, 403):
         return ClusterError(
-            f"Kubernetes refuses {what} ({message}): bind the Role of docs/promotion.md to "
-            "the account that this runs as"
+            f"Kubernetes rejected {what} ({message}): bind the Role of docs/promotion.md to "
+            "the ServiceAccount of this process"
         )
-    return ClusterError(f"Kubernetes failed at {what} ({status}: {message}): correct it, try again")
+    return ClusterError(f"{what} failed ({status}: {message}): fix the cause and try again")

@@ -1,15 +1,15 @@
-"""Champions on a cluster: a promotion changes the InferenceService, and ends when it is served."""
+"""Champions on a cluster: a promotion updates the InferenceService and waits for its rollout."""
 
 import logging
 
 from skyclass.errors import ClusterError, PromotionError
-from skyclass.promotion.cluster import Cluster, ConflictError, Manifest
+from skyclass.promotion.cluster import Cluster, ConflictError, KubernetesObject
 from skyclass.promotion.events import Promotion, PromotionLog
 from skyclass.promotion.inference_service import (
     RUN,
     InferenceService,
-    at_version,
-    make_manifest,
+    make_inference_service,
+    set_version,
 )
 from skyclass.promotion.lineage import find_rollback_target
 from skyclass.promotion.rollout import OvertakenError, Rollouts
@@ -19,22 +19,22 @@ from skyclass.survey.features import Mode, model_name
 
 logger = logging.getLogger(__name__)
 
-_TRIES = 20
-"""KServe may write the status between our reading and writing, but not so often in a row."""
+_MAX_CONFLICTS = 20
+"""KServe may write the status between read and update, but not this often in a row."""
 
 
 class KServeChampionStore:
-    """The champion is what the InferenceService serves; promotions in the bucket are its history.
+    """The champion is the release that the InferenceService serves; the event log is its history.
 
-    A promotion that dies on the way leaves no damage: until all pods serve the new release the
-    champion before is champion, afterwards the new one is, and the next promotion records it.
+    An interrupted promotion does no damage: the previous release stays champion until all pods
+    serve the new one. From then on the new release is champion, and the next promotion records it.
     """
 
     def __init__(self, store: ObjectStore) -> None:
-        """Use the InferenceServices of the settings' namespace.
+        """Use the InferenceServices in the namespace of the settings.
 
         Raises:
-            ClusterError: There is no way to the cluster.
+            ClusterError: No cluster is configured.
         """
         settings = store.settings
         self._registry = Registry(store)
@@ -45,76 +45,76 @@ class KServeChampionStore:
         self._rollouts = Rollouts(self._cluster, settings.promotion_seconds)
 
     def get_champion(self, mode: Mode) -> Release | None:
-        """The release that the InferenceService serves, if there is one.
+        """Return the release that the InferenceService serves, or None.
 
         Raises:
-            ClusterError: Kubernetes refuses, or does not answer.
-            ReleaseError: Its manifest is not the one of its id.
+            ClusterError: The Kubernetes API rejected a request or is unreachable.
+            ReleaseError: Its manifest is malformed or was modified.
         """
-        champion = self._champion(mode, self._current(mode), self.list_promotions(mode))
+        champion = self._find_champion_id(mode, self._get_service(mode), self.list_promotions(mode))
         return self._registry.read(mode, champion) if champion else None
 
     def get_rollback_target(self, mode: Mode) -> Release:
-        """The release that the champion once replaced: where a rollback leads.
+        """Return the release that the champion replaced.
 
         Raises:
-            ClusterError: Kubernetes refuses, or does not answer.
+            ClusterError: The Kubernetes API rejected a request or is unreachable.
             ReleaseError: There is no champion, or it was the first.
         """
         history = self.list_promotions(mode)
-        champion = self._champion(mode, self._current(mode), history)
+        champion = self._find_champion_id(mode, self._get_service(mode), history)
         return self._registry.read(mode, find_rollback_target(mode, champion, history))
 
     def list_promotions(self, mode: Mode) -> list[Promotion]:
-        """All promotions of a mode, the oldest first."""
+        """Return all promotions of a mode, oldest first."""
         return self._log.list_promotions(mode)
 
     def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
-        """Have the InferenceService serve a release, wait until it does, and record it.
+        """Update the InferenceService to serve a release, wait for the rollout, and record it.
 
         Raises:
-            ClusterError: Kubernetes refuses, or does not answer.
-            OvertakenError: Another promotion came first; its release stays.
-            PromotionError: The release cannot be served; what was served before is again.
-            StoreError: It is served, and could not be recorded; the next promotion will.
+            ClusterError: The Kubernetes API rejected a request or is unreachable.
+            OvertakenError: Another promotion came first; its release stays champion.
+            PromotionError: The rollout failed; the previous release was restored.
+            StoreError: It is served but could not be recorded; the next promotion records it.
         """
         mode = release.mode
-        target = self._manifest(release)
-        before, history = self._current(mode), self.list_promotions(mode)
-        champion = self._champion(mode, before, history)
+        target = self._make_service(release)
+        before, history = self._get_service(mode), self.list_promotions(mode)
+        champion = self._find_champion_id(mode, before, history)
         self._adopt(mode, champion, before, history)
         restorable = self._restorable(mode, champion, before)
         applied = self._swap(before, target)
-        logger.info("%s is told to serve release %s", applied.name, release.id)
+        logger.info("%s updated to release %s, waiting for its pods", applied.name, release.id)
         try:
             self._rollouts.wait(applied, release.id)
         except OvertakenError as error:
             raise OvertakenError(
                 f"release {release.id[:12]} was not promoted: {error}: see `skyclass releases`, "
-                "then promote again if it still should be champion"
+                "then promote again if this release should be champion"
             ) from error
         except PromotionError as error:
             outcome = self._restore(applied, restorable, champion)
             raise PromotionError(
-                f"release {release.id[:12]} was not promoted, as it is not served ({error}); "
-                f"{outcome}: mend the cause, or train a new release"
+                f"release {release.id[:12]} was not promoted: its rollout failed ({error}); "
+                f"{outcome}: fix the cause, or train a new release"
             ) from error
         return self._log.append(mode, champion, release.id, reason, run_id)
 
-    def _current(self, mode: Mode) -> InferenceService | None:
-        return self._rollouts.current(model_name(mode))
+    def _get_service(self, mode: Mode) -> InferenceService | None:
+        return self._rollouts.get(model_name(mode))
 
-    def _champion(
+    def _find_champion_id(
         self, mode: Mode, service: InferenceService | None, history: list[Promotion]
     ) -> str | None:
-        """Id of the champion, whose manifest may be damaged."""
+        """Return the id of the champion; its manifest may be damaged."""
         if service is None:
             return None
         recorded = history[-1].to_release if history else None
-        told = service.release_id(mode, self._bucket)
-        if told == recorded or self._rollouts.is_settled(service):
-            return told
-        return recorded  # a promotion is under way, or died: that one's pods still answer
+        target = service.release_id(mode, self._bucket)
+        if target == recorded or self._rollouts.is_complete(service):
+            return target
+        return recorded  # a promotion is in progress or was interrupted: its pods still serve
 
     def _adopt(
         self,
@@ -123,63 +123,69 @@ class KServeChampionStore:
         service: InferenceService | None,
         history: list[Promotion],
     ) -> None:
-        """Record the promotion of a champion whose publisher died before it could."""
+        """Record the promotion of a champion if the promoting process ended before it did."""
         recorded = history[-1].to_release if history else None
         if champion is None or champion == recorded or service is None:
             return
         run_id = service.annotations.get(RUN, "unknown")
-        logger.warning("release %s is served and was not recorded: adopted", champion)
+        logger.warning(
+            "release %s is served but its promotion was not recorded: recording it", champion
+        )
         self._log.append(
             mode, recorded, champion, "adopted: it was served, but not recorded", run_id
         )
 
-    def _manifest(self, release: Release) -> Manifest:
+    def _make_service(self, release: Release) -> KubernetesObject:
         name, key = self._settings.inference_service_templates, f"{release.mode}.yaml"
-        templates = self._cluster.config_map(name)
+        templates = self._cluster.get_config_map(name)
         if not templates or key not in templates:
             raise ClusterError(
-                f"there is no {key} in ConfigMap {name} of namespace {self._cluster.namespace}: "
-                "install the chart there, or correct SKYCLASS_INFERENCE_SERVICE_TEMPLATES"
+                f"ConfigMap {name} of namespace {self._cluster.namespace} has no key {key}: "
+                "install the chart there, or fix SKYCLASS_INFERENCE_SERVICE_TEMPLATES"
             )
-        return make_manifest(templates[key], release, self._bucket, f"{key} in ConfigMap {name}")
+        return make_inference_service(
+            templates[key], release, self._bucket, f"{key} in ConfigMap {name}"
+        )
 
     def _restorable(
         self, mode: Mode, champion: str | None, service: InferenceService | None
-    ) -> Manifest | None:
-        """What to apply should the promotion fail; nothing when there is nothing to restore."""
+    ) -> KubernetesObject | None:
+        """Return what to apply if the promotion fails; None if nothing was served before."""
         if service is None:
             return None
         if service.release_id(mode, self._bucket) == champion:
-            # To the last field, so that the pods that still answer are kept and none is started.
-            return service.applied()
-        return self._manifest(self._registry.read(mode, champion)) if champion else None
+            # Every field as it is, so that its pods are kept and no new ones start.
+            return service.to_applicable()
+        return self._make_service(self._registry.read(mode, champion)) if champion else None
 
-    def _swap(self, before: InferenceService | None, manifest: Manifest) -> InferenceService:
-        """Apply a manifest, unless another promotion was faster."""
+    def _swap(self, before: InferenceService | None, target: KubernetesObject) -> InferenceService:
+        """Apply an InferenceService unless another promotion changed it since it was read."""
         latest = before
-        for _ in range(_TRIES):
+        for _ in range(_MAX_CONFLICTS):
             try:
-                return InferenceService(self._cluster.apply(at_version(manifest, latest)))
+                return InferenceService(self._cluster.apply(set_version(target, latest)))
             except ConflictError:
-                latest = self._rollouts.current(manifest["metadata"]["name"])
+                latest = self._rollouts.get(target["metadata"]["name"])
                 if latest is None or before is None or latest.identity != before.identity:
                     raise OvertakenError(
-                        f"another promotion of {manifest['metadata']['name']} was faster: see "
-                        "`skyclass releases`, then promote again if it still should be champion"
+                        f"another promotion changed {target['metadata']['name']} first: see "
+                        "`skyclass releases`, then promote again if this release should be champion"
                     ) from None
-        raise ClusterError(f"{manifest['metadata']['name']} changes all the time: try again")
+        raise ClusterError(
+            f"{target['metadata']['name']} conflicted {_MAX_CONFLICTS} times: try again"
+        )
 
     def _restore(
-        self, applied: InferenceService, manifest: Manifest | None, champion: str | None
+        self, applied: InferenceService, previous: KubernetesObject | None, champion: str | None
     ) -> str:
-        """Bring back what was served before, and say how that went."""
-        if manifest is None:
+        """Restore what was served before, and return the outcome for the message."""
+        if previous is None:
             self._cluster.delete(applied.name, applied.uid)
             self._rollouts.wait_deleted(applied)
-            return "there was none before it, so nothing is served"
-        who = f"release {champion[:12]}" if champion else "what was there before"
+            return "it was the first, so nothing is served"
+        name = f"release {champion[:12]}" if champion else "the previous InferenceService"
         try:
-            self._rollouts.wait(self._swap(applied, manifest), champion)
+            self._rollouts.wait(self._swap(applied, previous), champion)
         except PromotionError as error:
-            return f"{who} could not be restored ({error})"
-        return f"{who} is served as before"
+            return f"{name} could not be restored ({error})"
+        return f"{name} is served as before"

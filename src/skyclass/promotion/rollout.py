@@ -1,121 +1,114 @@
-"""Waits until the pods of an InferenceService serve what it was told to.
+"""Wait until the pods of an InferenceService serve the release it names.
 
-KServe's own status does not say: in Standard mode `Ready` stays true while new pods fail, as long
-as old ones answer; `observedGeneration` is the Deployment's; and `lastFailureInfo` outlives its
-failure. So the pods are looked at, and the predictor is asked.
+KServe's status does not show it: in Standard mode `Ready` stays true while new pods fail, as long
+as old ones are ready; `observedGeneration` is the Deployment's; and `lastFailureInfo` is kept after
+a failure ends. The pods and the predictor's metadata are read instead.
 """
-
-import time
-from collections.abc import Callable
 
 import urllib3
 
 from skyclass.errors import ClusterError, PromotionError
+from skyclass.http import make_pool
+from skyclass.polling import poll
 from skyclass.promotion.cluster import Cluster
 from skyclass.promotion.inference_service import InferenceService
-from skyclass.promotion.pods import Pod, settled
+from skyclass.promotion.pods import Pod, is_rolled_out
 
 _POLL_SECONDS = 1.0
-_ASK_SECONDS = 3.0
-_FAILURES = 2
-"""So often a container of a new pod may fail: once may be the object store's fault."""
+_REQUEST_SECONDS = 3.0
+_MAX_FAILURES = 2
+"""Failures of a container after which the rollout has failed; the first may be a temporary error
+of the object store."""
 
 
 class OvertakenError(PromotionError):
-    """Another promotion has changed the InferenceService meanwhile."""
+    """Another promotion changed the InferenceService in the meantime."""
 
 
 class Rollouts:
     """Watches the pods of InferenceServices."""
 
-    def __init__(self, cluster: Cluster, seconds: float) -> None:
-        """Watch in a cluster; what takes more than so many seconds has failed."""
+    def __init__(self, cluster: Cluster, timeout_seconds: float) -> None:
         self._cluster = cluster
-        self._seconds = seconds
-        self._http = urllib3.PoolManager(retries=False, timeout=_ASK_SECONDS)
+        self._timeout_seconds = timeout_seconds
+        self._http = make_pool(connect_seconds=_REQUEST_SECONDS, read_seconds=_REQUEST_SECONDS)
 
-    def current(self, name: str) -> InferenceService | None:
-        """The InferenceService of that name, if there is one."""
-        found = self._cluster.inference_service(name)
+    def get(self, name: str) -> InferenceService | None:
+        """Return the InferenceService of a name, or None."""
+        found = self._cluster.get_inference_service(name)
         return InferenceService(found) if found else None
 
-    def is_settled(self, service: InferenceService) -> bool:
-        """Whether all pods serve what the InferenceService is now."""
-        return settled(self._pods(service), service)
+    def is_complete(self, service: InferenceService) -> bool:
+        """Return whether all pods run the current revision of the InferenceService."""
+        return is_rolled_out(self._list_pods(service), service)
 
     def wait(self, service: InferenceService, release_id: str | None) -> None:
-        """Wait until an InferenceService serves what it was told to.
+        """Wait until all pods of an InferenceService serve it as it was applied.
 
         Args:
-            service: As it was applied.
-            release_id: What the predictor must name as its version; not asked when not known.
+            service: The InferenceService as it was applied.
+            release_id: Version that the predictor must report; None skips the check.
 
         Raises:
-            OvertakenError: Another promotion has changed it meanwhile.
-            PromotionError: A container failed twice, or time is up.
+            OvertakenError: Another promotion changed the InferenceService in the meantime.
+            PromotionError: A container failed twice, or the wait timed out.
         """
-        answer = ""
+        progress = ""
 
         def is_served() -> bool:
-            nonlocal answer
-            now = self.current(service.name)
+            nonlocal progress
+            now = self.get(service.name)
             if now is None or now.identity != service.identity:
-                raise OvertakenError(f"another promotion has changed {service.name} meanwhile")
-            pods = self._pods(service)
+                raise OvertakenError(f"another promotion changed {service.name} in the meantime")
+            pods = self._list_pods(service)
             for pod in pods:
-                if pod.belongs_to(service) and pod.counts and pod.failures >= _FAILURES:
-                    raise PromotionError(f"{_tell(pod)}; InferenceService: {now.words()}")
-            if not (settled(pods, service) and now.is_ready):
-                answer = "; ".join(_tell(pod) for pod in pods if pod.counts and not pod.is_ready)
-                answer = f"{answer or 'no new pod'}; InferenceService: {now.words()}"
+                if pod.belongs_to(service) and pod.is_active and pod.failures >= _MAX_FAILURES:
+                    raise PromotionError(f"{_describe(pod)}; InferenceService: {now.describe()}")
+            if not (is_rolled_out(pods, service) and now.is_ready):
+                progress = "; ".join(
+                    _describe(pod) for pod in pods if pod.is_active and not pod.is_ready
+                )
+                progress = f"{progress or 'no new pod'}; InferenceService: {now.describe()}"
                 return False
             if release_id is None:
                 return True
-            version = self._version(now)
-            answer = f"the predictor names version {version}"
+            version = self._get_version(now)
+            progress = f"the predictor reports version {version}"
             return version == release_id
 
-        if not self._eventually(is_served):
-            raise PromotionError(f"not served after {self._seconds:g} s: {answer}")
+        if not poll(is_served, self._timeout_seconds, _POLL_SECONDS):
+            raise PromotionError(f"not served after {self._timeout_seconds:g} s: {progress}")
 
     def wait_deleted(self, service: InferenceService) -> None:
-        """Wait until an InferenceService is gone, or time is up."""
+        """Wait until an InferenceService is deleted, or the wait times out."""
 
-        def is_gone() -> bool:
-            now = self.current(service.name)
+        def is_deleted() -> bool:
+            now = self.get(service.name)
             return now is None or now.uid != service.uid
 
-        self._eventually(is_gone)
+        poll(is_deleted, self._timeout_seconds, _POLL_SECONDS)
 
-    def _eventually(self, condition: Callable[[], bool]) -> bool:
-        until = time.monotonic() + self._seconds
-        while not condition():
-            if time.monotonic() > until:
-                return False
-            time.sleep(_POLL_SECONDS)
-        return True
+    def _list_pods(self, service: InferenceService) -> list[Pod]:
+        return [Pod(body) for body in self._cluster.list_pods(service.name)]
 
-    def _pods(self, service: InferenceService) -> list[Pod]:
-        return [Pod(manifest) for manifest in self._cluster.pods(service.name)]
-
-    def _version(self, service: InferenceService) -> str:
-        """What the predictor says that it serves."""
+    def _get_version(self, service: InferenceService) -> str:
+        """Return the version that the predictor reports."""
         if service.address is None:
-            return "none, as it has no address yet"
+            return "none (it has no address yet)"
         path = f"/v2/models/{service.name}"
         try:
             response = self._http.request("GET", service.address + path)
             model = response.json()
         except (urllib3.exceptions.HTTPError, ValueError):
-            # Names of Services are known inside the cluster alone; the API server knows them too.
+            # Service names resolve inside the cluster only; the API server can proxy the request.
             host = urllib3.util.parse_url(service.address).host or ""
             try:
-                model = self._cluster.ask_service(host.partition(".")[0], path)
+                model = self._cluster.get_from_service(host.partition(".")[0], path)
             except ClusterError as error:
-                return f"none, as it does not answer at {service.address} ({error})"
+                return f"none ({service.address} is unreachable: {error})"
         versions = model.get("versions") or ["none"]
         return str(versions[0])
 
 
-def _tell(pod: Pod) -> str:
-    return f"pod {pod.name}: {pod.complaint}"
+def _describe(pod: Pod) -> str:
+    return f"pod {pod.name}: {pod.reason}"

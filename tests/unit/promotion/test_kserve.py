@@ -1,6 +1,6 @@
-"""What a promotion writes into an InferenceService, and what it reads from it and its pods.
+"""Building the InferenceService of a release, and reading its status and its pods.
 
-`tests/cluster/test_promotion.py` does all of it on a real cluster.
+`tests/cluster/test_promotion.py` runs promotions on a real cluster.
 """
 
 import subprocess
@@ -22,10 +22,10 @@ from skyclass.promotion.inference_service import (
     SOURCE,
     TRAINING_SET,
     InferenceService,
-    make_manifest,
+    make_inference_service,
 )
 from skyclass.promotion.local import LocalChampionStore
-from skyclass.promotion.pods import Pod, settled
+from skyclass.promotion.pods import Pod, is_rolled_out
 from skyclass.registry.releases import Release
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
@@ -57,7 +57,7 @@ TEMPLATE = yaml.safe_dump(
 
 
 def made(release: Release = FIRST, template: str = TEMPLATE) -> Any:
-    return make_manifest(template, release, "models", "the template")
+    return make_inference_service(template, release, "models", "the template")
 
 
 def served(release: Release = FIRST, **status: Any) -> InferenceService:
@@ -82,7 +82,7 @@ def pod(service: InferenceService, *containers: dict[str, Any], ready: bool = Tr
     )
 
 
-def test_one_machine_has_the_registry_and_needs_no_kubernetes(
+def test_single_machine_does_not_import_the_kubernetes_client(
     settings: Settings, store: ObjectStore
 ) -> None:
     assert isinstance(open_champion_store(settings), LocalChampionStore)
@@ -95,7 +95,7 @@ def test_one_machine_has_the_registry_and_needs_no_kubernetes(
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_without_a_way_to_the_cluster_it_says_so(
+def test_missing_cluster_configuration_is_reported(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -108,7 +108,7 @@ def test_without_a_way_to_the_cluster_it_says_so(
     assert "\n" not in str(error.value)
 
 
-def test_a_promotion_adds_to_the_template_what_belongs_to_the_release() -> None:
+def test_promotion_adds_the_release_to_the_template() -> None:
     manifest = made()
     model = manifest["spec"]["predictor"]["model"]
     assert model["storageUri"] == f"s3://models/releases/photometric/{'a' * 64}/"
@@ -128,7 +128,7 @@ def test_a_promotion_adds_to_the_template_what_belongs_to_the_release() -> None:
     assert manifest["spec"]["predictor"]["minReplicas"] == 2
 
 
-def test_a_revision_stands_for_template_and_release_and_nothing_else() -> None:
+def test_revision_depends_on_template_and_release_only() -> None:
     other_template = TEMPLATE.replace("minReplicas: 2", "minReplicas: 3")
     revisions = [
         manifest["metadata"]["annotations"][REVISION]
@@ -141,15 +141,15 @@ def test_a_revision_stands_for_template_and_release_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("good", "bad", "message"),
     [
-        ("InferenceService", "Deployment", "is Deployment skyclass-photometric, not"),
-        ("skyclass-photometric", "skyclass", "is InferenceService skyclass, not"),
-        ("model:", "mode:", r"the template is no InferenceService \('model'\)"),
-        ("runtime: skyclass", "storageUri: s3://a/b", "has a storageUri"),
-        ("kind:", "kind: [", "the template is no InferenceService"),
-        (TEMPLATE, "", "the template is no InferenceService"),
+        ("InferenceService", "Deployment", "is Deployment skyclass-photometric, expected"),
+        ("skyclass-photometric", "skyclass", "is InferenceService skyclass, expected"),
+        ("model:", "mode:", r"the template is not an InferenceService \('model'\)"),
+        ("runtime: skyclass", "storageUri: s3://a/b", "sets storageUri"),
+        ("kind:", "kind: [", "the template is not an InferenceService"),
+        (TEMPLATE, "", "the template is not an InferenceService"),
     ],
 )
-def test_a_template_of_something_else_is_refused(good: str, bad: str, message: str) -> None:
+def test_template_of_another_object_is_rejected(good: str, bad: str, message: str) -> None:
     assert good in TEMPLATE
     with pytest.raises(ClusterError, match=message) as error:
         made(template=TEMPLATE.replace(good, bad))
@@ -166,19 +166,17 @@ def test_a_template_of_something_else_is_refused(good: str, bad: str, message: s
         ("", None),
     ],
 )
-def test_an_inference_service_serves_a_release_of_ours_or_none(
-    uri: str, release: str | None
-) -> None:
+def test_release_id_is_read_from_the_storage_uri(uri: str, release: str | None) -> None:
     service = served()
-    service.manifest["spec"]["predictor"]["model"]["storageUri"] = uri
+    service.body["spec"]["predictor"]["model"]["storageUri"] = uri
     assert service.release_id(MODE, "models") == release
 
 
-def test_what_restores_an_inference_service_is_all_that_was_said_of_it() -> None:
+def test_applicable_object_restores_every_field() -> None:
     service = served(conditions=[])
     service.annotations["kubectl.kubernetes.io/last-applied-configuration"] = "{}"
-    kept = service.applied()
-    assert kept["spec"] == service.manifest["spec"]
+    kept = service.to_applicable()
+    assert kept["spec"] == service.body["spec"]
     assert kept["metadata"] == {
         "name": service.name,
         "labels": {},
@@ -186,7 +184,7 @@ def test_what_restores_an_inference_service_is_all_that_was_said_of_it() -> None
     }
 
 
-def test_what_kserve_says_becomes_one_line() -> None:
+def test_status_is_described_on_one_line() -> None:
     failing = served(
         conditions=[
             {"type": "IngressReady", "status": "True"},
@@ -198,32 +196,32 @@ def test_what_kserve_says_becomes_one_line() -> None:
             "lastFailureInfo": {"message": "no such\nkey"},
         },
     )
-    assert failing.words() == (
+    assert failing.describe() == (
         "Ready is False (no replica), targetModelState is FailedToLoad, "
         "transition is BlockedByFailedLoad, no such key"
     )
     assert not failing.is_ready
-    assert served().words() == "KServe has not looked at it yet"
+    assert served().describe() == "no status yet"
 
 
-def test_a_release_is_served_when_no_other_pod_answers() -> None:
+def test_rollout_is_complete_when_no_other_pod_is_active() -> None:
     service, before = served(SECOND), served(FIRST)
     leaving = deepcopy(pod(before))
-    leaving.manifest["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    leaving.body["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     evicted = pod(before, ready=False)
-    evicted.manifest["status"]["phase"] = "Failed"
-    assert settled([pod(service), leaving, evicted], service)
-    assert not settled([], service)
-    assert not settled([leaving], service)
-    assert not settled([pod(service), pod(before)], service)
-    assert not settled([pod(service), pod(service, ready=False)], service)
+    evicted.body["status"]["phase"] = "Failed"
+    assert is_rolled_out([pod(service), leaving, evicted], service)
+    assert not is_rolled_out([], service)
+    assert not is_rolled_out([leaving], service)
+    assert not is_rolled_out([pod(service), pod(before)], service)
+    assert not is_rolled_out([pod(service), pod(service, ready=False)], service)
 
 
-def test_a_storage_uri_changed_by_hand_is_not_what_the_pods_serve() -> None:
+def test_pods_do_not_belong_to_a_storage_uri_changed_by_hand() -> None:
     service = served()
     pods = [pod(service)]
-    service.manifest["spec"]["predictor"]["model"]["storageUri"] = served(SECOND).storage_uri
-    assert not settled(pods, service)
+    service.body["spec"]["predictor"]["model"]["storageUri"] = served(SECOND).storage_uri
+    assert not is_rolled_out(pods, service)
 
 
 ENDED = {"terminated": {"exitCode": 1, "message": "Traceback\n  line\nerror: it is\tdamaged\n\n"}}
@@ -232,27 +230,27 @@ PULLING = {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}
 
 
 @pytest.mark.parametrize(
-    ("container", "failures", "complaint"),
+    ("container", "failures", "reason"),
     [
-        ({"state": {"running": {}}, "restartCount": 0}, 0, "it has started and is not ready yet"),
+        ({"state": {"running": {}}, "restartCount": 0}, 0, "started, not ready yet"),
         ({"state": ENDED, "restartCount": 0}, 1, "kserve-container ended with status 1: error: it"),
         ({"state": {"running": {}}, "lastState": ENDED, "restartCount": 1}, 1, "error: it is dam"),
         ({"state": BACK_OFF, "lastState": ENDED, "restartCount": 1}, 2, "error: it is damaged"),
         ({"state": PULLING, "restartCount": 0}, 0, "ErrImagePull: no such image"),
     ],
 )
-def test_a_pod_says_why_it_is_not_ready(
-    container: dict[str, Any], failures: int, complaint: str
+def test_reason_of_a_pod_that_is_not_ready(
+    container: dict[str, Any], failures: int, reason: str
 ) -> None:
     failing = pod(served(), container, ready=False)
     assert failing.failures == failures
-    assert complaint in failing.complaint
-    assert "\n" not in failing.complaint
+    assert reason in failing.reason
+    assert "\n" not in failing.reason
 
 
-def test_a_pod_without_a_node_says_so() -> None:
+def test_reason_of_a_pod_without_a_node() -> None:
     waiting = pod(served(), ready=False)
-    waiting.manifest["status"]["conditions"] = [
+    waiting.body["status"]["conditions"] = [
         {"type": "PodScheduled", "status": "False", "message": "0/1 nodes: Insufficient cpu."}
     ]
-    assert waiting.complaint == "0/1 nodes: Insufficient cpu."
+    assert waiting.reason == "0/1 nodes: Insufficient cpu."
