@@ -120,7 +120,7 @@ def test_a_pickle_from_other_library_versions_is_not_loaded(
     if onnx:
         assert load_release(folder, MODE).engine_name == "onnx"
     else:
-        with pytest.raises(ReleaseError, match=rf"pickled with {library} {version}, here runs"):
+        with pytest.raises(ReleaseError, match=rf"pickled with {library} {version}, installed is"):
             load_release(folder, MODE)
 
 
