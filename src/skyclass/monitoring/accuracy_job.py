@@ -6,9 +6,7 @@ version has changed.
 """
 
 import logging
-import tempfile
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
