@@ -1,1 +1,1 @@
-"""The steps of the pipelines, one KFP component a folder."""
+"""Steps of the pipelines: one KFP component per folder."""

@@ -1,4 +1,4 @@
-"""The scoring pipeline: fix what is scored by which release, then score its parts side by side."""
+"""The scoring pipeline: pin the input and the release, then score the parts in parallel."""
 
 from kfp import dsl
 
@@ -8,16 +8,16 @@ from pipelines.pods import Pod, configure_pod
 
 NAME = "skyclass-scoring"
 CHOICES = {"mode": ["spectroscopic", "photometric"]}
-"""Parameters with closed choices: a drop-down in the run form."""
+"""Accepted values of parameters: drop-downs in the run form."""
 
 PODS = {
     "plan": Pod(("100m", "1"), ("384Mi", "1Gi"), timeout_seconds=900, role="score"),
     "score": Pod(("250m", "1"), ("384Mi", "1Gi"), timeout_seconds=12 * 3600, role="score"),
 }
-"""What each step needs; the memory of `score` does not depend on the size of its part."""
+"""The memory of `score` does not depend on the size of its part."""
 
-_SIDE_BY_SIDE = 8
-"""Parts that are scored at the same time; the others wait."""
+_PARALLELISM = 8
+"""Parts that are scored at the same time."""
 
 
 @dsl.pipeline(name=NAME, display_name="skyclass: score a table")
@@ -27,18 +27,18 @@ def scoring(
     shards: int = 1,
     source_uri: str = "table:",
 ):
-    """Answer for each object of a table once, by one release, into the predictions table.
+    """Classify each object of a table once with a release, and store the predictions.
 
     Args:
-        mode: `spectroscopic` sees the redshift, `photometric` does not.
-        release: A release's id or the beginning of it, or `champion`.
-        shards: In how many parts the input is scored, 1 to 64, each in a pod of its own.
-        source_uri: What is scored: `table:` for what is new in the observations table, or the
-            s3:// address of a Delta table, a Parquet file, or a folder of them.
+        mode: Inputs of the model: `spectroscopic` with the redshift, `photometric` without.
+        release: Id of a release, a unique prefix of it, or `champion`.
+        shards: Number of parts, 1 to 64, each scored in its own pod.
+        source_uri: Objects to score: `table:` for new rows of the observations table, or the s3://
+            address of a Delta table, a Parquet file, or a folder of them.
     """
-    # Not cached: both depend on what KFP's cache cannot see, the tables and the champion.
+    # Not cached: both read tables and the champion, which KFP's cache key does not contain.
     planned = configure_pod(
         plan(source_uri=source_uri, mode=mode, release=release, shards=shards), PODS["plan"]
     ).set_caching_options(False)
-    with dsl.ParallelFor(planned.output, parallelism=_SIDE_BY_SIDE) as part:
+    with dsl.ParallelFor(planned.output, parallelism=_PARALLELISM) as part:
         configure_pod(score(part=part, mode=mode), PODS["score"]).set_caching_options(False)

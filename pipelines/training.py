@@ -1,6 +1,6 @@
 """The training pipeline: ingest, validate, train, evaluate, publish, in a straight line.
 
-There are no conditions: on KFP each branch costs another pod, and the gate is decided in `publish`.
+There are no conditions, because each branch costs another pod on KFP; `publish` applies the gate.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ CHOICES = {
     "mode": ["spectroscopic", "photometric"],
     "promotion": ["if_better", "never"],
 }
-"""Parameters with closed choices: a drop-down in the run form."""
+"""Accepted values of parameters: drop-downs in the run form."""
 
 PODS = {
     "ingest": Pod(("250m", "1"), ("512Mi", "2Gi"), timeout_seconds=3600, role="ingest"),
@@ -30,10 +30,10 @@ PODS = {
         ("100m", "1"), ("384Mi", "1Gi"), timeout_seconds=1800, role="publish", signs=True
     ),
 }
-"""What each step needs. Measured on 100,000 rows: 0.7 GB in `train`, at most 0.45 GB elsewhere."""
+"""Measured on 100,000 rows: 0.7 GB in `train`, at most 0.45 GB in the others."""
 
 
-@dsl.pipeline(name=NAME, display_name="skyclass: train, judge and publish a classifier")
+@dsl.pipeline(name=NAME, display_name="skyclass: train, evaluate and publish a classifier")
 def training(
     candidates: str = "all",
     mode: str = "spectroscopic",
@@ -43,23 +43,22 @@ def training(
     seed: int = 0,
     source_uri: str = "simulated:?rows=10000&era=legacy&seed=0",
 ) -> NamedTuple("Published", release_id=str, promoted=bool, verdict=str):
-    """Train a classifier of SDSS objects on what a source and the observations table hold.
+    """Train a classifier of SDSS objects on a source and the observations table.
 
     Args:
-        candidates: Which algorithms compete: `all`, or some of decision_tree,
-            hist_gradient_boosting, mlp, random_forest and svc, joined by commas.
-        mode: What the model sees: `spectroscopic` with the redshift, `photometric` without.
-        newest_rows: Train on at most so many rows of the table, the newest nights first.
+        candidates: Algorithms to compare: `all`, or some of decision_tree, hist_gradient_boosting,
+            mlp, random_forest and svc, separated by commas.
+        mode: Inputs of the model: `spectroscopic` with the redshift, `photometric` without.
+        newest_rows: Maximum number of rows to train on, the newest nights first.
         promotion: `if_better` makes a release that passes the gate the champion; `never` only
             publishes it.
-        reason: Why this run was started; kept with the promotion.
-        seed: Makes the run repeatable.
-        source_uri: What is ingested first: `simulated:?rows=…&era=legacy,boss,eboss&seed=…`, the
-            http(s):// or s3:// address of a CSV or Parquet file, or `table:` for nothing new.
+        reason: Reason for the run; stored with the promotion.
+        seed: Seed of all random numbers.
+        source_uri: Observations to ingest first: `simulated:?rows=…&era=legacy,boss,eboss&seed=…`,
+            the http(s):// or s3:// address of a CSV or Parquet file, or `table:` for nothing new.
     """
-    # Not cached: what has side effects, or depends on what KFP's cache cannot see, as `evaluate`
-    # does on the champion. `validate` is told which table it reads, or a new store would be given
-    # the rows of an old one.
+    # Not cached: steps with side effects, or inputs outside KFP's cache key, such as the champion
+    # in `evaluate`. `validate` takes the table's id, or a new store would get rows of an old one.
     ingested = configure_pod(ingest(source_uri=source_uri), PODS["ingest"]).set_caching_options(
         False
     )
@@ -77,14 +76,14 @@ def training(
         train(dataset=rows, mode=mode, candidates=candidates, seed=seed), PODS["train"]
     )
     model = trained.outputs["model"]
-    judged = configure_pod(
+    evaluated = configure_pod(
         evaluate(dataset=rows, model=model, mode=mode, seed=seed), PODS["evaluate"]
     ).set_caching_options(False)
     published = configure_pod(
         publish(
             dataset=rows,
             model=model,
-            evaluation=judged.outputs["evaluation"],
+            evaluation=evaluated.outputs["evaluation"],
             mode=mode,
             promotion=promotion,
             reason=reason,

@@ -1,4 +1,4 @@
-"""Judges a fitted model on both hold-outs and against the champion."""
+"""Evaluate a fitted model on both hold-outs and compare it with the champion."""
 
 from kfp import dsl
 
@@ -16,20 +16,20 @@ def evaluate(
     confusion: dsl.Output[dsl.ClassificationMetrics],
     report: dsl.Output[dsl.HTML],
 ) -> bool:
-    """Judge a fitted model on both hold-outs and against the champion.
+    """Evaluate a fitted model on both hold-outs and compare it with the champion.
 
     Args:
-        dataset: The rows that it was trained on, and those that it was not.
+        dataset: Training rows and hold-outs.
         model: The fitted model.
         mode: `spectroscopic` or `photometric`.
-        seed: Draws the reference when the hold-out is too large for it.
-        evaluation: Scores, verdict of the gate, reference and report, in a folder.
-        metrics: Scores by mode and hold-out.
+        seed: Seed of the sample that becomes the reference of drift detection.
+        evaluation: Folder with scores, verdict of the gate, reference and report.
+        metrics: Scores of both hold-outs.
         confusion: Confusion matrix on the random hold-out.
-        report: The report as a page.
+        report: HTML report.
 
     Returns:
-        Whether the gate lets the model pass.
+        Whether the model passed the gate.
     """
     from pathlib import Path
 

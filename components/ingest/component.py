@@ -1,4 +1,4 @@
-"""Brings what is new in a source into the observations table."""
+"""Ingest new observations of a source into the observations table."""
 
 from typing import NamedTuple
 
@@ -11,14 +11,14 @@ from components.image import IMAGE
 def ingest(source_uri: str, accounting: dsl.Output[dsl.Metrics]) -> NamedTuple(
     "Ingested", table_id=str, table_version=int
 ):
-    """Bring what is new in a source into the observations table.
+    """Ingest new observations of a source into the observations table.
 
     Args:
-        source_uri: Where the observations come from; `table:` takes what is there already.
-        accounting: What became of every row that was read.
+        source_uri: URI of the source; `table:` ingests nothing.
+        accounting: Number of rows by outcome.
 
     Returns:
-        Which table it is, and its version afterwards.
+        Id of the table, and its version after the ingest.
     """
     from skyclass.ingest.step import ingest_step
     from skyclass.logs import start_logging

@@ -1,4 +1,4 @@
-"""Fixes what is scored by which release, and in how many parts."""
+"""Pin the input and the release of a scoring run, and split the input into parts."""
 
 from kfp import dsl
 
@@ -7,17 +7,17 @@ from components.image import IMAGE
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def plan(source_uri: str, mode: str, release: str, shards: int) -> list[dict]:
-    """Fix what is scored by which release, and in how many parts.
+    """Pin the input and the release of a scoring run, and split the input into parts.
 
     Args:
-        source_uri: The input: `table:`, or the address of a Delta table or of Parquet files.
+        source_uri: `table:`, or the address of a Delta table or of Parquet files.
         mode: `spectroscopic` or `photometric`.
-        release: A release's id or the beginning of it, or `champion`.
-        shards: In how many parts the input is scored side by side, at most.
+        release: Id of a release, a unique prefix of it, or `champion`.
+        shards: Maximum number of parts.
 
     Returns:
-        The parts, each with the input and its version, the release's id, and which part it is. One
-        list of all that: over a named output among others KFP's local runner does not loop.
+        The parts, each with the pinned input, the id of the release and its shard. A single output,
+        because KFP's local runner cannot loop over one of several.
     """
     from skyclass.logs import start_logging
     from skyclass.scoring.steps import plan_step

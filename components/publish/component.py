@@ -1,4 +1,4 @@
-"""Publishes a release and, when the gate let it pass, makes it the champion."""
+"""Publish a release, and promote it if it passed the gate."""
 
 from typing import NamedTuple
 
@@ -18,20 +18,20 @@ def publish(
     run_id: str,
     release: dsl.Output[dsl.Metrics],
 ) -> NamedTuple("Published", release_id=str, promoted=bool, verdict=str):
-    """Publish a release and, when the gate let it pass, make it the champion.
+    """Publish a release, and promote it if it passed the gate.
 
     Args:
-        dataset: The rows that the model was trained on.
+        dataset: Training rows and hold-outs.
         model: The fitted model.
-        evaluation: What the evaluation found.
+        evaluation: Folder written by `evaluate`.
         mode: `spectroscopic` or `photometric`.
         promotion: `if_better` or `never`.
-        reason: Why this run was started; kept with the promotion.
-        run_id: The run; kept in the manifest.
-        release: The release's id, and whether it was promoted.
+        reason: Reason for the run; stored with the promotion.
+        run_id: Id of the run; stored in the manifest.
+        release: Id of the release, and whether it was promoted.
 
     Returns:
-        The release's id, whether it became the champion, and why or why not.
+        Id of the release, whether it was promoted, and the reason.
     """
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Scores one part of an input into the predictions table."""
+"""Score one part of an input and store the predictions."""
 
 from kfp import dsl
 
@@ -7,15 +7,15 @@ from components.image import IMAGE
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def score(part: dict, mode: str, accounting: dsl.Output[dsl.Metrics]) -> int:
-    """Score one part of an input into the predictions table.
+    """Score one part of an input and store the predictions.
 
     Args:
-        part: The input with its version, the release that answers, and which part it is.
+        part: Pinned input, id of the release and shard, as returned by `plan`.
         mode: `spectroscopic` or `photometric`.
-        accounting: What became of every row that was read.
+        accounting: Number of rows by outcome.
 
     Returns:
-        How many objects this release had not answered before.
+        Number of new predictions.
     """
     from skyclass.logs import start_logging
     from skyclass.scoring.steps import score_step

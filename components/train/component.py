@@ -1,4 +1,4 @@
-"""Searches among candidate algorithms and fits the winner."""
+"""Compare candidate algorithms by cross-validation and fit the best."""
 
 from kfp import dsl
 
@@ -14,18 +14,18 @@ def train(
     model: dsl.Output[dsl.Model],
     search: dsl.Output[dsl.Metrics],
 ) -> str:
-    """Search among candidate algorithms and fit the winner.
+    """Compare candidate algorithms by cross-validation and fit the best.
 
     Args:
-        dataset: The rows to train on.
+        dataset: Training rows and hold-outs.
         mode: `spectroscopic` or `photometric`.
-        candidates: Names joined by commas, or `all`.
-        seed: Makes the search and the fits repeatable.
-        model: The fitted model as joblib and ONNX, in a folder.
+        candidates: Names separated by commas, or `all`.
+        seed: Seed of the search and the fits.
+        model: Folder with the fitted model as joblib and ONNX.
         search: Cross-validated macro-F1 of each candidate.
 
     Returns:
-        The winner's name.
+        Name of the best candidate.
     """
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Validates the newest rows, and fails if they do not meet the expectations."""
+"""Validate the newest rows, and fail the run if they violate the expectations."""
 
 from kfp import dsl
 
@@ -15,16 +15,16 @@ def validate(
     training_set: dsl.Output[dsl.Metrics],
     exploration: dsl.Output[dsl.HTML],
 ):
-    """Validate the newest rows, and fail if they do not meet the expectations.
+    """Validate the newest rows, and fail the run if they violate the expectations.
 
     Args:
-        table_id: Sets this table apart from another one at its place: KFP's cache sees no store.
+        table_id: Id of the observations table, for KFP's cache key: another store has another.
         table_version: Version of the observations table.
         mode: `spectroscopic` or `photometric`.
-        newest_rows: How many rows to take at most, the newest first.
-        dataset: The rows, in a folder.
-        training_set: Where they come from.
-        exploration: Statistics and distributions of the rows that were validated.
+        newest_rows: Maximum number of rows, the newest first.
+        dataset: Folder with training rows and hold-outs.
+        training_set: Origin of the rows.
+        exploration: Statistics and distributions of the rows.
     """
     from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""Answers like KFP's API server, for tests of what talks to it.
+"""HTTP server with the API of KFP's API server, for tests of its clients.
 
-No KFP backend can be had where the tests run. This is a real HTTP server which speaks in the words
-of the API's definition: it takes and gives nothing but the models that are generated from it.
+Requests and responses are the models that KFP generates from its API definition. No KFP backend
+runs in the tests.
 """
 
 import email
@@ -24,13 +24,13 @@ LOGIN_PAGE = b"<!doctype html><title>Log in</title>"
 
 @dataclass
 class Fault:
-    """What the server answers instead.
+    """An error response.
 
     Attributes:
-        status: 0 says nothing at all.
-        body: The answer.
-        path: Only to requests whose path has this in it.
-        times: How often; afterwards the server is itself again.
+        status: HTTP status; 0 for no response at all.
+        body: Response body.
+        path: Part of the paths that are affected.
+        times: Number of error responses, after which the server recovers.
     """
 
     status: int
@@ -41,7 +41,7 @@ class Fault:
 
 @dataclass
 class FakeKfp:
-    """What the server has been told, and how it answers."""
+    """State of the server: received objects, and the run states that it will report."""
 
     address: str = ""
     fault: Fault | None = None
@@ -56,8 +56,8 @@ class FakeKfp:
     recurring: list[api.V2beta1RecurringRun] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
-        """Answer a request in the models of the API; None is a thing that is not there."""
+    def respond(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
+        """Return the response to a request; None if the object does not exist."""
         parts = path.removeprefix("/apis/v2beta1/").split("/")
         match method, parts:
             case "GET", ["pipelines", "names", name]:
@@ -68,7 +68,7 @@ class FakeKfp:
                 return made
             case "GET", ["pipelines", pipeline, "versions"]:
                 found = [each for each in self.versions if each.pipeline_id == pipeline]
-                # One a page, so that who looks for a version turns the pages.
+                # One version per page, so that clients have to follow page tokens.
                 page = int(query["page_token"] or 0)
                 more = str(page + 1) if page + 1 < len(found) else None
                 return api.V2beta1ListPipelineVersionsResponse(
@@ -146,11 +146,11 @@ def running() -> Iterator[FakeKfp]:
                 else:
                     kfp.ended.wait()
                 return
-            found = kfp.answer(self.command, url.path, query, self.parsed(content))
+            found = kfp.respond(self.command, url.path, query, self.parsed(content))
             if found is None:
                 self.reply(404, json.dumps({"code": NOT_FOUND, "message": "not found"}).encode())
             else:
-                self.reply(200, json.dumps(plain(found)).encode())
+                self.reply(200, json.dumps(to_json(found)).encode())
 
         def parsed(self, content: bytes) -> Any:
             kind = self.headers.get("Content-Type") or ""
@@ -170,7 +170,7 @@ def running() -> Iterator[FakeKfp]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Do not log requests."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     kfp.address = f"http://127.0.0.1:{server.server_port}"
@@ -185,6 +185,6 @@ def running() -> Iterator[FakeKfp]:
         server.server_close()
 
 
-def plain(answer: Any) -> Any:
-    """An answer as JSON, without what is not set, as KFP's API server writes it."""
-    return api.ApiClient().sanitize_for_serialization(answer)
+def to_json(model: Any) -> Any:
+    """A model as JSON, without unset fields, as KFP's API server writes it."""
+    return api.ApiClient().sanitize_for_serialization(model)

@@ -1,6 +1,6 @@
-"""Trains and publishes the first release of each mode, once; a later call finds it served.
+"""Train, publish and promote the first release of each mode. Idempotent.
 
-The chart's Job runs it: `python -m skyclass.admin.bootstrap --mode photometric`.
+The chart runs it as a Job: `python -m skyclass.admin.bootstrap --mode photometric`.
 """
 
 import argparse
@@ -9,41 +9,31 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from skyclass.errors import SkyclassError, TrainingError
 from skyclass.logs import start_logging
+from skyclass.orchestration.local_runner import LocalRun, run_training
 from skyclass.promotion.champions import ChampionStore, open_champion_store
 from skyclass.settings import load_settings
 from skyclass.storage.readiness import wait_until_ready
 from skyclass.survey.features import Mode
 
-logger = logging.getLogger("skyclass.admin.bootstrap")  # its name as a program is another
+logger = logging.getLogger("skyclass.admin.bootstrap")  # __name__ is __main__ in the Job
 
 
-class Run(Protocol):
-    """A finished run of the training pipeline."""
-
-    @property
-    def release_id(self) -> str:
-        """The release that it published."""
-
-    @property
-    def promoted(self) -> bool:
-        """Whether that became the champion."""
-
-    @property
-    def verdict(self) -> str:
-        """Why, or why not."""
-
-
-RunTraining = Callable[[Mapping[str, str], Path, Callable[[str], None]], Run]
-"""Runs the training pipeline: its parameters, a folder for its runs, and who hears of its steps."""
+RunTraining = Callable[[Mapping[str, str], Path, Callable[[str], None]], LocalRun]
+"""`run_training`: pipeline parameters, folder of the runs, callback with each step's name."""
 
 
 @dataclass(frozen=True)
 class FirstRelease:
-    """A mode's champion after the bootstrap, and whether the bootstrap made it."""
+    """Champion of a mode after the bootstrap.
+
+    Attributes:
+        mode: The mode.
+        release: Id of the champion.
+        made: Whether the bootstrap trained it, as opposed to finding it.
+    """
 
     mode: Mode
     release: str
@@ -51,78 +41,82 @@ class FirstRelease:
 
 
 def bootstrap(
-    leading: ChampionStore,
+    champions: ChampionStore,
     modes: Sequence[Mode],
     parameters: Mapping[str, str],
     run_training: RunTraining,
     runs: Path,
-    patience_seconds: float,
+    readiness_timeout_seconds: float,
 ) -> list[FirstRelease]:
-    """Give each mode a champion, unless it has one.
+    """Train a champion for each mode that has none.
 
     Args:
-        leading: Who is champion, and how a release becomes it.
-        modes: The modes that are to be served.
-        parameters: Of the training pipeline; the mode is added here.
+        champions: Champions of the installation.
+        modes: Modes to be served.
+        parameters: Arguments of the training pipeline, except the mode.
         run_training: Runs the pipeline.
-        runs: Folder of the runs.
-        patience_seconds: How long to wait until the object store has been provisioned.
+        runs: Folder of all local runs.
+        readiness_timeout_seconds: How long to wait for the object store to be provisioned.
 
     Raises:
-        TrainingError: A release was not good enough to be served.
+        TrainingError: A release was not promoted.
         StoreError: The object store was not ready in time.
     """
-    wait_until_ready(lambda: leading.list_promotions(modes[0]), patience_seconds)
+    wait_until_ready(lambda: champions.list_promotions(modes[0]), readiness_timeout_seconds)
     done = []
     for mode in modes:
-        champion = leading.get_champion(mode)
+        champion = champions.get_champion(mode)
         if champion is not None:
-            logger.info("%s mode: %s is champion already", mode, champion.id)
+            logger.info("%s mode: champion is already %s", mode, champion.id)
             done.append(FirstRelease(mode, champion.id, made=False))
             continue
         logger.info("%s mode: training the first release", mode)
         run = run_training(
             {"reason": "first release", **parameters, "mode": str(mode)},
             runs,
-            _tell,
+            _report_step,
         )
         if not run.promoted:
             raise TrainingError(
                 f"the first {mode} release was published but not promoted ({run.verdict}): "
-                f"bootstrap with more rows, or promote it by hand (`skyclass promote "
-                f"{run.release_id[:12]}`)"
+                f"bootstrap with more rows, or run `skyclass promote "
+                f"{run.release_id[:12]}`"
             )
         done.append(FirstRelease(mode, run.release_id, made=True))
     return done
 
 
-def _tell(step: str) -> None:
-    # Past the loggers, which KFP's runner takes for itself while it runs.
+def _report_step(step: str) -> None:
+    # Not by logging, because KFP's runner replaces the handlers while it runs.
     sys.stderr.write(f"step {step}\n")
 
 
 def main() -> None:
-    """Do it with the settings of the environment; a foreseen failure is one line and status 1."""
-    from skyclass.orchestration.local_runner import run_training
-
+    """Run the command line; an expected failure is one line and status 1."""
     parser = argparse.ArgumentParser(prog="bootstrap", description=__doc__)
     parser.add_argument("--mode", type=Mode, action="append", required=True, help="repeatable")
     parser.add_argument(
-        "--param", action="append", default=[], metavar="NAME=VALUE", help="as in the run form"
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="argument of the pipeline; repeatable",
     )
-    parser.add_argument("--patience", type=float, default=600.0, help="seconds for the store")
-    given = parser.parse_args()
-    parameters = dict(text.partition("=")[::2] for text in given.param)
+    parser.add_argument(
+        "--patience", type=float, default=600.0, help="seconds to wait for the object store"
+    )
+    options = parser.parse_args()
+    parameters = dict(text.partition("=")[::2] for text in options.param)
     start_logging()
     try:
         settings = load_settings()
         done = bootstrap(
             open_champion_store(settings),
-            given.mode,
+            options.mode,
             parameters,
             run_training,
             settings.home / "runs",
-            given.patience,
+            options.patience,
         )
     except SkyclassError as error:
         sys.exit(f"error: {error}")

@@ -1,11 +1,11 @@
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from skyclass.admin.bootstrap import FirstRelease, bootstrap
 from skyclass.errors import StoreError, TrainingError
+from skyclass.orchestration.local_runner import LocalRun
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
@@ -15,15 +15,8 @@ from tests.support.releases import draft, write_files
 MODES = [Mode.PHOTOMETRIC, Mode.SPECTROSCOPIC]
 
 
-@dataclass(frozen=True)
-class Run:
-    release_id: str
-    promoted: bool
-    verdict: str = "below the floor"
-
-
 class Training:
-    """Publishes a small release, and promotes it when told to."""
+    """Stands in for `run_training`: publishes a small release, and may promote it."""
 
     def __init__(self, champions: LocalChampionStore, folder: Path, promotes: bool = True) -> None:
         self.champions, self.folder, self.promotes = champions, folder, promotes
@@ -31,13 +24,13 @@ class Training:
 
     def __call__(
         self, parameters: Mapping[str, str], runs: Path, on_step: Callable[[str], None]
-    ) -> Run:
+    ) -> LocalRun:
         self.parameters.append(dict(parameters))
         mode = Mode(parameters["mode"])
         release = self.champions.registry.publish(draft(mode), write_files(self.folder / mode))
         if self.promotes:
             self.champions.promote(release, parameters["reason"], "test")
-        return Run(release.id, self.promotes)
+        return LocalRun(release.id, self.promotes, "below the floor", runs / "log.txt")
 
 
 @pytest.fixture
@@ -48,7 +41,9 @@ def champions(store: ObjectStore) -> LocalChampionStore:
 def test_each_mode_gets_a_champion(champions: LocalChampionStore, tmp_path: Path) -> None:
     training = Training(champions, tmp_path)
 
-    done = bootstrap(champions, MODES, {"seed": "7"}, training, tmp_path, patience_seconds=0)
+    done = bootstrap(
+        champions, MODES, {"seed": "7"}, training, tmp_path, readiness_timeout_seconds=0
+    )
 
     for mode, first in zip(MODES, done, strict=True):
         champion = champions.get_champion(mode)
@@ -58,31 +53,38 @@ def test_each_mode_gets_a_champion(champions: LocalChampionStore, tmp_path: Path
     assert all(type(given["mode"]) is str for given in training.parameters)  # as KFP wants it
 
 
-def test_a_champion_stays(champions: LocalChampionStore, tmp_path: Path) -> None:
+def test_existing_champion_is_kept(champions: LocalChampionStore, tmp_path: Path) -> None:
     training = Training(champions, tmp_path)
-    first = bootstrap(champions, MODES, {}, training, tmp_path, patience_seconds=0)
+    first = bootstrap(champions, MODES, {}, training, tmp_path, readiness_timeout_seconds=0)
 
-    again = bootstrap(champions, MODES, {}, training, tmp_path, patience_seconds=0)
+    again = bootstrap(champions, MODES, {}, training, tmp_path, readiness_timeout_seconds=0)
 
     assert [each.release for each in again] == [each.release for each in first]
     assert not any(each.made for each in again)
     assert len(training.parameters) == len(MODES)
 
 
-def test_a_release_that_is_not_good_enough_is_said(
+def test_release_that_is_not_promoted_is_an_error(
     champions: LocalChampionStore, tmp_path: Path
 ) -> None:
     training = Training(champions, tmp_path, promotes=False)
 
     with pytest.raises(TrainingError, match=r"not promoted \(below the floor\).*skyclass promote"):
-        bootstrap(champions, MODES, {}, training, tmp_path, patience_seconds=0)
+        bootstrap(champions, MODES, {}, training, tmp_path, readiness_timeout_seconds=0)
 
 
-def test_a_store_that_is_never_ready_is_said(settings: Settings, tmp_path: Path) -> None:
+def test_store_that_is_never_ready_is_an_error(settings: Settings, tmp_path: Path) -> None:
     nowhere = settings.model_copy(
         update={"models_bucket": "was-never-made", "s3_retries": 0, "s3_connect_seconds": 0.5}
     )
     champions = LocalChampionStore(ObjectStore(nowhere))
 
     with pytest.raises(StoreError, match="the bucket does not exist"):
-        bootstrap(champions, MODES, {}, Training(champions, tmp_path), tmp_path, patience_seconds=0)
+        bootstrap(
+            champions,
+            MODES,
+            {},
+            Training(champions, tmp_path),
+            tmp_path,
+            readiness_timeout_seconds=0,
+        )
