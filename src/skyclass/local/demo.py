@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from skyclass.admin.bootstrap import Run, RunTraining
+from skyclass.admin.bootstrap import RunTraining
 from skyclass.client import Client
 from skyclass.errors import CatalogError, ServingError
 from skyclass.ingest.validation import validate_rows
@@ -25,6 +25,7 @@ from skyclass.local.s3_server import free_ports
 from skyclass.monitoring.documents import REPORT as DRIFT_REPORT
 from skyclass.monitoring.drift_job import run_drift
 from skyclass.monitoring.verdict import Verdict
+from skyclass.orchestration.local_runner import LocalRun
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import REPORT
 from skyclass.settings import Settings
@@ -116,7 +117,7 @@ class Cast:
 def tell(
     settings: Settings, source_uri: str, mode: Mode, train: RunTraining, teller: Teller
 ) -> Story:
-    """Run the whole story.
+    """LocalRun the whole story.
 
     Args:
         settings: A home folder of the demo's own, and a running object store.
@@ -138,7 +139,7 @@ def tell(
     cast.learnt.to_csv(learnt, index=False)
     teller.done(f"{len(cast.known):,} early objects with labels; late ones follow")
 
-    def run(what: str, parameters: Mapping[str, str]) -> Run:
+    def run(what: str, parameters: Mapping[str, str]) -> LocalRun:
         teller.begin(what)
         given = {"mode": str(mode), "reason": what, **parameters}
         done = train(given, settings.home / "runs", teller.step)
