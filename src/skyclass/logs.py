@@ -1,17 +1,17 @@
-"""Logging, set up once by whatever is started as a process of its own."""
+"""Log configuration of the project's programs."""
 
 import logging
 import sys
 
 
 def start_logging(level: int = logging.INFO) -> None:
-    """Send the project's log lines to standard error, one line each.
+    """Log to standard error, one line per record.
 
     Args:
-        level: The least severe level of the project's own lines; libraries only warn.
+        level: Lowest level of the project's records; libraries log from WARNING.
     """
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("skyclass").setLevel(level)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of every retry
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it logs a warning for every retry

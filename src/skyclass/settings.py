@@ -1,4 +1,4 @@
-"""Settings, all from the environment (and from the embedded S3 server while one runs)."""
+"""Settings, read from environment variables and from the file of the embedded S3 server."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -11,20 +11,19 @@ from skyclass.errors import SkyclassError
 S = TypeVar("S", bound=BaseSettings)
 
 S3_ENV_FILE = "s3.env"
-"""Where `skyclass s3` leaves its AWS_* settings, inside the home folder, while it runs."""
+"""File in the home folder with the AWS_* variables of the running embedded S3 server."""
 
 
 class Settings(BaseSettings):
-    """What every part of the project needs to know about its surroundings.
+    """Settings shared by all commands and services.
 
-    The object store is described by the names that every S3 tool knows (AWS_*); everything else
-    is prefixed with SKYCLASS_.
+    The object store has the standard AWS_* variables. All other variables begin with SKYCLASS_.
     """
 
     model_config = SettingsConfigDict(env_prefix="SKYCLASS_", extra="ignore", frozen=True)
 
     home: Path = Path(".skyclass")
-    """The only folder that the project writes to on a machine."""
+    """The only local folder that the project writes to."""
 
     endpoint_url: str = Field(validation_alias="AWS_ENDPOINT_URL")
     access_key_id: str = Field(validation_alias="AWS_ACCESS_KEY_ID")
@@ -41,21 +40,21 @@ class Settings(BaseSettings):
     reports_bucket: str = "skyclass-reports"
 
     signing_key: Path | None = None
-    """PEM file with the private key that releases are signed with when they are published."""
+    """PEM file with the private key that signs published releases."""
     skyserver_url: str = "https://skyserver.sdss.org"
-    """Where the survey's database answers, below it each data release: another mirror, or yours."""
+    """URL of SkyServer or of a mirror; each data release is a path below it."""
     skyserver_contact: str = ""
-    """An address of yours that SkyServer's operators can write to; sent with each query."""
+    """Your e-mail address for SkyServer's operators, sent in the User-Agent of each query."""
 
     run_id: str = "by-hand"
-    """Names the pipeline run in manifests and promotion events."""
+    """Id of the pipeline run, recorded in manifests and promotion events."""
 
     namespace: str = ""
-    """Namespace of the InferenceServices that a promotion changes; on one machine there is none."""
+    """Namespace of the InferenceServices; empty without a cluster."""
     inference_service_templates: str = "skyclass-inference-services"
-    """ConfigMap in that namespace with their templates; its keys are <mode>.yaml."""
+    """ConfigMap in that namespace with a template `<mode>.yaml` for each InferenceService."""
     promotion_seconds: PositiveFloat = 300.0
-    """How long a release may take to be served before the one before is restored."""
+    """Timeout of a rollout in seconds; after it, the previous release is restored."""
 
     @property
     def buckets(self) -> tuple[str, str, str, str]:
@@ -64,7 +63,7 @@ class Settings(BaseSettings):
 
 
 class HomeSettings(BaseSettings):
-    """The home folder alone, for what must run before an object store is known."""
+    """The home folder, which is needed before the object store is known."""
 
     model_config = SettingsConfigDict(env_prefix="SKYCLASS_", extra="ignore", frozen=True)
 

@@ -51,4 +51,4 @@ def test_the_train_step_may_look_and_not_promote(lively: Installation, kfp: Name
 
     promoting = run_step(lively, kfp, "train", "promote", lively.release(MODE))
     assert not kfp.finish(promoting)
-    assert "refused access" in kfp.logs(promoting)
+    assert "access denied" in kfp.logs(promoting)

@@ -133,7 +133,9 @@ def score(
         watermark_id = f"{piece.id}#{release.id}"
         position = table.watermark(watermark_id)
         for rows_in, rows, unique in prefetch(_answers(given, piece, model, position)):
-            merged = table.merge(unique, watermark_id, position, position + rows_in, always=True)
+            merged = table.merge(
+                unique, watermark_id, position, position + rows_in, always_commit=True
+            )
             position += rows_in
             total = replace(
                 total,

@@ -1,4 +1,4 @@
-"""A Delta Lake table on S3 in which each key stands once, whoever writes and however often."""
+"""Delta Lake tables on S3 with a unique key, for any number of concurrent writers."""
 
 import re
 from collections.abc import Iterator
@@ -16,26 +16,26 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from skyclass.errors import StoreError
+from skyclass.errors import StoreError, one_line
 from skyclass.settings import Settings
 from skyclass.storage.key_index import KeyIndex
 from skyclass.storage.s3 import s3_error, unreachable_error
 
-TRIES = 20
-"""How often a change is begun anew because another writer was faster."""
+MAX_ATTEMPTS = 20
+"""Attempts to commit a change while other writers commit theirs."""
 
 _KEEP_EVERY_VERSION = {"delta.enableExpiredLogCleanup": "false"}
-"""Else delta-rs forgets the versions of more than 30 days ago, and training sets with them."""
+"""By default, delta-rs drops versions after 30 days, and training sets refer to versions."""
 
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What a merge did to the table.
+    """The outcome of a merge.
 
     Attributes:
-        inserted: Rows whose key was new.
-        updated: Rows whose key was there with other values.
-        version: The table's version afterwards.
+        inserted: Rows with a new key.
+        updated: Rows with a known key and other values.
+        version: Version of the table after the merge.
     """
 
     inserted: int
@@ -45,17 +45,17 @@ class MergeResult:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """What a table looks like.
+    """Location, schema and key of a table.
 
     Attributes:
-        prefix: Where it lies in the data bucket.
-        schema: Its columns.
-        partition: The column by which its files are kept apart; a key never changes its partition.
-        key: The columns that identify a row.
-        values: The columns that may be corrected.
-        origin: The columns that say where the values came from; they follow a correction.
-        what: What is in it, for messages.
-        begin: How the table comes to be, for messages.
+        prefix: Key prefix in the data bucket.
+        schema: Arrow schema.
+        partition_column: Partition column; the rows of a key are always in one partition.
+        key: Columns that identify a row.
+        values: Columns that a merge may change.
+        provenance: Columns that are replaced whenever a value changes.
+        description: Content of the table, for messages.
+        missing_hint: What to do if the table does not exist, for messages.
     """
 
     prefix: str
@@ -69,74 +69,75 @@ class TableSpec:
 
 
 class KeyedTable:
-    """A table of unique keys, changed in transactions, read at a version."""
+    """A table with a unique key that is changed in transactions and read at a version."""
 
     def __init__(self, settings: Settings, spec: TableSpec) -> None:
-        """Name the table; nothing is contacted yet."""
         self.uri = f"s3://{settings.data_bucket}/{spec.prefix}"
         self._spec = spec
         self._endpoint = settings.endpoint_url
         self._options = make_storage_options(settings)
-        self._known = KeyIndex(spec.key)
+        self._key_index = KeyIndex(spec.key)
         self._table: DeltaTable | None = None
 
     def merge(
         self,
         rows: pa.Table,
         watermark_id: str,
-        since: int,
+        previous_watermark: int,
         watermark: int,
         *,
-        always: bool = False,
+        always_commit: bool = False,
     ) -> MergeResult:
-        """Insert rows with new keys and correct those with other values, in one transaction.
+        """Insert rows with new keys and update those with other values, in one transaction.
 
-        The source's watermark is committed with the rows, so a kill loses and doubles nothing.
-        A null never overwrites a value: a row that comes again without its label keeps the label.
-        Rows that are there already make no new version, unless the watermark is to be kept always.
+        The source's watermark is committed with the rows, so that a retry neither loses nor
+        duplicates a row. A null never overwrites a value. Rows without a change do not make a new
+        version.
 
-        A change is committed as the very next version after the one that was looked at, or begun
-        anew: between two writers nothing is lost, doubled or undone.
+        Concurrency is optimistic: a change is committed as the version after the one that was
+        read, and is retried if another writer has committed that version.
 
         Args:
-            rows: Columns of the schema; each key at most once.
-            watermark_id: Names the source (a Delta application id).
-            since: How far the source had been read before these rows.
-            watermark: How far the source has been read with these rows.
-            always: Whether the watermark is committed even where nothing else changes.
+            rows: Columns of the schema; keys are unique.
+            watermark_id: Identifier of the source (a Delta application id).
+            previous_watermark: Position in the source before these rows.
+            watermark: Position in the source after these rows.
+            always_commit: Whether to commit the watermark even if no row changes the table.
 
         Raises:
-            StoreError: The object store failed, or another writer has got further with the same
-                source, and these rows might undo its corrections.
+            StoreError: The object store failed, or another writer has committed later rows of the
+                same source, whose corrections these rows might undo.
         """
         commit = CommitProperties(
             max_commit_retries=0, app_transactions=[Transaction(watermark_id, watermark)]
         )
-        for _ in range(TRIES):
+        for _ in range(MAX_ATTEMPTS):
             with self._translate_errors():
-                table = self._newest()
-                if (table.transaction_version(watermark_id) or 0) > since:
+                table = self._refresh()
+                if (table.transaction_version(watermark_id) or 0) > previous_watermark:
                     raise StoreError(
                         f"another run has overtaken this one of {watermark_id.partition('#')[0]}: "
-                        "nothing was lost, wait for it to end"
+                        "wait until it ends; committed rows are kept"
                     )
-                looked_at = table.version()
+                read_version = table.version()
                 try:
-                    done = MergeResult(inserted=0, updated=0, version=looked_at)
-                    if rows.num_rows and self._known.are_new(rows, table):
+                    result = MergeResult(inserted=0, updated=0, version=read_version)
+                    if rows.num_rows and self._key_index.are_new(rows, table):
                         return self._append(table, rows, commit)
                     if rows.num_rows:
-                        done = self._upsert(table, rows, commit)
-                    if always and done.version == looked_at:
-                        done = self._append(table, rows.slice(0, 0), commit)
-                    return done
+                        result = self._upsert(table, rows, commit)
+                    if always_commit and result.version == read_version:
+                        result = self._append(table, rows.slice(0, 0), commit)
+                    return result
                 except CommitFailedError:
-                    if self._open(None).version() == looked_at:
+                    if self._open(None).version() == read_version:
                         raise
-        raise StoreError(f"others write to {self.uri} without a pause: wait for them to end")
+        raise StoreError(
+            f"{self.uri}: {MAX_ATTEMPTS} commits conflicted with other writers: try again later"
+        )
 
     def watermark(self, watermark_id: str) -> int:
-        """How far a source has been read: 0 when it, or the table, is new."""
+        """Return the committed position in a source; 0 if the source or the table is new."""
         with self._translate_errors():
             try:
                 return self._open(None).transaction_version(watermark_id) or 0
@@ -144,7 +145,7 @@ class KeyedTable:
                 return 0
 
     def newest_version(self) -> int | None:
-        """The newest version of the table; none when there is no table yet."""
+        """Return the newest version of the table, or None if there is no table."""
         with self._translate_errors():
             try:
                 return self._open(None).version()
@@ -152,13 +153,17 @@ class KeyedTable:
                 return None
 
     def version(self) -> int:
-        """The newest version of the table."""
+        """Return the newest version of the table.
+
+        Raises:
+            StoreError: The object store failed, or there is no table.
+        """
         with self._translate_errors():
             return self._open(None).version()
 
     def _append(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> MergeResult:
-        looked_at, before = table.version(), _paths(table)
-        # Measurements hardly repeat: looking for repetitions takes half of the time of a write.
+        read_version, files = table.version(), _list_files(table)
+        # Measurements rarely repeat, and building dictionaries takes half of the time of a write.
         plain = ColumnProperties(dictionary_enabled=False)
         numbers = [each.name for each in rows.schema if pa.types.is_floating(each.type)]
         write_deltalake(
@@ -169,43 +174,43 @@ class KeyedTable:
             writer_properties=WriterProperties(column_properties=dict.fromkeys(numbers, plain)),
         )
         table.update_incremental()
-        if rows.num_rows and table.version() == looked_at + 1:  # nobody else's files are new
-            self._known.add(rows, _paths(table) - before)
+        if rows.num_rows and table.version() == read_version + 1:  # all new files are ours
+            self._key_index.add(rows, _list_files(table) - files)
         return MergeResult(inserted=rows.num_rows, updated=0, version=table.version())
 
     def _upsert(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> MergeResult:
         spec = self._spec
-        news = " OR ".join(
+        is_changed = " OR ".join(
             f"(s.`{name}` IS NOT NULL AND s.`{name}` IS DISTINCT FROM t.`{name}`)"
             for name in spec.values
         )
         values = {f"t.`{name}`": f"COALESCE(s.`{name}`, t.`{name}`)" for name in spec.values}
-        origin = {f"t.`{name}`": f"s.`{name}`" for name in spec.provenance}
+        provenance = {f"t.`{name}`": f"s.`{name}`" for name in spec.provenance}
         same = " AND ".join(
             f"t.`{name}` = s.`{name}`" for name in (spec.partition_column, *spec.key)
         )
-        did = (
+        metrics = (
             table.merge(
                 rows,
                 predicate=same,
                 source_alias="s",
                 target_alias="t",
-                streamed_exec=False,  # the rows' bounds then say which files need not be read
+                streamed_exec=False,  # the bounds of the rows then prune files
                 commit_properties=commit,
             )
-            .when_matched_update(updates={**values, **origin}, predicate=news)
+            .when_matched_update(updates={**values, **provenance}, predicate=is_changed)
             .when_not_matched_insert_all()
             .execute()
         )
         table.update_incremental()
         return MergeResult(
-            inserted=did["num_target_rows_inserted"],
-            updated=did["num_target_rows_updated"],
+            inserted=metrics["num_target_rows_inserted"],
+            updated=metrics["num_target_rows_updated"],
             version=table.version(),
         )
 
-    def _newest(self) -> DeltaTable:
-        """The table at its newest version; made where there is none."""
+    def _refresh(self) -> DeltaTable:
+        """Return the table at its newest version; create it if it does not exist."""
         if self._table is None:
             self._table = self._create()
         else:
@@ -222,7 +227,7 @@ class KeyedTable:
                 configuration=_KEEP_EVERY_VERSION,
                 storage_options=self._options,
             )
-        except CommitFailedError:  # another writer made it at the same time
+        except CommitFailedError:  # another writer has created it
             return self._open(None)
 
     def _open(self, version: int | None) -> DeltaTable:
@@ -245,27 +250,28 @@ class KeyedTable:
         if code:
             return s3_error(code[1], self.uri)
         if "specified end version" in report:
-            return StoreError(f"{self.uri} has no such version yet: ask for an earlier one")
+            return StoreError(f"{self.uri} has no such version: read an earlier one")
         if is_connection_error(report):
             return unreachable_error(self._endpoint, "no connection")
-        gist = " ".join(report.replace("\x1b[31m↳\x1b[0m", "").split())[:200]
-        return StoreError(f"{self.uri} failed ({gist}): nothing was lost, do the same again")
+        reason = one_line(report.replace("\x1b[31m↳\x1b[0m", ""))
+        return StoreError(f"{self.uri} failed ({reason}): retry; committed rows are kept")
 
 
 def is_connection_error(report: str) -> bool:
-    """Whether delta-rs, or Arrow's S3 client, reports that nobody answers any more."""
+    """Return whether an error text of delta-rs or of Arrow's S3 client is a connection error."""
     signs = ("error sending request", "HTTP error", "response body", "NETWORK_CONNECTION")
     return any(sign in report for sign in signs)
 
 
-def _paths(table: DeltaTable) -> set[str]:
-    """The table's files."""
+def _list_files(table: DeltaTable) -> set[str]:
     return set(pa.table(table.get_add_actions())["path"].to_pylist())
 
 
 def make_storage_options(settings: Settings) -> dict[str, str]:
-    """The storage options of delta-rs, with the same deadlines as every other S3 call."""
-    longest = (settings.s3_retries + 1) * (settings.s3_connect_seconds + settings.s3_read_seconds)
+    """Return the storage options of delta-rs, with the same timeouts as the S3 client."""
+    retry_seconds = (settings.s3_retries + 1) * (
+        settings.s3_connect_seconds + settings.s3_read_seconds
+    )
     return {
         "AWS_ENDPOINT_URL": settings.endpoint_url,
         "AWS_ACCESS_KEY_ID": settings.access_key_id,
@@ -275,5 +281,5 @@ def make_storage_options(settings: Settings) -> dict[str, str]:
         "connect_timeout": f"{settings.s3_connect_seconds}s",
         "timeout": f"{settings.s3_read_seconds}s",
         "max_retries": str(settings.s3_retries),
-        "retry_timeout": f"{longest}s",
+        "retry_timeout": f"{retry_seconds}s",
     }

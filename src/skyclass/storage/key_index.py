@@ -1,4 +1,4 @@
-"""Tells which rows are certainly new to a table, without a join."""
+"""An index of the keys in a table, to append new rows without a join."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,78 +8,81 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 MAX_KEYS = 40_000_000
-"""So many keys are remembered at most, 8 bytes each: memory does not follow the table's size."""
+"""Largest number of keys in the index, at 8 bytes each; it bounds memory for any table size."""
 
 Hashes = npt.NDArray[np.uint64]
 
 
 class KeyIndex:
-    """Hashes of the keys in those files of a table that were looked into.
+    """Hashes of the keys in those files of a table that were read.
 
-    Equal hashes of different keys are harmless: such a row is taken for known, and merged.
+    A hash collision is harmless: the row is treated as known, and merged with a join.
+
+    Args:
+        key: Columns of the key.
     """
 
     def __init__(self, key: tuple[str, ...]) -> None:
-        """Know nothing yet.
-
-        Args:
-            key: The columns of the key.
-        """
         self._key = list(key)
         self._files: set[str] = set()
         self._runs: list[Hashes] = []
-        """Sorted, each longer than the next."""
+        """Sorted hashes, in runs of decreasing length."""
 
     def are_new(self, rows: pa.Table, table: DeltaTable) -> bool:
-        """Whether none of the rows' keys is in the table, as far as that is certain.
+        """Return whether no row's key is in the table; False if the index cannot tell.
+
+        Only files that may hold one of the keys, by their statistics, and that were not read
+        before are read.
 
         Args:
-            rows: Rows with keys.
-            table: The table, at the version that is meant; only such of its files are read as may
-                hold one of the keys and were not read before.
+            rows: Rows with the columns of the key.
+            table: The table at the version to compare with.
         """
-        self._look_into(self._files_around(rows, table), table)
-        if sum(map(len, self._runs)) > MAX_KEYS:
+        self._read_files(self._find_candidate_files(rows, table), table)
+        if self._is_full():
             return False
-        wanted = self._hash(rows.select(self._key))
-        wanted.sort()  # neighbours are looked up close to each other
-        return not any(_meet(run, wanted) for run in self._runs)
+        hashes = self._hash(rows.select(self._key))
+        hashes.sort()  # sorted look-ups are local in memory
+        return not any(_have_common_hash(run, hashes) for run in self._runs)
 
     def add(self, rows: pa.Table, files: set[str]) -> None:
-        """Know the keys of rows that have just been written, which need not be read again.
+        """Add the keys of rows that have been written, so that their files need not be read.
 
         Args:
             rows: The rows.
-            files: The table's files that hold them, and no others.
+            files: Paths of the files that hold exactly these rows.
         """
-        if sum(map(len, self._runs)) <= MAX_KEYS:
-            self._remember(self._hash(rows.select(self._key)))
+        if not self._is_full():
+            self._add_hashes(self._hash(rows.select(self._key)))
             self._files |= files
 
-    def _files_around(self, rows: pa.Table, table: DeltaTable) -> set[str]:
-        """Files whose smallest and largest keys leave room for one of the rows'."""
+    def _is_full(self) -> bool:
+        return sum(map(len, self._runs)) > MAX_KEYS
+
+    def _find_candidate_files(self, rows: pa.Table, table: DeltaTable) -> set[str]:
+        """Return the files whose key ranges overlap those of the rows."""
         files = pa.table(table.get_add_actions(flatten=True))
-        apart = pa.array(np.zeros(files.num_rows, dtype=bool))
+        is_disjoint = pa.array(np.zeros(files.num_rows, dtype=bool))
         for name in self._key:
-            if f"min.{name}" not in files.column_names:  # no file says so, or there is none
+            if f"min.{name}" not in files.column_names:  # no statistics, or no files
                 continue
             bounds = pc.min_max(rows[name])
             above = pc.greater(files[f"min.{name}"], bounds["max"])
             below = pc.less(files[f"max.{name}"], bounds["min"])
-            apart = pc.or_(apart, pc.fill_null(pc.or_(above, below), False))
-        return set(files["path"].filter(pc.invert(apart)).to_pylist())
+            is_disjoint = pc.or_(is_disjoint, pc.fill_null(pc.or_(above, below), False))
+        return set(files["path"].filter(pc.invert(is_disjoint)).to_pylist())
 
-    def _look_into(self, files: set[str], table: DeltaTable) -> None:
-        unknown = files - self._files
-        if not unknown:
+    def _read_files(self, files: set[str], table: DeltaTable) -> None:
+        unread = files - self._files
+        if not unread:
             return
         for fragment in table.to_pyarrow_dataset().get_fragments():
-            if fragment.path in unknown and sum(map(len, self._runs)) <= MAX_KEYS:
-                self._remember(self._hash(fragment.to_table(columns=self._key)))
+            if fragment.path in unread and not self._is_full():
+                self._add_hashes(self._hash(fragment.to_table(columns=self._key)))
                 self._files.add(fragment.path)
 
-    def _remember(self, hashes: Hashes) -> None:
-        """Runs are joined as they come to the same length: each key is sorted a few times only."""
+    def _add_hashes(self, hashes: Hashes) -> None:
+        """Merge runs of equal length, so that each hash is sorted a logarithmic number of times."""
         hashes.sort()
         while self._runs and len(self._runs[-1]) <= len(hashes):
             hashes = np.concatenate([self._runs.pop(), hashes])
@@ -91,8 +94,8 @@ class KeyIndex:
         return np.asarray(hashes, dtype=np.uint64)
 
 
-def _meet(run: Hashes, wanted: Hashes) -> bool:
+def _have_common_hash(run: Hashes, hashes: Hashes) -> bool:
     if not len(run):
         return False
-    found = np.searchsorted(run, wanted).clip(max=len(run) - 1)
-    return bool((run[found] == wanted).any())
+    found = np.searchsorted(run, hashes).clip(max=len(run) - 1)
+    return bool((run[found] == hashes).any())

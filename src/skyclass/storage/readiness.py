@@ -1,36 +1,38 @@
-"""Waits for an object store that is coming up, or being provisioned."""
+"""Waiting for an object store that is starting or being provisioned."""
 
 import logging
-import time
 from collections.abc import Callable
 
 from skyclass.errors import StoreError
+from skyclass.polling import poll
 
 logger = logging.getLogger(__name__)
 
-PAUSE_SECONDS = 2.0
+POLL_SECONDS = 2.0
 
 
-def wait_until_ready(ask: Callable[[], object], seconds: float) -> None:
-    """Ask again until the store answers; each new reason for waiting is told once.
+def wait_until_ready(check: Callable[[], object], timeout_seconds: float) -> None:
+    """Call a check until it succeeds. Each new error is logged once.
 
     Args:
-        ask: Does what the store must be ready for.
-        seconds: For how long at most.
+        check: Raises StoreError while the store is not ready.
+        timeout_seconds: Time after which the last error is raised.
 
     Raises:
-        StoreError: It was not ready in time; the message is the store's last one.
+        StoreError: The last error of the check.
     """
-    deadline, said = time.monotonic() + seconds, ""
-    while True:
+    last: StoreError | None = None
+
+    def is_ready() -> bool:
+        nonlocal last
         try:
-            ask()
+            check()
         except StoreError as error:
-            if time.monotonic() > deadline:
-                raise
-            if str(error) != said:
-                said = str(error)
-                logger.info("waiting until the store is ready: %s", said)
-            time.sleep(PAUSE_SECONDS)
-        else:
-            return
+            if str(error) != str(last):
+                logger.info("waiting until the object store is ready: %s", error)
+            last = error
+            return False
+        return True
+
+    if not poll(is_ready, timeout_seconds, POLL_SECONDS) and last is not None:
+        raise last

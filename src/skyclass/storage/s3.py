@@ -1,4 +1,4 @@
-"""Plain S3 with deadlines: every call ends in bounded time, and every failure in one clear line."""
+"""S3 client with timeouts, bounded retries, and error messages of one line."""
 
 import io
 import re
@@ -11,53 +11,49 @@ from urllib.parse import urlsplit
 import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error
-from urllib3.util import Retry, Timeout
 
 from skyclass.errors import StoreError
+from skyclass.http import make_pool
 from skyclass.settings import Settings
 
 MAX_SINGLE_PUT = 5 * 2**30
-"""Bytes; S3's own limit. Below it one retried PUT is safer than a multipart upload."""
+"""Bytes; the limit of S3. Up to it, a retried PUT is safer than a multipart upload."""
 
-_BACKOFF_SECONDS = 0.25
-_TEMPORARY = (429, 500, 502, 503, 504)
-_REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
-_ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
+_DENIED_CODES = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+_MISSING_CODES = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
 
 
 class ObjectMissingError(StoreError):
-    """There is no object of that key."""
+    """No object has the key."""
 
 
 class ObjectStore:
-    """The object store, spoken to in plain S3.
+    """A client of the object store.
 
-    A call takes at most (retries + 1) x (connect + read) seconds plus the pauses between tries;
-    with the default settings about a minute. Retries are safe: what is written twice has the same
-    key and the same bytes.
+    A call takes at most (retries + 1) x (connect + read) seconds plus the backoff, about a minute
+    with the default settings. Retries are idempotent: they write the same bytes to the same key.
+
+    Attributes:
+        settings: Endpoint, credentials, timeouts and bucket names.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Prepare a client; nothing is contacted yet.
+        """Create a client without contacting the store.
 
         Raises:
-            StoreError: The endpoint is no URL of a server.
+            StoreError: The endpoint is not an HTTP URL.
         """
         self.settings = settings
-        pool = urllib3.PoolManager(
-            timeout=Timeout(connect=settings.s3_connect_seconds, read=settings.s3_read_seconds),
-            retries=Retry(
-                total=settings.s3_retries,
-                backoff_factor=_BACKOFF_SECONDS,
-                status_forcelist=_TEMPORARY,
-                raise_on_status=False,
-                respect_retry_after_header=False,  # a server must not choose our deadline
-            ),
+        pool = make_pool(
+            connect_seconds=settings.s3_connect_seconds,
+            read_seconds=settings.s3_read_seconds,
+            retries=settings.s3_retries,
+            methods=None,
         )
         try:
             url = urlsplit(settings.endpoint_url)
             if url.scheme not in ("http", "https") or not re.fullmatch(r"\S+", url.netloc):
-                raise ValueError("no URL of HTTP")
+                raise ValueError("not an HTTP URL")
             self._client = Minio(
                 endpoint=url.netloc + url.path.rstrip("/"),
                 access_key=settings.access_key_id,
@@ -68,12 +64,12 @@ class ObjectStore:
             )
         except ValueError as error:
             raise StoreError(
-                f"AWS_ENDPOINT_URL is no address of a server ({settings.endpoint_url}: {error}): "
+                f"AWS_ENDPOINT_URL is malformed: {settings.endpoint_url} ({error}): "
                 "write http://host:port or https://host:port"
             ) from error
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        """Write one object, whole or not at all."""
+        """Write an object, completely or not at all."""
         with self._translate_errors(bucket, key):
             self._client.put_object(
                 bucket_name=bucket,
@@ -85,10 +81,10 @@ class ObjectStore:
             )
 
     def get(self, bucket: str, key: str) -> bytes:
-        """Read one object.
+        """Read an object.
 
         Raises:
-            ObjectMissingError: There is no such object.
+            ObjectMissingError: No object has the key.
         """
         with self._translate_errors(bucket, key):
             response = self._client.get_object(bucket_name=bucket, object_name=key)
@@ -99,12 +95,12 @@ class ObjectStore:
                 response.release_conn()
 
     def download(self, bucket: str, key: str, path: Path) -> None:
-        """Copy one object into a file."""
+        """Download an object to a file."""
         with self._translate_errors(bucket, key):
             self._client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
 
     def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
-        """Keys below a prefix, in the order of their bytes."""
+        """List the keys below a prefix, in byte order."""
         with self._translate_errors(bucket, prefix):
             for item in self._client.list_objects(
                 bucket_name=bucket, prefix=prefix, recursive=True
@@ -112,7 +108,7 @@ class ObjectStore:
                 yield str(item.object_name)
 
     def list_with_times(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
-        """Keys below a prefix, and when each was written (UTC)."""
+        """List the keys below a prefix with the time of the last write (UTC)."""
         with self._translate_errors(bucket, prefix):
             for item in self._client.list_objects(
                 bucket_name=bucket, prefix=prefix, recursive=True
@@ -121,14 +117,14 @@ class ObjectStore:
                     yield str(item.object_name), item.last_modified
 
     def list_prefixes(self, bucket: str, prefix: str) -> Iterator[str]:
-        """Common prefixes one level below a prefix, each ending in a slash."""
+        """List the common prefixes one level below a prefix, each with a trailing slash."""
         with self._translate_errors(bucket, prefix):
             for item in self._client.list_objects(bucket_name=bucket, prefix=prefix):
                 if item.is_dir:
                     yield str(item.object_name)
 
     def make_buckets(self) -> None:
-        """Create the project's buckets where they are missing."""
+        """Create the project's buckets that do not exist."""
         for bucket in self.settings.buckets:
             with self._translate_errors(bucket, ""):
                 if not self._client.bucket_exists(bucket_name=bucket):
@@ -142,32 +138,37 @@ class ObjectStore:
             raise s3_error(error.code or "no code", f"s3://{bucket}/{key}") from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
             raise unreachable_error(self.settings.endpoint_url, type(error).__name__) from error
-        except ValueError as error:  # the client checks names before it asks the server
+        except ValueError as error:  # the client validates names before the request
             raise StoreError(
-                f"s3://{bucket}/{key} is no address of an object ({str(error) or 'no key'}): "
+                f"s3://{bucket}/{key} is not an object URI ({str(error) or 'no key'}): "
                 "write s3://bucket/key, or correct the SKYCLASS_*_BUCKET settings"
             ) from error
 
 
-def s3_error(code: str, where: str) -> StoreError:
-    """Say in one line what an S3 error code means for the object or bucket concerned."""
-    if code in _ABSENT:
-        return ObjectMissingError(f"{where}: there is no such object")
+def s3_error(code: str, uri: str) -> StoreError:
+    """Return the error for an S3 error code.
+
+    Args:
+        code: Error code of S3, such as `NoSuchKey`.
+        uri: URI of the object or bucket concerned.
+    """
+    if code in _MISSING_CODES:
+        return ObjectMissingError(f"{uri}: no such object")
     if code == "NoSuchBucket":
         return StoreError(
-            f"{where}: the bucket does not exist: create it, "
+            f"{uri}: the bucket does not exist: create it, "
             "or correct the SKYCLASS_*_BUCKET settings"
         )
-    if code in _REFUSED:
+    if code in _DENIED_CODES:
         return StoreError(
-            f"the object store refused access to {where} ({code}): check "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what their identity may do"
+            f"{uri}: access denied ({code}): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "and the policy of their identity"
         )
-    return StoreError(f"{where}: the object store failed ({code}): try again")
+    return StoreError(f"{uri}: the object store failed ({code}): try again")
 
 
 def unreachable_error(endpoint: str, reason: str) -> StoreError:
-    """Say in one line that the object store cannot be reached."""
+    """Return the error for an object store without a response."""
     return StoreError(
         f"the object store at {endpoint} is unreachable ({reason}): "
         "start it (`skyclass s3` on one machine) or correct AWS_ENDPOINT_URL"
@@ -175,12 +176,16 @@ def unreachable_error(endpoint: str, reason: str) -> StoreError:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Split s3://bucket/key into bucket and key.
+    """Split an S3 URI into bucket and key.
 
     Raises:
-        StoreError: The URI is not of that form.
+        StoreError: The URI does not have the form s3://bucket/key.
+
+    Examples:
+        >>> split_uri("s3://bucket/folder/photometry.csv")
+        ('bucket', 'folder/photometry.csv')
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not uri.startswith("s3://") or not bucket:
-        raise StoreError(f"{uri} is no S3 address: write s3://bucket/key")
+        raise StoreError(f"{uri} is not an S3 URI: write s3://bucket/key")
     return bucket, key

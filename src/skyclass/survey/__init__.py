@@ -1,1 +1,1 @@
-"""Facts of the Sloan Digital Sky Survey: keys, classes, magnitudes, eras, features."""
+"""Facts of the Sloan Digital Sky Survey: keys, classes, magnitudes, eras, features, dialects."""

@@ -1,8 +1,8 @@
-"""The one place where magnitudes become model features, and the two modes they come in.
+"""Model features, computed from magnitudes, and the two modes of a model.
 
-Redshift almost is the label: the survey's template fit yields both at once. A model that sees it
-(spectroscopic) and one that does not (photometric) solve different problems, so they never share
-a number, a release or an endpoint.
+The redshift almost determines the class: the survey's template fit yields both at once. A model
+with it (spectroscopic) and one without it (photometric) therefore solve different problems, and
+never share a metric, a release or an endpoint.
 """
 
 from enum import StrEnum
@@ -15,14 +15,14 @@ MAGNITUDES = ("u", "g", "r", "i", "z")
 
 
 class Mode(StrEnum):
-    """Which measurements a model sees."""
+    """Kind of model, by its inputs."""
 
     SPECTROSCOPIC = "spectroscopic"
     PHOTOMETRIC = "photometric"
 
 
 def model_name(mode: Mode) -> str:
-    """What the model of a mode and its InferenceService are called."""
+    """Return the name of a mode's model, which is also the name of its InferenceService."""
     return f"skyclass-{mode}"
 
 
@@ -30,30 +30,35 @@ INPUTS: dict[Mode, tuple[str, ...]] = {
     Mode.SPECTROSCOPIC: (*MAGNITUDES, "redshift"),
     Mode.PHOTOMETRIC: MAGNITUDES,
 }
-"""What a caller gives per object, in the order of positional requests."""
+"""Inputs of each mode, in the order of positional requests."""
 
 _COLOURS_AND_R = ("u-g", "g-r", "r-i", "i-z", "r")
 FEATURES: dict[Mode, tuple[str, ...]] = {
     Mode.SPECTROSCOPIC: (*_COLOURS_AND_R, "redshift"),
     Mode.PHOTOMETRIC: _COLOURS_AND_R,
 }
-"""What the model sees: the four colours, the r magnitude and, where the mode has it, redshift."""
+"""Features of each mode: four colours, the r magnitude and, in spectroscopic mode, the redshift."""
 
 
 def make_features(inputs: npt.ArrayLike, mode: Mode) -> npt.NDArray[np.float32]:
-    """Turn measured inputs into model features.
+    """Compute model features from inputs.
 
     Args:
         inputs: Array of shape (n, len(INPUTS[mode])): magnitudes u, g, r, i, z (mag) and, in
             spectroscopic mode, redshift (dimensionless). NaN stays NaN.
-        mode: The mode whose features are wanted.
+        mode: Mode of the model.
 
     Returns:
-        Array of shape (n, len(FEATURES[mode])). Differences are taken in double precision and
-        then rounded to single, so that scikit-learn and ONNX Runtime see the same numbers.
+        Array of shape (n, len(FEATURES[mode])). Differences are computed in double precision and
+        then rounded to single, so that scikit-learn and ONNX Runtime get the same numbers.
 
     Raises:
         ValueError: The array does not have one column per input of the mode.
+
+    Examples:
+        >>> inputs = [[20.0, 19.5, 19.25, 19.125, 19.0625, 2.0]]
+        >>> make_features(inputs, Mode.SPECTROSCOPIC).tolist()
+        [[0.5, 0.25, 0.125, 0.0625, 19.25, 2.0]]
     """
     values = np.asarray(inputs, dtype=np.float64)
     names = INPUTS[mode]

@@ -1,4 +1,4 @@
-"""The observation: its columns, its key, its classes and the survey era it belongs to."""
+"""Columns, key, classes, valid ranges and survey eras of observations."""
 
 from enum import StrEnum
 from typing import Any
@@ -14,9 +14,9 @@ CLASSES = ("GALAXY", "QSO", "STAR")
 _CLASS_NAMES = np.array(CLASSES, dtype=object)
 
 KEY = ("plate", "mjd", "fiber_id")
-"""What identifies an observation: spectroscopic plate, night (MJD) and fibre.
+"""Columns that identify an observation: spectroscopic plate, night (MJD) and fibre.
 
-Object and spectrum ids are not used: public CSV files carry them rounded to floats, and
+Object and spectrum ids are not used: public CSV files hold them rounded to floats, and
 `specObjID` exceeds a signed 64-bit integer for plates of 8192 and above.
 """
 
@@ -31,18 +31,18 @@ REDSHIFT_RANGE = (-0.05, 8.0)
 """Dimensionless; the survey's highest redshift is 7.011."""
 
 OBSERVATION_COLUMNS = (*KEY, *POSITION, *MEASUREMENTS, "class")
-"""What a survey's table says of each observation."""
+"""Columns of an observation in SDSS tables."""
 
 ROW_COLUMNS = (*OBSERVATION_COLUMNS, "release")
-"""What a source delivers for each row, once its dialect has been understood.
+"""Columns of a row of any source.
 
-`release` is the survey's data release (DR17, SIMULATED, …). It goes with the row, so that synthetic
-rows still say so when they were written to a file on their way.
+`release` is the data release of the survey (DR17, SIMULATED, …), stored with each row so that
+synthetic rows stay recognisable.
 """
 
 
 class Era(StrEnum):
-    """A survey programme: each selected other targets, which is the drift seen in production."""
+    """Survey programme. Each selected its targets differently, so the data drift between them."""
 
     LEGACY = "legacy"
     BOSS = "boss"

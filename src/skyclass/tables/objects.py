@@ -1,4 +1,4 @@
-"""Tables of objects to classify, and of the answers, as people keep them."""
+"""Users' own tables: objects to classify, and their predictions."""
 
 from pathlib import Path
 from typing import TextIO
@@ -6,7 +6,7 @@ from typing import TextIO
 import pandas as pd
 import pyarrow as pa
 
-from skyclass.errors import ServingError
+from skyclass.errors import ServingError, one_line
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -15,21 +15,25 @@ def read_objects(file: Path) -> pd.DataFrame:
     """Read a CSV or Parquet file with one row per object.
 
     Raises:
-        ServingError: There is no such file, or it is not what its suffix says.
+        ServingError: The file is missing, has another suffix, or cannot be parsed.
     """
     if file.suffix not in SUFFIXES:
-        raise ServingError(f"{file}: neither .csv nor .parquet: convert it to one of them")
+        raise ServingError(
+            f"{file}: unsupported suffix {file.suffix!r}: convert the file to .csv or .parquet"
+        )
     try:
         return pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
     except FileNotFoundError:
         raise ServingError(f"{file}: no such file: check the path") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, pa.ArrowInvalid) as error:
-        raise ServingError(f"{file}: not readable ({error}): check where it came from") from error
+        raise ServingError(
+            f"{file}: not readable ({one_line(error)}): check where it came from"
+        ) from error
 
 
-def write_predictions(answers: pd.DataFrame, target: Path | TextIO) -> None:
-    """Write a table, as Parquet where the target's suffix says so, else as CSV."""
+def write_predictions(rows: pd.DataFrame, target: Path | TextIO) -> None:
+    """Write a table as Parquet if the target has that suffix, else as CSV."""
     if isinstance(target, Path) and target.suffix == ".parquet":
-        answers.to_parquet(target, index=False)
+        rows.to_parquet(target, index=False)
     else:
-        answers.to_csv(target, index=False)
+        rows.to_csv(target, index=False)

@@ -1,4 +1,4 @@
-"""The observations table: one Delta Lake table on S3, written by key, read at a version."""
+"""The observations table: one Delta Lake table on S3, merged by key and read at a version."""
 
 import pandas as pd
 import pyarrow as pa
@@ -19,7 +19,7 @@ SCHEMA = pa.schema(
         ("era", pa.string()),
     ]
 )
-"""The observations table.
+"""Arrow schema of the observations table.
 
 Source: SDSS DR17 data model, tables PhotoObj and SpecObj.
 """
@@ -32,7 +32,7 @@ SPEC = TableSpec(
     values=(*POSITION, *MEASUREMENTS, "class"),
     provenance=("source", "release", "batch_id", "ingested_at"),
     description="observations",
-    missing_hint="ingest something first (`skyclass ingest URI`)",
+    missing_hint="run `skyclass ingest URI` first",
 )
 
 
@@ -40,27 +40,29 @@ class ObservationsTable(KeyedTable):
     """The table of all observations, keyed by (plate, mjd, fiber_id), partitioned by era."""
 
     def __init__(self, settings: Settings) -> None:
-        """Name the table; nothing is contacted yet."""
         super().__init__(settings, SPEC)
 
     def identity(self) -> str:
-        """What sets the table apart from another one that was made at its place, or elsewhere."""
+        """Return the id that Delta Lake gave the table; a table that replaces it has another."""
         with self._translate_errors():
             return str(self._open(None).metadata().id)
 
     def read(
         self, version: int, columns: list[str], nights: tuple[int, int] | None = None
     ) -> pd.DataFrame:
-        """Read the table as it was at a version, in the order of the key.
+        """Read the table at a version, sorted by night, plate and fibre.
 
         Args:
-            version: A version of the table; the same one always gives the same rows.
-            columns: The columns wanted.
-            nights: The first and the last night (MJD) wanted; all when not given.
+            version: Version of the table; a version always has the same rows.
+            columns: Columns to read.
+            nights: First and last night (MJD), both included; None for all nights.
+
+        Raises:
+            StoreError: The object store failed, or there is no such version.
         """
-        between = [("mjd", ">=", nights[0]), ("mjd", "<=", nights[1])] if nights else None
+        filters = [("mjd", ">=", nights[0]), ("mjd", "<=", nights[1])] if nights else None
         with self._translate_errors():
-            wanted = list(dict.fromkeys([*columns, *KEY]))
-            table = self._open(version).to_pyarrow_table(columns=wanted, filters=between)
+            read_columns = list(dict.fromkeys([*columns, *KEY]))
+            table = self._open(version).to_pyarrow_table(columns=read_columns, filters=filters)
         order = [(name, "ascending") for name in ("mjd", "plate", "fiber_id")]
         return table.sort_by(order).select(columns).to_pandas()
