@@ -117,7 +117,7 @@ class Cast:
 def tell(
     settings: Settings, source_uri: str, mode: Mode, train: RunTraining, teller: Teller
 ) -> Story:
-    """LocalRun the whole story.
+    """Run the whole story.
 
     Args:
         settings: A home folder of the demo's own, and a running object store.
