@@ -28,17 +28,13 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.load import Request, generate_load
+from benchmarks.models import publish_model
 from benchmarks.servers import Server, running
 from skyclass.local.s3_server import Access, EmbeddedS3, free_ports
-from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry
+from skyclass.registry.releases import JOBLIB_MODEL, Registry
 from skyclass.settings import Settings
-from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import INPUTS, Mode, make_features, model_name
-from skyclass.survey.observation import MEASUREMENTS, NOT_MEASURED, Era
-from skyclass.training.candidates import CANDIDATES
-from skyclass.training.export import export, library_versions
-from tests.support.releases import draft
+from skyclass.survey.features import Mode, make_features, model_name
 
 MODE = Mode.SPECTROSCOPIC
 TRAINING_ROWS = 20_000
@@ -93,20 +89,10 @@ def main(
 
 def _publish(access: Access, folder: Path) -> Matrix:
     """Train and publish a forest; return rows to classify."""
-    rows = draw(Era.LEGACY, 0, TRAINING_ROWS, 0).to_pandas()
-    rows = rows[(rows[list(MEASUREMENTS)] != NOT_MEASURED).all(axis=1)]
-    inputs = rows[list(INPUTS[MODE])].to_numpy()
-    features = make_features(inputs, MODE)
-    forest = CANDIDATES["random_forest"](0).fit(features, rows["class"].to_numpy())
-    parity = export(forest, features[:5000], folder / "files")
     store = ObjectStore(Settings(**access.environment(), home=folder / "home"))
     store.make_buckets()
-    registry = Registry(store)
-    release = registry.publish(
-        draft(MODE, parity=parity, libraries=library_versions()),
-        {name: folder / "files" / name for name in (JOBLIB_MODEL, ONNX_MODEL)},
-    )
-    registry.download(release, folder / "release")
+    release, inputs = publish_model(store, MODE, "random_forest", folder / "files")
+    Registry(store).download(release, folder / "release")
     return inputs
 
 

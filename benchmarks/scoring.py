@@ -14,17 +14,14 @@ import joblib
 import pyarrow.dataset as ds
 
 from benchmarks.data import say
+from benchmarks.models import publish_model
 from benchmarks.workshop import Cost, empty_bucket, measure, simulate, workshop
-from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
+from skyclass.registry.releases import JOBLIB_MODEL, Release
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import Shard, score
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode, make_features
-from skyclass.training.export import library_versions
-from skyclass.training.fit import fit
-from tests.support.datasets import simulated_dataset
-from tests.support.releases import draft
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 MODE = Mode.SPECTROSCOPIC
@@ -51,7 +48,8 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     say("rows", "way", "rows/s", "CPU s per 10^6", "peak MB")
     with workshop() as (settings, folder):
-        release = publish(settings, folder / "model", given.candidate)
+        store = ObjectStore(settings)
+        release, _ = publish_model(store, MODE, given.candidate, folder / "model")
         for rows in given.rows:
             path = folder / f"{rows}.parquet"
             simulate(rows, path)
@@ -66,15 +64,6 @@ def main() -> None:
                     )
                 tell(rows, f"{shards} shard{'s' * (shards > 1)}", costs)
             path.unlink()
-
-
-def publish(settings: Settings, folder: Path, candidate: str) -> Release:
-    """Fit a model and publish it."""
-    fitted = fit(simulated_dataset(MODE, rows=20_000), [candidate], 0, folder)
-    manifest = draft(MODE, parity=fitted.parity, libraries=library_versions())
-    names = (JOBLIB_MODEL, ONNX_MODEL)
-    files = {name: folder / name for name in names if (folder / name).exists()}
-    return Registry(ObjectStore(settings)).publish(manifest, files)
 
 
 def tell(rows: int, way: str, costs: list[Cost]) -> None:
