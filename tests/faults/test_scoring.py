@@ -14,7 +14,7 @@ from skyclass.local.s3_server import EmbeddedS3
 from skyclass.registry.releases import Release
 from skyclass.scoring import inputs
 from skyclass.scoring.inputs import open_input
-from skyclass.scoring.score import Scored, Shard, find_release, score
+from skyclass.scoring.score import ScoringResult, Shard, find_release, score
 from skyclass.settings import Settings
 from skyclass.sources import open_source
 from skyclass.sources.simulated import draw
@@ -29,7 +29,7 @@ from tests.support.scoring import predictions, publish_tree
 ROWS, CHUNK, PIECE = 400, 50, 200
 
 
-def run(folder: Path, settings: Settings, release: str, shard: str = "0/1") -> Scored:
+def run(folder: Path, settings: Settings, release: str, shard: str = "0/1") -> ScoringResult:
     """Score the folder in small chunks."""
     inputs.CHUNK_ROWS, inputs.PIECE_ROWS = CHUNK, PIECE
     found = find_release(settings, Mode.PHOTOMETRIC, release)
@@ -104,7 +104,7 @@ def test_runs_at_once_answer_for_each_object_once(
 ) -> None:
     calls = ((night, store.settings, release.id, shard) for shard in shards)
     results = at_once(run_together, *calls)
-    assert any(isinstance(result, Scored) for result in results), results
+    assert any(isinstance(result, ScoringResult) for result in results), results
     assert all("has overtaken" in result for result in results if isinstance(result, str)), results
     run(night, store.settings, release.id)  # what a retry would do
     assert_whole(store.settings, release)

@@ -1,4 +1,4 @@
-"""Scores an input with a release: streamed, resumable, each object once."""
+"""Score an input with a release: streamed, resumable, each object once."""
 
 import logging
 import os
@@ -33,19 +33,19 @@ machine or a network needs many times a row's own memory for each."""
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What became of every row that a run read.
+class ScoringResult:
+    """Number of rows read by a scoring run, and their outcome.
 
     Attributes:
         source: The input.
-        release: The release that answered.
+        release: Id of the release that scored.
         mode: Its mode.
         version: The predictions table's version afterwards.
-        rows_in: Rows read; what an earlier run has scored is not read again.
-        inserted: Objects that this release had not answered before.
+        rows_in: Rows read; rows that an earlier run scored are not read again.
+        inserted: Objects that this release had not scored before.
         updated: Objects whose measurements or label have changed since.
-        duplicates: Objects that it had answered before, or that came twice.
-        incomplete: Rows that lack an input, or the object's name.
+        duplicates: Objects that it had scored before, or that occurred twice.
+        incomplete: Rows without a key or without an input.
     """
 
     source: str
@@ -108,7 +108,7 @@ def score(
     release: Release,
     shard: Shard = Shard(),
     progress: Callable[[int], None] = lambda rows: None,
-) -> Scored:
+) -> ScoringResult:
     """Score what a release has not yet scored of an input.
 
     Each chunk of rows is committed together with how far its piece has been read, so a kill loses
@@ -127,7 +127,7 @@ def score(
         StoreError: The object store failed, or the accounting does not balance.
     """
     table = PredictionsTable(settings)
-    total = Scored(given.uri, release.id, release.mode, version=0)
+    total = ScoringResult(given.uri, release.id, release.mode, version=0)
     model = download_model(Registry(ObjectStore(settings)), release)
     for piece in given.pieces[shard.number :: shard.of]:
         watermark_id = f"{piece.id}#{release.id}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from skyclass.errors import CatalogError
 from skyclass.scoring.inputs import open_input
-from skyclass.scoring.score import Scored, Shard, find_release, score
+from skyclass.scoring.score import ScoringResult, Shard, find_release, score
 from skyclass.settings import Settings
 from skyclass.survey.features import Mode
 
@@ -53,7 +53,7 @@ def score_step(
     release: str,
     shard: str = "0/1",
     progress: Callable[[int], None] = lambda rows: None,
-) -> Scored:
+) -> ScoringResult:
     """Score one part of an input.
 
     Args:

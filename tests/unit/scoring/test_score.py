@@ -15,7 +15,7 @@ from skyclass.registry.models import load_model
 from skyclass.registry.releases import Registry, Release
 from skyclass.scoring import inputs
 from skyclass.scoring.inputs import open_input
-from skyclass.scoring.score import Scored, Shard, find_release, score
+from skyclass.scoring.score import ScoringResult, Shard, find_release, score
 from skyclass.sources import open_source
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
@@ -27,7 +27,7 @@ from skyclass.tables.predictions import PredictionsTable
 from tests.support.scoring import predictions, publish_tree
 
 
-def run(store: ObjectStore, uri: str, release: Release, shard: str = "0/1") -> Scored:
+def run(store: ObjectStore, uri: str, release: Release, shard: str = "0/1") -> ScoringResult:
     settings = store.settings
     scored = score(settings, open_input(settings, uri), release, Shard.parse(shard))
     assert scored.balanced
