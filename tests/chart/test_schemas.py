@@ -1,4 +1,4 @@
-"""Every object is one that the API server would take; a running cluster has the last word."""
+"""All rendered objects are valid for the Kubernetes API and the custom resource definitions."""
 
 import json
 from functools import cache
@@ -11,18 +11,18 @@ import pytest
 import yaml
 
 from charts.render import KUBERNETES, MANIFESTS, OVERLAYS
-from tests.chart.test_templates import CI, MONITORING, ci, services
+from tests.chart.test_templates import CI, MONITORING, parse_inference_services, render_ci
 
 SCHEMAS = Path(__file__).parent / "schemas"
 
 
-def check(manifest: dict[str, Any]) -> None:
-    """Refuse an object that its kind's schema refuses, unknown fields included."""
-    _check(json.dumps(manifest, sort_keys=True))
+def validate(manifest: dict[str, Any]) -> None:
+    """Validate an object with the schema of its kind, which rejects unknown fields."""
+    _validate(json.dumps(manifest, sort_keys=True))
 
 
-@cache  # most objects are the same with most values
-def _check(text: str) -> None:
+@cache  # most objects are the same for most values
+def _validate(text: str) -> None:
     manifest = json.loads(text)
     _, _, version = manifest["apiVersion"].rpartition("/")
     schema = SCHEMAS / f"{manifest['kind']}-{version}.json"
@@ -33,31 +33,31 @@ def _check(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", CI)
-def test_objects_of_the_chart(name: str) -> None:
-    objects = ci(name, *MONITORING)
-    for each in [*objects, *services(objects).values()]:
-        check(each)
+def test_objects_of_the_chart_are_valid(name: str) -> None:
+    objects = render_ci(name, *MONITORING)
+    for each in [*objects, *parse_inference_services(objects).values()]:
+        validate(each)
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_objects_of_the_overlays(name: str) -> None:
+def test_objects_of_the_overlays_are_valid(name: str) -> None:
     overlay = MANIFESTS / "overlays" / name
     for file in (MANIFESTS / "base/chart.yaml", overlay / "chart.yaml", overlay / "namespace.yaml"):
         for each in yaml.safe_load_all(file.read_text()):
-            check(each)
+            validate(each)
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [("spec.predictor.minReplica", 1), ("spec.predictor.model.runtime", 5)],
 )
-def test_a_mistake_in_an_inference_service_is_found(path: str, value: object) -> None:
-    service = services(ci("default"))["photometric"]
-    *way, last = path.split(".")
-    place = service
-    for step in way:
-        place = place[step]
-    place[last] = value
+def test_an_invalid_inference_service_is_rejected(path: str, value: object) -> None:
+    service = parse_inference_services(render_ci("default"))["photometric"]
+    *parents, key = path.split(".")
+    target = service
+    for parent in parents:
+        target = target[parent]
+    target[key] = value
 
     with pytest.raises(jsonschema.ValidationError):
-        check(service)
+        validate(service)

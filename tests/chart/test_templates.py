@@ -1,102 +1,105 @@
-"""What the chart's templates make of its values, one behaviour a test; needs helm (`make lint`)."""
+"""The rendered chart: one behaviour per test. Needs helm (`make lint-chart`)."""
 
 import json
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from charts.render import ROOT, render
+from charts.readme import CHART, read_descriptions
+from charts.render import MANIFESTS, render
 from skyclass.admin.identities import Role
-from skyclass.orchestration.package import DEFAULT_NAMES, SCORING, TRAINING, load_package
 
-CHART = ROOT / "charts/skyclass"
 CI = sorted(path.stem.removesuffix("-values") for path in (CHART / "ci").glob("*-values.yaml"))
 MONITORING = ("-a", "monitoring.coreos.com/v1")
 Objects = list[dict[str, Any]]
 
 
-def ci(name: str, *arguments: str) -> Objects:
-    """The chart with one of its ci files."""
+def render_ci(name: str, *arguments: str) -> Objects:
+    """Render the chart with one of its ci files."""
     return render("-n", "here", "-f", str(CHART / f"ci/{name}-values.yaml"), *arguments)
 
 
-def kinds(objects: Objects, kind: str) -> dict[str, dict[str, Any]]:
-    """The objects of a kind, by name."""
+def select(objects: Objects, kind: str) -> dict[str, dict[str, Any]]:
+    """Return the objects of a kind by name."""
     return {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
 
 
-def services(objects: Objects) -> dict[str, dict[str, Any]]:
-    """The InferenceServices that promotion will make, by mode."""
-    data = kinds(objects, "ConfigMap")["skyclass-inference-services"]["data"]
+def parse_inference_services(objects: Objects) -> dict[str, dict[str, Any]]:
+    """Return the templates of the InferenceServices by mode."""
+    data = select(objects, "ConfigMap")["skyclass-inference-services"]["data"]
     return {key.removesuffix(".yaml"): yaml.safe_load(text) for key, text in data.items()}
 
 
-def pod_specs(objects: Objects) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every pod that the chart leads to, with a name for it."""
+def iterate_pods(objects: Objects) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the pod templates (metadata and spec) of all objects, with a name for messages."""
     for each in objects:
         spec, name = each.get("spec", {}), f"{each['kind']} {each['metadata']['name']}"
         if each["kind"] == "Pod":
-            yield name, spec
+            yield name, each
         elif each["kind"] == "CronJob":
-            yield name, spec["jobTemplate"]["spec"]["template"]["spec"]
+            yield name, spec["jobTemplate"]["spec"]["template"]
         elif "template" in spec:
-            yield name, spec["template"]["spec"]
+            yield name, spec["template"]
 
 
-def test_every_value_is_commented() -> None:
-    lines = (CHART / "values.yaml").read_text().splitlines()
-    keys = [
-        (number, line)
-        for number, line in enumerate(lines)
-        if re.match(r"\s*[a-zA-Z]+: \S", line) and not line.lstrip().startswith(("#", "-"))
-    ]
-    inner = re.compile(r"\s*(requests|limits|matchLabels): ")
-    for number, line in keys:
-        if not inner.match(line):
-            assert lines[number - 1].lstrip().startswith("# "), f"values.yaml:{number + 1}: {line}"
+def get_container(pod: dict[str, Any]) -> dict[str, Any]:
+    (container,) = pod["spec"]["containers"]
+    return dict(container)
 
 
-def test_the_schema_knows_every_value_and_no_other() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
+def iterate_values(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of all values that are not sections."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from iterate_values(value, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def test_every_value_has_a_description() -> None:
+    text = (CHART / "values.yaml").read_text()
+    described = set(read_descriptions(text))
+    for path in iterate_values(yaml.safe_load(text)):
+        prefixes = {".".join(path[: length + 1]) for length in range(len(path))}
+        assert prefixes & described, ".".join(path)
+
+
+def test_schema_declares_every_value_and_rejects_others() -> None:
+    root = json.loads((CHART / "values.schema.json").read_text())
 
     def compare(values: dict[str, Any], schema: dict[str, Any], where: str) -> None:
-        schema = schema["$defs"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
+        if "$ref" in schema:
+            schema = root["$defs"][schema["$ref"].split("/")[-1]]
         if "properties" not in schema:
             return
         assert schema["additionalProperties"] is False, where
-        assert set(schema["properties"]) - {"global", "quantities"} >= set(values), where
+        assert set(schema["properties"]) >= set(values), where
         for name, value in values.items():
             if isinstance(value, dict):
-                inner = schema["properties"][name]
-                compare(value, _resolved(inner, root), f"{where}.{name}")
+                compare(value, schema["properties"][name], f"{where}.{name}")
 
-    root = schema
-    compare(values, schema, "values")
-
-
-def _resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    return root["$defs"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
+    compare(yaml.safe_load((CHART / "values.yaml").read_text()), root, "values")
 
 
 @pytest.mark.parametrize(
-    "typo",
+    "setting",
     ["modes.spectroscopic.enable=true", "objectStore.mode=minio", "drift.schedule=daily",
-     "images.jobs.tag=latest", "predictor.minReplicas=0"],
+     "images.jobs.tag=latest", "predictor.minReplicas=0", "objectStore.existingSecrets.drfit=x",
+     "imagePullSecrets[0].nam=x"],
 )  # fmt: skip
-def test_a_typo_is_refused(typo: str) -> None:
+def test_rejects_invalid_values(setting: str) -> None:
     with pytest.raises(subprocess.CalledProcessError):
-        render("--set", typo)
+        render("--set", setting)
 
 
 @pytest.mark.parametrize("name", CI)
-def test_every_pod_is_restricted(name: str) -> None:
-    for where, spec in pod_specs(ci(name)):
+def test_every_pod_satisfies_pod_security_restricted(name: str) -> None:
+    for where, pod in iterate_pods(render_ci(name)):
+        spec = pod["spec"]
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, where
         assert spec["automountServiceAccountToken"] in (True, False), where
         for container in spec["containers"]:
@@ -111,65 +114,87 @@ def test_every_pod_is_restricted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CI)
-def test_each_job_has_an_account_of_its_own_that_exists(name: str) -> None:
-    objects = ci(name)
-    accounts = kinds(objects, "ServiceAccount")
-    jobs = {where: spec for where, spec in pod_specs(objects) if not where.startswith("Pod ")}
-    for where, spec in jobs.items():
-        assert spec["serviceAccountName"] in accounts, where
+def test_every_workload_has_an_existing_service_account(name: str) -> None:
+    objects = render_ci(name)
+    accounts = select(objects, "ServiceAccount")
+    for where, pod in iterate_pods(objects):
+        if not where.startswith("Pod "):
+            assert pod["spec"]["serviceAccountName"] in accounts, where
 
 
-def test_everything_together_requests_little() -> None:
-    objects = ci("default")
-    total = {"cpu": 0.0, "memory": 0.0}
-    asked = [
+def test_default_requests_are_at_most_2_cpu_and_6_gib() -> None:
+    objects = render_ci("default")
+    requests = [
         container["resources"]["requests"]
-        for where, spec in pod_specs(objects)
+        for where, pod in iterate_pods(objects)
         if not where.startswith("Pod ")
-        for container in spec["containers"]
+        for container in pod["spec"]["containers"]
     ]
-    for service in services(objects).values():
+    for service in parse_inference_services(objects).values():
         predictor = service["spec"]["predictor"]
-        asked += [predictor["model"]["resources"]["requests"]] * predictor["maxReplicas"]
-    for requests in asked:
-        total["cpu"] += _number(requests["cpu"])
-        total["memory"] += _number(requests["memory"])
+        requests += [predictor["model"]["resources"]["requests"]] * predictor["maxReplicas"]
 
-    assert total["cpu"] <= 2
-    assert total["memory"] <= 6 * 2**30
+    assert sum(parse_quantity(each["cpu"]) for each in requests) <= 2
+    assert sum(parse_quantity(each["memory"]) for each in requests) <= 6 * 2**30
 
 
-def _number(quantity: str) -> float:
+def parse_quantity(quantity: str) -> float:
     for suffix, factor in {"m": 1e-3, "Mi": 2**20, "Gi": 2**30}.items():
         if quantity.endswith(suffix):
             return float(quantity.removesuffix(suffix)) * factor
     return float(quantity)
 
 
-def test_a_fullname_override_names_everything_but_what_kserve_looks_for() -> None:
+def test_fullname_override_replaces_the_prefix_of_all_names_except_the_serving_runtime() -> None:
     objects = render("--set", "fullnameOverride=other")
 
     names = {each["metadata"]["name"] for each in objects if each["kind"] != "ServingRuntime"}
     assert all(name.startswith("other") for name in names)
-    assert list(kinds(objects, "ServingRuntime")) == ["skyclass"]
+    assert list(select(objects, "ServingRuntime")) == ["skyclass"]
 
 
-def test_a_digest_wins_over_a_tag() -> None:
-    for where, spec in pod_specs(ci("mirror")):
-        for container in spec["containers"]:
-            assert re.fullmatch(
-                r"mirror\.example\.org/ml/[a-z-]+@sha256:0{64}", container["image"]
-            ), where
-        assert spec["imagePullSecrets"] == [{"name": "mirror"}], where
+def test_every_object_has_the_recommended_labels() -> None:
+    recommended = {"name", "instance", "version", "part-of", "managed-by"}
+    for each in render_ci("kfp", *MONITORING):
+        labels = each["metadata"]["labels"]
+        assert {f"app.kubernetes.io/{label}" for label in recommended} <= set(labels), each
 
 
-def test_inference_services_are_templates_for_promotion_alone() -> None:
-    objects = ci("default")
+def test_a_digest_takes_precedence_over_a_tag() -> None:
+    for where, pod in iterate_pods(render_ci("mirror")):
+        image = get_container(pod)["image"]
+        assert re.fullmatch(r"mirror\.example\.org/ml/[a-z-]+@sha256:0{64}", image), where
 
-    assert not kinds(objects, "InferenceService")
-    found = services(objects)
-    assert set(found) == {"photometric", "spectroscopic"}
-    for mode, service in found.items():
+
+@pytest.mark.parametrize("setting", ["imagePullSecrets={x}", "imagePullSecrets[0].name=x"])
+def test_image_pull_secrets_are_names_or_references(setting: str) -> None:
+    objects = render("--set", setting)
+    pods = [pod["spec"] for _, pod in iterate_pods(objects)]
+    for spec in [*pods, select(objects, "ServingRuntime")["skyclass"]["spec"]]:
+        assert spec["imagePullSecrets"] == [{"name": "x"}]
+
+
+def test_scheduling_and_annotations_apply_to_every_pod() -> None:
+    objects = render_ci("scheduling")
+    values = yaml.safe_load((CHART / "ci/scheduling-values.yaml").read_text())
+    annotations = values.pop("podAnnotations").items()
+    predictors = {
+        name: {"metadata": service["spec"]["predictor"], "spec": service["spec"]["predictor"]}
+        for name, service in parse_inference_services(objects).items()
+    }
+    for where, pod in {**dict(iterate_pods(objects)), **predictors}.items():
+        assert {key: pod["spec"][key] for key in values} == values, where
+        if not where.startswith("Pod "):
+            assert annotations <= pod["metadata"]["annotations"].items(), where
+
+
+def test_inference_services_are_only_templates_for_promotion() -> None:
+    objects = render_ci("default")
+
+    assert not select(objects, "InferenceService")
+    services = parse_inference_services(objects)
+    assert set(services) == {"photometric", "spectroscopic"}
+    for mode, service in services.items():
         predictor = service["spec"]["predictor"]
         assert service["metadata"]["name"] == f"skyclass-{mode}"
         annotations = service["metadata"]["annotations"]
@@ -177,63 +202,73 @@ def test_inference_services_are_templates_for_promotion_alone() -> None:
         assert annotations["serving.kserve.io/autoscalerClass"] == "none"
         assert "storageUri" not in predictor["model"]
         assert predictor["model"]["args"] == ["--mode", mode]
-        assert predictor["model"]["runtime"] in kinds(objects, "ServingRuntime")
+        assert predictor["model"]["runtime"] in select(objects, "ServingRuntime")
         assert predictor["deploymentStrategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_more_replicas_at_most_than_at_least_make_an_autoscaler() -> None:
-    service = services(ci("available"))["photometric"]
+def test_more_maximum_than_minimum_replicas_enable_the_autoscaler() -> None:
+    service = parse_inference_services(render_ci("available"))["photometric"]
 
     assert service["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] == "hpa"
     assert service["spec"]["predictor"]["maxReplicas"] == 4
     assert service["spec"]["predictor"]["scaleTarget"] == 80
 
 
-def test_a_mode_that_is_off_leaves_no_trace() -> None:
+def test_a_disabled_mode_appears_in_no_object() -> None:
     assert "spectroscopic" not in yaml.safe_dump_all(
-        each for each in ci("one-mode") if each["kind"] != "ConfigMap"
+        each for each in render_ci("one-mode") if each["kind"] != "ConfigMap"
     )
 
 
-def test_a_bundled_store_has_keys_for_every_role_and_its_administrator() -> None:
-    secrets = kinds(ci("default"), "Secret")
+def test_the_bundled_store_has_a_secret_for_every_identity() -> None:
+    secrets = select(render_ci("default"), "Secret")
 
-    assert set(secrets) == {f"skyclass-s3-{role}" for role in [*Role, "root"]}
+    assert set(secrets) == {f"skyclass-s3-{identity}" for identity in [*Role, "root"]}
     assert len({each["data"]["AWS_SECRET_ACCESS_KEY"] for each in secrets.values()}) == len(secrets)
 
 
-def test_an_external_store_brings_neither_secrets_nor_minio() -> None:
-    objects = ci("external")
+def test_the_provision_job_gets_the_keys_of_every_identity() -> None:
+    (pod,) = (pod for where, pod in iterate_pods(render_ci("default")) if "provision" in where)
+    (volume,) = (each for each in pod["spec"]["volumes"] if "projected" in each)
+    secrets = {each["secret"]["name"] for each in volume["projected"]["sources"]}
 
-    assert not kinds(objects, "Secret")
-    assert not kinds(objects, "StatefulSet")
-    settings = kinds(objects, "ConfigMap")["skyclass-settings"]["data"]
+    assert secrets == {f"skyclass-s3-{identity}" for identity in Role}
+
+
+def test_an_external_store_needs_neither_generated_secrets_nor_minio() -> None:
+    objects = render_ci("external")
+
+    assert not select(objects, "Secret")
+    assert not select(objects, "StatefulSet")
+    settings = select(objects, "ConfigMap")["skyclass-settings"]["data"]
     assert settings["AWS_ENDPOINT_URL"] == "https://s3.example.org"
-    (rule,) = kinds(objects, "NetworkPolicy")["skyclass-to-store"]["spec"]["egress"]
+    (rule,) = select(objects, "NetworkPolicy")["skyclass-to-store"]["spec"]["egress"]
     assert rule == {"ports": [{"port": 443, "protocol": "TCP"}]}
 
 
-@pytest.mark.parametrize("missing", ["endpoint", "drift"])
-def test_an_external_store_says_what_is_missing(missing: str) -> None:
-    name = "existingSecrets.drift" if missing == "drift" else "external.endpoint"
+@pytest.mark.parametrize("missing", ["external.endpoint", "existingSecrets.drift"])
+def test_an_external_store_requires_its_endpoint_and_secrets(missing: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as error:
-        ci("external", "--set", f"objectStore.{name}=")
-    assert f"objectStore.{name}" in error.value.stderr
+        render_ci("external", "--set", f"objectStore.{missing}=")
+    assert f"objectStore.{missing} is empty" in error.value.stderr
 
 
-def test_each_pod_has_the_keys_of_its_role_alone() -> None:
-    wanted = {"drift": "drift", "ingest": "ingest", "bootstrap": "pipeline", "provision": "root"}
-    wanted |= {"monitor": "apps", "score": "score"}
-    for where, spec in pod_specs(ci("ingest")):
-        (container, *_) = spec["containers"]
-        if container["name"] in wanted:
-            (secret,) = (each["secretRef"]["name"] for each in container["envFrom"][1:])
-            assert secret == f"skyclass-s3-{wanted[container['name']]}", where
+def test_every_pod_has_the_keys_of_its_own_identity_only() -> None:
+    identities = {"drift": "drift", "ingest": "ingest", "score": "score", "monitor": "apps",
+                  "bootstrap": "pipeline", "provision": "root"}  # fmt: skip
+    found = {}
+    for _, pod in iterate_pods(render_ci("ingest")):
+        container = get_container(pod)
+        sources = [each for each in container.get("envFrom", []) if "secretRef" in each]
+        if sources:
+            (source,) = sources
+            found[container["name"]] = source["secretRef"]["name"]
+    assert found == {name: f"skyclass-s3-{role}" for name, role in identities.items()}
 
 
 @pytest.mark.parametrize("name", CI)
-def test_cron_jobs_do_not_pile_up(name: str) -> None:
-    for where, job in kinds(ci(name), "CronJob").items():
+def test_cron_jobs_never_overlap(name: str) -> None:
+    for where, job in select(render_ci(name), "CronJob").items():
         spec = job["spec"]
         assert spec["concurrencyPolicy"] == "Forbid"
         assert spec["timeZone"] == "Etc/UTC"
@@ -242,17 +277,18 @@ def test_cron_jobs_do_not_pile_up(name: str) -> None:
         assert len(where) <= 52
 
 
-def test_a_job_gets_another_name_when_its_pod_changes() -> None:
-    before, after = kinds(ci("default"), "Job"), kinds(render("--set", "images.jobs.tag=x"), "Job")
+@pytest.mark.parametrize("setting", ["images.jobs.tag=x", "podAnnotations.a=x"])
+def test_a_job_with_a_changed_pod_gets_another_name(setting: str) -> None:
+    before, after = select(render_ci("default"), "Job"), select(render("--set", setting), "Job")
 
     assert len(before) == len(after) == 2
     assert not set(before) & set(after)
 
 
-def test_kfp_may_promote_this_project_and_nothing_else() -> None:
-    objects = ci("kfp")
-    binding = kinds(objects, "RoleBinding")["skyclass-promote"]
-    role = kinds(objects, "Role")["skyclass-promote"]
+def test_pipeline_runs_may_promote_the_own_models_only() -> None:
+    objects = render_ci("kfp")
+    binding = select(objects, "RoleBinding")["skyclass-promote"]
+    role = select(objects, "Role")["skyclass-promote"]
 
     subject = {"kind": "ServiceAccount", "name": "pipeline-runner", "namespace": "kubeflow"}
     assert subject in binding["subjects"]
@@ -261,92 +297,137 @@ def test_kfp_may_promote_this_project_and_nothing_else() -> None:
     assert "*" not in json.dumps(role["rules"])
 
 
-def test_kfp_runs_are_told_where_the_store_is_and_have_the_keys_of_their_roles() -> None:
-    objects = ci("kfp")
-    own, theirs = (
+def test_pipeline_runs_have_every_secret_and_setting_that_the_compiled_packages_read() -> None:
+    # Not the Secret skyclass-signing, which is a volume: its owner creates it in that namespace.
+    required: dict[str, set[tuple[str, str]]] = {"secret": set(), "configMap": set()}
+    for package in sorted((MANIFESTS / "kfp").glob("*.yaml")):
+        if not package.stem.endswith("-objects"):
+            for executor in iterate_executors(package.read_text()):
+                for kind, found in required.items():
+                    for source in executor.get(f"{kind}AsEnv", ()):
+                        for key in source["keyToEnv"]:
+                            found.add((source[f"{kind}Name"], key[f"{kind}Key"]))
+    objects = render_ci("kfp", "--set", "signing.existingSecret=signing")
+    in_kfp = [each for each in objects if each["metadata"]["namespace"] == "kubeflow"]
+    secrets, settings = (
+        {(name, key) for name, each in select(in_kfp, kind).items() for key in each["data"]}
+        for kind in ("Secret", "ConfigMap")
+    )
+    own = select([each for each in objects if each not in in_kfp], "Secret")
+
+    assert secrets == required["secret"]
+    for name, secret in select(in_kfp, "Secret").items():
+        assert secret["data"] == own[name]["data"], name
+    # Optional, with a default in skyclass.settings.
+    assert required["configMap"] - settings == {("skyclass-settings", "SKYCLASS_PROMOTION_SECONDS")}
+    assert settings <= required["configMap"]
+
+
+def iterate_executors(package: str) -> Iterator[dict[str, Any]]:
+    """Yield what a compiled package requests from Kubernetes for each step."""
+    for document in yaml.safe_load_all(package):
+        kubernetes = document.get("platforms", {}).get("kubernetes", {})
+        yield from kubernetes.get("deploymentSpec", {}).get("executors", {}).values()
+
+
+def test_pipeline_runs_get_the_address_of_the_store_and_of_the_templates() -> None:
+    objects = render_ci("kfp")
+    own, runs = (
         [each for each in objects if each["metadata"]["namespace"] == namespace]
         for namespace in ("here", "kubeflow")
     )
-    settings = kinds(theirs, "ConfigMap")["skyclass-settings"]["data"]
-    keys = kinds(theirs, "Secret")
+    settings = select(runs, "ConfigMap")["skyclass-settings"]["data"]
 
-    packages = [load_package(pipeline) for pipeline in (TRAINING, SCORING)]
-    required = set().union(*(package.required_secrets() for package in packages))
-    assert set(keys) == required - {DEFAULT_NAMES.signing_secret}  # yours, if you sign
-    config_maps = set().union(*(package.required_config_maps() for package in packages))
-    assert config_maps == set(kinds(theirs, "ConfigMap"))
-    assert all(keys[name]["data"] == kinds(own, "Secret")[name]["data"] for name in keys)
     assert settings["AWS_ENDPOINT_URL"] == "http://skyclass-minio.here.svc:9000"
     assert settings["SKYCLASS_NAMESPACE"] == "here"
-    assert settings["SKYCLASS_INFERENCE_SERVICE_TEMPLATES"] in kinds(own, "ConfigMap")
+    assert settings["SKYCLASS_INFERENCE_SERVICE_TEMPLATES"] in select(own, "ConfigMap")
 
 
-def test_a_chart_that_would_cut_off_kfp_is_refused() -> None:
+def test_rejects_installation_into_the_namespace_of_kfp() -> None:
     with pytest.raises(subprocess.CalledProcessError) as error:
-        ci("kfp", "--set", "kfp.namespace=here")
+        render_ci("kfp", "--set", "kfp.namespace=here")
     assert "a namespace of its own" in error.value.stderr
 
 
-def test_drift_trains_again_and_rolls_back_where_there_is_kfp_alone() -> None:
+def test_drift_jobs_retrain_and_roll_back_only_with_kfp() -> None:
     for name, retrains in (("default", False), ("kfp", True)):
-        objects = ci(name)
-        job = kinds(objects, "CronJob")["skyclass-drift-photometric"]
-        (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        objects = render_ci(name)
+        job = select(objects, "CronJob")["skyclass-drift-photometric"]
+        container = get_container(job["spec"]["jobTemplate"]["spec"]["template"])
         assert (container["args"][-2:] == ["--retrain", "kfp"]) == retrains
         variables = {each["name"]: each.get("value") for each in container["env"]}
-        wanted = "http://ml-pipeline.kubeflow:8888" if retrains else None
-        assert variables.get("KF_PIPELINES_ENDPOINT") == wanted
-        assert ("skyclass-to-kfp" in kinds(objects, "NetworkPolicy")) == retrains
-        promoters = kinds(objects, "RoleBinding")["skyclass-promote"]["subjects"]
+        endpoint = "http://ml-pipeline.kubeflow:8888" if retrains else None
+        assert variables.get("KF_PIPELINES_ENDPOINT") == endpoint
+        policies = select(objects, "NetworkPolicy")
+        assert ("skyclass-to-kfp" in policies) == retrains
+        assert ("drift" in json.dumps(policies["skyclass-askers"])) == retrains
+        promoters = select(objects, "RoleBinding")["skyclass-promote"]["subjects"]
         assert ("skyclass-drift" in {each["name"] for each in promoters}) == retrains
-    off = kinds(ci("kfp", "--set", "drift.retraining.enabled=false"), "CronJob")
+    off = select(render_ci("kfp", "--set", "drift.retraining.enabled=false"), "CronJob")
     assert "--retrain" not in json.dumps(off)
 
 
-def test_the_monitor_page_is_open_to_visitors_and_prometheus_alone() -> None:
-    objects = ci("default")
-    (container,) = kinds(objects, "Deployment")["skyclass-monitor"]["spec"]["template"]["spec"][
-        "containers"
-    ]
+def test_only_visitors_and_prometheus_reach_the_monitor_page() -> None:
+    objects = render_ci("default")
+    deployment = select(objects, "Deployment")["skyclass-monitor"]
+    container = get_container(deployment["spec"]["template"])
     assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
-    (rule,) = kinds(objects, "NetworkPolicy")["skyclass-monitor"]["spec"]["ingress"]
+    (rule,) = select(objects, "NetworkPolicy")["skyclass-monitor"]["spec"]["ingress"]
     visitor = {"podSelector": {"matchLabels": {"skyclass-visitor": "true"}}}
     assert visitor in rule["from"]
     assert len(rule["from"]) == 2
-    (port,) = kinds(objects, "Service")["skyclass-monitor"]["spec"]["ports"]
+    (port,) = select(objects, "Service")["skyclass-monitor"]["spec"]["ports"]
     assert port["targetPort"] == "http"
 
 
-def test_the_prediction_page_has_no_keys_and_no_token_and_asks_the_predictors_alone() -> None:
-    objects = ci("default")
-    spec = kinds(objects, "Deployment")["skyclass-predict-page"]["spec"]["template"]["spec"]
-    assert spec["automountServiceAccountToken"] is False
-    (container,) = spec["containers"]
-    assert [list(each) for each in container["envFrom"]] == [["configMapRef"]]
-    policies = kinds(objects, "NetworkPolicy")
-    leaving = [
+def test_the_prediction_page_has_no_keys_and_no_token_and_reaches_only_the_predictors() -> None:
+    objects = render_ci("default")
+    pod = select(objects, "Deployment")["skyclass-predict-page"]["spec"]["template"]
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert [list(each) for each in get_container(pod)["envFrom"]] == [["configMapRef"]]
+    egress = [
         name
-        for name, policy in policies.items()
+        for name, policy in select(objects, "NetworkPolicy").items()
         if "Egress" in policy["spec"]["policyTypes"]
         and "predict-page" in json.dumps(policy["spec"]["podSelector"])
     ]
-    assert leaving == ["skyclass-askers"]
+    assert egress == ["skyclass-askers"]
 
 
-def test_monitoring_is_made_where_prometheus_is() -> None:
-    assert not kinds(ci("default"), "PodMonitor")
-    objects = ci("default", *MONITORING)
+def test_only_pods_with_a_role_mount_a_token_and_reach_the_api_server() -> None:
+    objects = render_ci("kfp", "--set", "score.enabled=true,ingest.enabled=true,ingest.uri=x")
+    mounting = {
+        get_container(pod)["name"]
+        for _, pod in iterate_pods(objects)
+        if pod["spec"]["automountServiceAccountToken"]
+    }
+    bound = {
+        subject["name"].removeprefix("skyclass-")
+        for binding in select(objects, "RoleBinding").values()
+        for subject in binding["subjects"]
+        if subject["namespace"] == "here"
+    }
+    policy = select(objects, "NetworkPolicy")["skyclass-to-api-server"]
+    (expression,) = policy["spec"]["podSelector"]["matchExpressions"]
 
-    assert kinds(objects, "PodMonitor")
-    (rule,) = kinds(objects, "PrometheusRule").values()
+    assert mounting == bound == set(expression["values"])
+    assert mounting == {"bootstrap", "drift", "monitor", "score"}
+
+
+def test_prometheus_objects_require_the_prometheus_operator() -> None:
+    assert not select(render_ci("default"), "PodMonitor")
+    objects = render_ci("default", *MONITORING)
+
+    assert set(select(objects, "PodMonitor")) == {"skyclass-monitor", "skyclass-predictor"}
+    (rule,) = select(objects, "PrometheusRule").values()
     alerts = [alert for group in rule["spec"]["groups"] for alert in group["rules"]]
     assert all({"alert", "expr", "labels", "annotations"} <= set(alert) for alert in alerts)
     assert len({json.dumps([a["alert"], a["labels"]]) for a in alerts}) == len(alerts)
 
 
-def test_the_dashboard_is_one_that_grafana_can_draw() -> None:
-    objects = ci("default")
-    board = json.loads(kinds(objects, "ConfigMap")["skyclass-dashboard"]["data"]["skyclass.json"])
+def test_the_dashboard_is_valid_for_grafana() -> None:
+    objects = render_ci("default")
+    board = json.loads(select(objects, "ConfigMap")["skyclass-dashboard"]["data"]["skyclass.json"])
     panels = board["panels"]
     variables = {each["name"] for each in board["templating"]["list"]}
 
@@ -361,7 +442,7 @@ def test_the_dashboard_is_one_that_grafana_can_draw() -> None:
             for y in range(place["y"], place["y"] + place["h"])
         }
         assert place["x"] + place["w"] <= 24
-        assert not cells & taken, f"{panel['title']} lies on another panel"
+        assert not cells & taken, f"{panel['title']} overlaps another panel"
         taken |= cells
         for target in panel["targets"]:
             used = {
@@ -371,41 +452,34 @@ def test_the_dashboard_is_one_that_grafana_can_draw() -> None:
             assert used <= variables, panel["title"]
 
 
-def test_what_is_off_is_not_there() -> None:
-    objects = ci("bare", *MONITORING)
+def test_disabled_components_have_no_objects() -> None:
+    objects = render_ci("bare", *MONITORING)
 
-    for kind in (
-        "CronJob",
-        "Deployment",
-        "NetworkPolicy",
-        "PodMonitor",
-        "PrometheusRule",
-        "RoleBinding",
-    ):
-        assert not kinds(objects, kind), kind
-    assert "skyclass-dashboard" not in kinds(objects, "ConfigMap")
-
-
-@pytest.mark.parametrize("path", sorted((CHART / "ci").glob("*.yaml")), ids=lambda path: path.stem)
-def test_no_image_of_minio_is_pulled_from_its_publisher(path: Path) -> None:
-    assert not re.search(
-        r"(docker\.io|quay\.io)/minio/", yaml.safe_dump_all(render("-f", str(path)))
-    )
-
-
-def test_signed_releases_are_signed_and_verified() -> None:
-    objects = ci("signed")
-    container = kinds(objects, "ServingRuntime")["skyclass"]["spec"]["containers"][0]
-    verifies = {each["name"]: each["value"] for each in container["env"]}
-    assert verifies == {"SKYCLASS_SERVING_PUBLIC_KEY": "/etc/skyclass/public.pem"}
-    assert "PUBLIC KEY" in kinds(objects, "ConfigMap")["skyclass-public-key"]["data"]["public.pem"]
-    (job,) = (each for name, each in kinds(objects, "Job").items() if "bootstrap" in name)
-    signs = {
-        each["name"]: each.get("value")
-        for each in job["spec"]["template"]["spec"]["containers"][0]["env"]
+    for kind in ("CronJob", "Deployment", "NetworkPolicy", "PodMonitor", "PrometheusRule",
+                 "RoleBinding"):  # fmt: skip
+        assert not select(objects, kind), kind
+    assert set(select(objects, "ServiceAccount")) == {
+        f"skyclass-{name}" for name in ("minio", "predictor", "provision")
     }
-    assert signs["SKYCLASS_SIGNING_KEY"] == "/etc/skyclass/private.pem"
+    assert "skyclass-dashboard" not in select(objects, "ConfigMap")
+
+
+@pytest.mark.parametrize("name", CI)
+def test_no_upstream_image_of_minio_is_pulled(name: str) -> None:
+    assert not re.search(r"(docker\.io|quay\.io)/minio/", yaml.safe_dump_all(render_ci(name)))
+
+
+def test_releases_are_signed_by_the_bootstrap_job_and_verified_by_the_predictor() -> None:
+    objects = render_ci("signed")
+    container = select(objects, "ServingRuntime")["skyclass"]["spec"]["containers"][0]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    assert variables == {"SKYCLASS_SERVING_PUBLIC_KEY": "/etc/skyclass/public.pem"}
+    config = select(objects, "ConfigMap")["skyclass-public-key"]
+    assert "PUBLIC KEY" in config["data"]["public.pem"]
+    (pod,) = (pod for where, pod in iterate_pods(objects) if "bootstrap" in where)
+    variables = {each["name"]: each.get("value") for each in get_container(pod)["env"]}
+    assert variables["SKYCLASS_SIGNING_KEY"] == "/etc/skyclass/private.pem"
 
     with pytest.raises(subprocess.CalledProcessError) as error:
-        ci("signed", "--set", "signing.existingSecret=")
-    assert "would not be served" in error.value.stderr
+        render_ci("signed", "--set", "signing.existingSecret=")
+    assert "signing.existingSecret is empty" in error.value.stderr

@@ -1,10 +1,10 @@
-"""A cluster with KServe, and the chart installed in it; any cluster that KUBECONFIG names.
+"""Installations of the chart on a cluster with KServe.
 
-The tests make namespaces of their own, each enforcing Pod Security `restricted`, and delete them.
-The images must be there (`make images`, then what brings them to your cluster). Environment:
+The tests create namespaces that enforce Pod Security `restricted`, and delete them. The cluster
+must be able to pull the images (`make images`). Environment:
 
-    KUBECONFIG                  the cluster
-    SKYCLASS_TEST_VALUES        more values for the chart, as a YAML file (your registry, say)
+    KUBECONFIG                  selects the cluster
+    SKYCLASS_TEST_VALUES        YAML file with additional values of the chart, such as your registry
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.support.cluster.kube import Namespace, Shell
 
 @pytest.fixture(scope="session", autouse=True)
 def cluster() -> None:
-    """What all tests here need: without it they fail, as a skip would look like a success."""
+    """Fail, rather than skip, if the tests cannot run: a skipped run would look like a success."""
     missing = [tool for tool in ("kubectl", "helm") if shutil.which(tool) is None]
     if not os.environ.get("KUBECONFIG"):
         missing.append("KUBECONFIG")
@@ -29,8 +29,8 @@ def cluster() -> None:
 
 @pytest.fixture(scope="session")
 def installed(cluster: None) -> Iterator[Installation]:
-    """The chart with its defaults, bootstrapped: both endpoints answer."""
-    with Namespace.fresh("main") as namespace:
+    """The chart with default values, after bootstrap: both endpoints are ready."""
+    with Namespace.create("main") as namespace:
         installation = Installation(namespace, "skyclass")
         installation.install()
         installation.wait_until_served()
@@ -39,16 +39,16 @@ def installed(cluster: None) -> Iterator[Installation]:
 
 @pytest.fixture(scope="session")
 def kfp(cluster: None) -> Iterator[Namespace]:
-    """A namespace in the place of Kubeflow Pipelines'."""
-    with Namespace.fresh("kfp") as namespace:
+    """A namespace that takes the place of Kubeflow Pipelines'."""
+    with Namespace.create("kfp") as namespace:
         namespace.kubectl("create", "serviceaccount", "pipeline-runner")
         yield namespace
 
 
 @pytest.fixture(scope="session")
-def lively(kfp: Namespace) -> Iterator[Installation]:
-    """One endpoint with two pods, up to three under load, and all jobs; tests change it."""
-    with Namespace.fresh("lively") as namespace:
+def scaled(kfp: Namespace) -> Iterator[Installation]:
+    """The chart with one autoscaled endpoint and all jobs. Tests modify it."""
+    with Namespace.create("scaled") as namespace:
         installation = Installation(
             namespace,
             "skyclass",
@@ -68,6 +68,6 @@ def lively(kfp: Namespace) -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="session")
-def caller(lively: Installation) -> Shell:
-    """A pod that may ask the endpoint."""
-    return lively.shell("caller", {"skyclass-client": "true"})
+def caller(scaled: Installation) -> Shell:
+    """A pod that may call the endpoint."""
+    return scaled.start_shell("caller", {"skyclass-client": "true"})

@@ -1,4 +1,4 @@
-"""Every role x every prefix x every verb: the store answers as the table in the docs says."""
+"""The store grants exactly the documented access: every role, prefix and verb is tested."""
 
 import io
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import pytest
 from minio import Minio
 from minio.error import S3Error
 
-from skyclass.admin.identities import GRANTS, Grant, Role, Verb, bucket_name
+from skyclass.admin.identities import GRANTS, Grant, Role, Verb, get_bucket_name
 from skyclass.storage.s3 import ObjectStore
 from tests.support.cluster.chart import Installation
 
@@ -17,11 +17,11 @@ VERBS = ("get", "put", "list", "delete")
 
 @pytest.fixture(scope="module")
 def endpoint(installed: Installation) -> Iterator[str]:
-    """The store's address here; below each prefix lies one object."""
-    with installed.store() as settings:
+    """Local URL of the store, with one object below each prefix."""
+    with installed.connect_to_store() as settings:
         store = ObjectStore(settings)
         for bucket, prefix in PREFIXES:
-            store.put(bucket_name(bucket, settings), f"{prefix}probe", b"probe", "text/plain")
+            store.put(get_bucket_name(bucket, settings), f"{prefix}probe", b"probe", "text/plain")
         yield settings.endpoint_url
         admin = Minio(
             settings.endpoint_url.removeprefix("http://"),
@@ -30,33 +30,33 @@ def endpoint(installed: Installation) -> Iterator[str]:
             secure=False,
         )
         for bucket, prefix in PREFIXES:
-            admin.remove_object(bucket_name(bucket, settings), f"{prefix}probe")
+            admin.remove_object(get_bucket_name(bucket, settings), f"{prefix}probe")
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_a_role_may_do_what_the_table_says_and_no_more(
+def test_a_role_has_exactly_the_granted_access(
     installed: Installation, endpoint: str, role: Role
 ) -> None:
-    key, secret = installed.keys(role)
+    key, secret = installed.read_keys(role)
     client = Minio(endpoint.removeprefix("http://"), key, secret, secure=False, region="us-east-1")
-    with installed.store() as settings:
-        buckets = {bucket: bucket_name(bucket, settings) for bucket, _ in PREFIXES}
+    with installed.connect_to_store() as settings:
+        buckets = {bucket: get_bucket_name(bucket, settings) for bucket, _ in PREFIXES}
 
     found = {
-        (bucket, prefix, verb): _tries(client, buckets[bucket], prefix, verb)
+        (bucket, prefix, verb): _is_allowed(client, buckets[bucket], prefix, verb)
         for bucket, prefix in PREFIXES
         for verb in VERBS
     }
 
     assert found == {
-        (bucket, prefix, verb): _granted(GRANTS[role], bucket, prefix, verb)
+        (bucket, prefix, verb): _is_granted(GRANTS[role], bucket, prefix, verb)
         for bucket, prefix in PREFIXES
         for verb in VERBS
     }
     assert any(found.values())
 
 
-def _granted(grants: tuple[Grant, ...], bucket: str, prefix: str, verb: str) -> bool:
+def _is_granted(grants: tuple[Grant, ...], bucket: str, prefix: str, verb: str) -> bool:
     if verb == "delete":
         return False
     return any(
@@ -65,7 +65,7 @@ def _granted(grants: tuple[Grant, ...], bucket: str, prefix: str, verb: str) -> 
     )
 
 
-def _tries(client: Minio, bucket: str, prefix: str, verb: str) -> bool:
+def _is_allowed(client: Minio, bucket: str, prefix: str, verb: str) -> bool:
     key = f"{prefix}probe"
     try:
         if verb == "get":

@@ -1,4 +1,4 @@
-"""CronJobs: by hand, by the clock, and twice for the same window."""
+"""CronJobs: started manually and by schedule, and their idempotence."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -12,21 +12,21 @@ TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 WINDOW = (f"{TODAY - timedelta(days=30):%Y-%m-%d}", f"{TODAY - timedelta(days=29):%Y-%m-%d}")
 
 
-def drift_objects(settings: Settings, mode: str) -> dict[str, bytes]:
-    """Everything that the drift job has written, by key."""
+def read_drift_objects(settings: Settings, mode: str) -> dict[str, bytes]:
+    """Return all objects that the drift jobs of a mode have written, by key."""
     store, bucket = ObjectStore(settings), settings.reports_bucket
     return {key: store.get(bucket, key) for key in store.list_keys(bucket, f"drift/{mode}/")}
 
 
-def test_the_same_window_twice_changes_nothing(installed: Installation) -> None:
+def test_evaluating_a_window_is_idempotent(installed: Installation) -> None:
     mode = "spectroscopic"
     arguments = ("drift", "--mode", mode, "--start", WINDOW[0], "--end", WINDOW[1])
     found = []
     for _ in range(2):
-        job = installed.namespace.run_from(f"{installed.name}-drift-{mode}", *arguments)
-        assert installed.namespace.finish(job), installed.namespace.logs(job)
-        with installed.store() as settings:
-            found.append(drift_objects(settings, mode))
+        job = installed.namespace.start_cron_job(f"{installed.name}-drift-{mode}", *arguments)
+        assert installed.namespace.wait_for_job(job), installed.namespace.read_logs(job)
+        with installed.connect_to_store() as settings:
+            found.append(read_drift_objects(settings, mode))
 
     assert found[0] == found[1]
     (verdict,) = (data for key, data in found[0].items() if key.endswith("verdict.json"))
@@ -34,20 +34,22 @@ def test_the_same_window_twice_changes_nothing(installed: Installation) -> None:
     assert any(key.endswith("report.html") for key in found[0])
 
 
-def test_the_clock_starts_it(installed: Installation) -> None:
+def test_the_schedule_starts_a_job_for_the_previous_day(installed: Installation) -> None:
     name, namespace = f"{installed.name}-drift-photometric", installed.namespace
-    before = namespace.names("jobs")
+    before = namespace.list_names("jobs")
     namespace.kubectl("patch", "cronjob", name, "-p", '{"spec": {"schedule": "* * * * *"}}')
     try:
-        eventually(lambda: namespace.names("jobs") - before, seconds=120)
+        eventually(lambda: namespace.list_names("jobs") - before, seconds=120)
     finally:
         schedule = json.dumps({"spec": {"schedule": "15 0 * * *"}})
         namespace.kubectl("patch", "cronjob", name, "-p", schedule)
-    (job, *_) = namespace.names("jobs") - before
+    (job, *_) = namespace.list_names("jobs") - before
 
     assert job.startswith(name)
-    assert namespace.finish(job), namespace.logs(job)
+    assert namespace.wait_for_job(job), namespace.read_logs(job)
     day = namespace.get(f"job/{job}")["status"]["startTime"][:10].replace("-", "")
-    with installed.store() as settings:
-        found = drift_objects(settings, "photometric")
-    assert f"drift/photometric/{day}T000000Z/verdict.json" in found, "yesterday, to midnight"
+    with installed.connect_to_store() as settings:
+        found = read_drift_objects(settings, "photometric")
+    assert f"drift/photometric/{day}T000000Z/verdict.json" in found, (
+        "the window is not the previous day"
+    )

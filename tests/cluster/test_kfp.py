@@ -1,4 +1,4 @@
-"""What a pipeline run needs from the chart, used from Kubeflow Pipelines' namespace."""
+"""Access of pipeline runs, from the namespace of Kubeflow Pipelines."""
 
 from tests.support.cluster.chart import Installation
 from tests.support.cluster.kube import Namespace
@@ -6,13 +6,13 @@ from tests.support.cluster.kube import Namespace
 MODE = "photometric"
 
 
-def run_step(installation: Installation, kfp: Namespace, role: str, *arguments: str) -> str:
-    """Start a Job as a step's pod would be: its account, its settings, the keys of its role."""
+def start_step(installation: Installation, kfp: Namespace, role: str, *arguments: str) -> str:
+    """Start a Job with the ServiceAccount, settings and keys of a step; return its name."""
     job = f"{role}-{arguments[0]}"
-    (own,) = installation.namespace.get("jobs", "-l", "app.kubernetes.io/component=bootstrap")[
-        "items"
-    ]
-    pod = own["spec"]["template"]["spec"]
+    (bootstrap,) = installation.namespace.get(
+        "jobs", "-l", "app.kubernetes.io/component=bootstrap"
+    )["items"]
+    pod = bootstrap["spec"]["template"]["spec"]
     pod["serviceAccountName"] = "pipeline-runner"
     (container,) = pod["containers"]
     container |= {
@@ -35,20 +35,22 @@ def run_step(installation: Installation, kfp: Namespace, role: str, *arguments: 
     return job
 
 
-def test_the_publish_step_may_promote(lively: Installation, kfp: Namespace) -> None:
-    champion = lively.release(MODE)
+def test_the_publish_step_may_promote(scaled: Installation, kfp: Namespace) -> None:
+    champion = scaled.get_release(MODE)
 
-    job = run_step(lively, kfp, "publish", "promote", champion)
+    job = start_step(scaled, kfp, "publish", "promote", champion)
 
-    assert kfp.finish(job), kfp.logs(job)
-    assert lively.release(MODE) == champion
+    assert kfp.wait_for_job(job), kfp.read_logs(job)
+    assert scaled.get_release(MODE) == champion
 
 
-def test_the_train_step_may_look_and_not_promote(lively: Installation, kfp: Namespace) -> None:
-    looking = run_step(lively, kfp, "train", "releases", "--mode", MODE)
-    assert kfp.finish(looking), kfp.logs(looking)
-    assert lively.release(MODE)[:12] in kfp.logs(looking)
+def test_the_train_step_may_list_releases_but_not_promote(
+    scaled: Installation, kfp: Namespace
+) -> None:
+    listing = start_step(scaled, kfp, "train", "releases", "--mode", MODE)
+    assert kfp.wait_for_job(listing), kfp.read_logs(listing)
+    assert scaled.get_release(MODE)[:12] in kfp.read_logs(listing)
 
-    promoting = run_step(lively, kfp, "train", "promote", lively.release(MODE))
-    assert not kfp.finish(promoting)
-    assert "access denied" in kfp.logs(promoting)
+    promoting = start_step(scaled, kfp, "train", "promote", scaled.get_release(MODE))
+    assert not kfp.wait_for_job(promoting)
+    assert "access denied" in kfp.read_logs(promoting)

@@ -1,4 +1,4 @@
-"""The committed package, step by step as KFP would run it, to a release that is served."""
+"""A run of the committed training package, from ingestion to a served release."""
 
 import math
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ from tests.support.keys import make_key_pair
 
 MODE = "photometric"
 PROVISION = "app.kubernetes.io/component=provision"
-WORTH_LOOKING_AT = 5_000_000
-"""Bytes of a page that KFP's user interface shows at once."""
+MAX_PAGE_BYTES = 5_000_000
+"""Size up to which KFP's user interface displays a page without delay."""
 
 
 @pytest.fixture(scope="module")
 def runs() -> Iterator[Namespace]:
-    """Where runs are: a namespace that enforces Pod Security `restricted` too."""
-    with Namespace.fresh("runs") as namespace:
+    """Namespace of the run; it enforces Pod Security `restricted` as well."""
+    with Namespace.create("runs") as namespace:
         namespace.kubectl("create", "serviceaccount", ACCOUNT)
         yield namespace
 
 
 @pytest.fixture(scope="module")
-def empty(runs: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The chart with KFP, nothing served yet, and nothing to be served but what is signed."""
+def unserved(runs: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The chart with KFP and signature verification; no release is served yet."""
     keys = make_key_pair(tmp_path_factory.mktemp("signing") / "keys")
     runs.apply(
         {
@@ -44,7 +44,7 @@ def empty(runs: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "stringData": {"private.pem": keys.private.read_text()},
         }
     )
-    with Namespace.fresh("empty") as namespace:
+    with Namespace.create("unserved") as namespace:
         installation = Installation(
             namespace,
             "skyclass",
@@ -59,17 +59,17 @@ def empty(runs: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             signing__existingSecret=DEFAULT_NAMES.signing_secret,
         )
         installation.install()
-        (job,) = namespace.names("jobs", PROVISION)
-        assert namespace.finish(job), namespace.logs(job)
+        (job,) = namespace.list_names("jobs", PROVISION)
+        assert namespace.wait_for_job(job), namespace.read_logs(job)
         yield installation
 
 
-def test_a_run_of_the_package_ends_in_a_release_that_is_served(
-    empty: Installation, runs: Namespace
+def test_a_run_of_the_package_promotes_a_signed_release(
+    unserved: Installation, runs: Namespace
 ) -> None:
-    key, secret = empty.keys("root")
-    endpoint = f"http://{empty.name}-minio.{empty.namespace.name}.svc:9000"
-    (provision,) = empty.namespace.get("jobs", "-l", PROVISION)["items"]
+    key, secret = unserved.read_keys("root")
+    endpoint = f"http://{unserved.name}-minio.{unserved.namespace.name}.svc:9000"
+    (provision,) = unserved.namespace.get("jobs", "-l", PROVISION)["items"]
     pipeline, platform = yaml.safe_load_all((FOLDER / "training.yaml").read_text())
     run = PackageRun(
         runs,
@@ -86,30 +86,30 @@ def test_a_run_of_the_package_ends_in_a_release_that_is_served(
             "LAUNCHER_SECRET": secret,
         },
     )
-    run.finish()
+    run.run()
 
     assert list(run.steps) == ["ingest", "validate", "train", "evaluate", "publish"]
     assert run.steps["ingest"].metadata["accounting"]["rows_in"] == 3000
     published = run.steps["publish"].parameters
     assert published["promoted"] is True, published["verdict"]
-    assert empty.release(MODE) == published["release_id"]
-    with empty.store() as settings:
+    assert unserved.get_release(MODE) == published["release_id"]
+    with unserved.connect_to_store() as settings:
         store = ObjectStore(settings)
         release = Registry(store).find(published["release_id"])
         assert release.prefix + SIGNATURE in store.list_keys(settings.models_bucket, release.prefix)
     assert (release.manifest.mode, release.manifest.run_id) == (Mode(MODE), run.run_id)
-    assert 0 < run.steps["evaluate"].sizes["report"] < WORTH_LOOKING_AT
+    assert 0 < run.steps["evaluate"].sizes["report"] < MAX_PAGE_BYTES
     for step in run.steps.values():
         for metadata in step.metadata.values():
-            assert not list(not_finite(metadata))
+            assert not list(iterate_not_finite(metadata))
 
 
-def not_finite(value: Any) -> Iterator[float]:
-    """Numbers in metrics that KFP could not keep."""
+def iterate_not_finite(value: Any) -> Iterator[float]:
+    """Yield the NaN and infinite numbers in metadata, which KFP cannot store."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
         for each in value:
-            yield from not_finite(each)
+            yield from iterate_not_finite(each)
     elif isinstance(value, float) and not math.isfinite(value):
         yield value

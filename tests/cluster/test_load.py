@@ -1,70 +1,67 @@
-"""Disturbances under load: none is noticed by those who ask."""
+"""Rollouts, lost pods and autoscaling under load do not fail any request."""
 
 import json
 import time
 
 from tests.support.cluster.chart import Installation
 from tests.support.cluster.kube import Namespace, Shell, eventually
-from tests.support.cluster.load import steady
+from tests.support.cluster.load import generate_load
 
 MODE = "photometric"
 SERVICE = f"skyclass-{MODE}"
 
 
-def predictor_pods(namespace: Namespace) -> set[str]:
-    return namespace.names("pods", f"serving.kserve.io/inferenceservice={SERVICE}")
+def list_pods(namespace: Namespace) -> set[str]:
+    return namespace.list_names("pods", f"serving.kserve.io/inferenceservice={SERVICE}")
 
 
-def roll_out(namespace: Namespace) -> None:
-    """Wait until the predictor's Deployment is what it should be."""
+def wait_for_rollout(namespace: Namespace) -> None:
     namespace.kubectl("rollout", "status", f"deployment/{SERVICE}-predictor", "--timeout=600s")
 
 
-def test_a_rollout_and_a_lost_pod_fail_no_request(lively: Installation, caller: Shell) -> None:
-    namespace = lively.namespace
-    pods = predictor_pods(namespace)
+def test_a_rollout_and_a_lost_pod_fail_no_request(scaled: Installation, caller: Shell) -> None:
+    namespace = scaled.namespace
+    pods = list_pods(namespace)
     assert len(pods) >= 2
 
-    with steady(caller, MODE) as load:
+    with generate_load(caller, MODE) as load:
         namespace.kubectl("delete", "pod", min(pods))
-        roll_out(namespace)
-        # KServe takes back what `kubectl rollout restart` changes, and passes annotations on.
+        wait_for_rollout(namespace)
+        # KServe reverts `kubectl rollout restart`, but propagates annotations to the pods.
         namespace.kubectl("annotate", f"inferenceservice/{SERVICE}", f"test/rollout={time.time()}")
-        eventually(lambda: not pods & predictor_pods(namespace), 600)
-        roll_out(namespace)
+        eventually(lambda: not pods & list_pods(namespace), 600)
+        wait_for_rollout(namespace)
 
     assert len(load.versions) > 100
 
 
-def test_the_largest_requests_fit_the_memory_limit(lively: Installation, caller: Shell) -> None:
-    with steady(caller, MODE, callers=3, rows=10_000) as load:
+def test_the_largest_requests_fit_the_memory_limit(scaled: Installation, caller: Shell) -> None:
+    with generate_load(caller, MODE, callers=3, rows=10_000) as load:
         time.sleep(15)
 
     assert len(load.versions) > 10
-    for pod in lively.namespace.get("pods")["items"]:
+    for pod in scaled.namespace.get("pods")["items"]:
         for status in pod["status"].get("containerStatuses", []):
             assert status["restartCount"] == 0, f"{pod['metadata']['name']}: {status['lastState']}"
 
 
-def test_the_autoscaler_goes_out_and_back_without_a_failed_request(
-    lively: Installation, caller: Shell
-) -> None:
-    namespace, scaler = lively.namespace, f"hpa/{SERVICE}-predictor"
-    # Back within the test, not after the five minutes that are sensible elsewhere.
-    quick = {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}}
+def test_autoscaling_up_and_down_fails_no_request(scaled: Installation, caller: Shell) -> None:
+    namespace, scaler = scaled.namespace, f"hpa/{SERVICE}-predictor"
+    # Scale down during the test instead of after the default of five minutes.
+    behavior = {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}}
 
-    def replicas() -> int:
+    def count_replicas() -> int:
         return int(namespace.get(scaler)["status"].get("currentReplicas", 0))
 
-    def shrinks() -> bool:
-        """Whether it is back; KServe undoes the change at its next look, so it is made again."""
-        namespace.kubectl("patch", scaler, "--type=merge", "-p", json.dumps(quick))
-        return replicas() == 2
+    def is_scaled_down() -> bool:
+        """Return whether two pods are left; KServe reverts the patch, so it is repeated."""
+        namespace.kubectl("patch", scaler, "--type=merge", "-p", json.dumps(behavior))
+        return count_replicas() == 2
 
-    eventually(shrinks, seconds=400)  # the load before may have scaled it
-    with steady(caller, MODE, callers=4, rows=500) as load:
-        eventually(lambda: replicas() == 3, seconds=400)
-        roll_out(namespace)
+    eventually(is_scaled_down, seconds=400)  # earlier tests may have scaled it up
+    with generate_load(caller, MODE, callers=4, rows=500) as load:
+        eventually(lambda: count_replicas() == 3, seconds=400)
+        wait_for_rollout(namespace)
     assert len(load.versions) > 50
-    with steady(caller, MODE, pause=0.2):
-        eventually(lambda: shrinks() and len(predictor_pods(namespace)) == 2, seconds=400)
+    with generate_load(caller, MODE, interval_seconds=0.2):
+        eventually(lambda: is_scaled_down() and len(list_pods(namespace)) == 2, seconds=400)

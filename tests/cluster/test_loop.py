@@ -1,4 +1,4 @@
-"""The loop: drift in the log, the verdict, a training run, a new release; and the way back."""
+"""The retraining loop: drift, verdict, training run, promotion; and rollback."""
 
 import json
 import re
@@ -24,7 +24,7 @@ MODE = "photometric"
 SERVICE = f"skyclass-{MODE}"
 ADDRESS = f"http://{SERVICE}-predictor"
 TIME = "%Y-%m-%dT%H:%M:%SZ"
-ASK = """
+SEND_REQUEST = """
 import sys, urllib.request
 request = urllib.request.Request(sys.argv[1], sys.argv[2].encode() if sys.argv[2:] else None,
                                  {"Content-Type": "application/json"})
@@ -32,37 +32,37 @@ print(urllib.request.urlopen(request, timeout=60).read().decode())
 """
 
 
-def ask_in_a_window(lively: Installation, caller: Shell, objects: list[Any]) -> Window:
-    """Ask about objects, and wait for the window of exactly these answers."""
-    # The next whole second: what the tests before this one asked lies before it.
-    begun = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
-    eventually(lambda: datetime.now(UTC) >= begun, seconds=2, pause=0.1)
+def predict_in_new_window(scaled: Installation, caller: Shell, objects: list[Any]) -> Window:
+    """Request predictions, and return a window that contains exactly these rows of the log."""
+    # Windows start at whole seconds; the next one excludes the requests of earlier tests.
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    eventually(lambda: datetime.now(UTC) >= start, seconds=2, interval=0.1)
     body = json.dumps({"instances": objects})
-    caller.python(ASK, f"{ADDRESS}/v1/models/{SERVICE}:predict", body)
-    window = Window(Mode(MODE), lively.release(MODE), begun, begun + timedelta(hours=1))
-    with lively.store() as settings:
+    caller.run_python(SEND_REQUEST, f"{ADDRESS}/v1/models/{SERVICE}:predict", body)
+    window = Window(Mode(MODE), scaled.get_release(MODE), start, start + timedelta(hours=1))
+    with scaled.connect_to_store() as settings:
         store = ObjectStore(settings)
         eventually(lambda: read_window(store, window).accounting.rows_used == len(objects), 60)
     return window
 
 
-def labelled(lively: Installation) -> list[Any]:
-    """Objects of the newest nights, whose labels have been ingested."""
-    with lively.store() as settings:
+def select_labelled(scaled: Installation) -> list[Any]:
+    """Return objects of the newest nights, whose labels have been ingested."""
+    with scaled.connect_to_store() as settings:
         table = ObservationsTable(settings)
         rows = table.read(table.version(), [*INPUTS[Mode(MODE)], *KEY]).dropna()
     return list(rows.sort_values("mjd").tail(700).round(3).to_dict("records"))
 
 
-def judge(lively: Installation, window: Window, *more: str) -> dict[str, bytes]:
-    """Have the job judge a window; what it leaves behind, by name."""
+def evaluate(scaled: Installation, window: Window, *arguments: str) -> dict[str, bytes]:
+    """Run the drift job for a window, and return the objects that it wrote by name."""
     bounds = ("--start", f"{window.start:{TIME}}", "--end", f"{window.end:{TIME}}")
-    job = lively.namespace.run_from(
-        f"{lively.name}-drift-{MODE}", "drift", "--mode", MODE, *bounds, *more
+    job = scaled.namespace.start_cron_job(
+        f"{scaled.name}-drift-{MODE}", "drift", "--mode", MODE, *bounds, *arguments
     )
-    assert lively.namespace.finish(job), lively.namespace.logs(job)
+    assert scaled.namespace.wait_for_job(job), scaled.namespace.read_logs(job)
     prefix = window_prefix(window.mode, window.end)
-    with lively.store() as settings:
+    with scaled.connect_to_store() as settings:
         store, bucket = ObjectStore(settings), settings.reports_bucket
         return {
             key.removeprefix(prefix): store.get(bucket, key)
@@ -70,68 +70,68 @@ def judge(lively: Installation, window: Window, *more: str) -> dict[str, bytes]:
         }
 
 
-def test_drift_then_training_then_the_endpoint_serves_the_new_release(
-    lively: Installation, caller: Shell
+def test_drift_is_followed_by_training_and_a_new_served_release(
+    scaled: Installation, caller: Shell
 ) -> None:
-    namespace, before = lively.namespace, lively.release(MODE)
-    objects = 600 * [  # fainter than any that it was trained on
-        [value + by for value, by in zip(row, (3.0, 3.5, 3.0, 2.5, 2.0), strict=True)]
+    namespace, before = scaled.namespace, scaled.get_release(MODE)
+    objects = 600 * [  # fainter than the training data
+        [value + offset for value, offset in zip(row, (3.0, 3.5, 3.0, 2.5, 2.0), strict=True)]
         for row in OBJECTS[MODE]
     ]
-    window = ask_in_a_window(lively, caller, objects)
-    left = judge(lively, window)
-    assert judge(lively, window) == left, "judging a window again changed it"
-    verdict = json.loads(left["verdict.json"])
+    window = predict_in_new_window(scaled, caller, objects)
+    written = evaluate(scaled, window)
+    assert evaluate(scaled, window) == written, "evaluating a window is not idempotent"
+    verdict = json.loads(written["verdict.json"])
     assert verdict["verdict"] == "drift", verdict["reason"]
     assert verdict["release"] == before
 
-    job = lively.train(
+    job = scaled.start_training(
         MODE,
         source_uri="simulated:?rows=12000&era=legacy,boss&seed=1",
         reason="drift",
         candidates="hist_gradient_boosting",
     )
-    assert namespace.finish(job, 600), namespace.logs(job)
+    assert namespace.wait_for_job(job, 600), namespace.read_logs(job)
 
-    after = lively.release(MODE)
-    assert after != before, namespace.logs(job)
-    with lively.store() as settings:
+    after = scaled.get_release(MODE)
+    assert after != before, namespace.read_logs(job)
+    with scaled.connect_to_store() as settings:
         promotion = PromotionLog(ObjectStore(settings)).list_promotions(MODE)[-1]
     assert (promotion.from_release, promotion.to_release) == (before, after)
     assert promotion.reason.startswith("drift")
-    assert json.loads(caller.python(ASK, f"{ADDRESS}/v2/models/{SERVICE}"))["versions"] == [after]
+    assert json.loads(caller.run_python(SEND_REQUEST, f"{ADDRESS}/v2/models/{SERVICE}"))[
+        "versions"
+    ] == [after]
 
 
-def test_a_release_that_is_worse_than_its_parent_is_rolled_back_by_the_job(
-    lively: Installation, caller: Shell, tmp_path: Path
+def test_the_drift_job_rolls_back_a_release_that_is_worse_than_its_parent(
+    scaled: Installation, caller: Shell, tmp_path: Path
 ) -> None:
-    namespace, parent = lively.namespace, lively.release(MODE)
-    with lively.store() as settings:
-        worse = publish_tree(ObjectStore(settings), tmp_path, Mode(MODE)).id  # of the first era
-    job = namespace.run_from(f"{lively.name}-drift-{MODE}", "promote", worse)
-    assert namespace.finish(job), namespace.logs(job)
-    assert lively.release(MODE) == worse
+    namespace, parent = scaled.namespace, scaled.get_release(MODE)
+    with scaled.connect_to_store() as settings:
+        worse = publish_tree(ObjectStore(settings), tmp_path, Mode(MODE)).id
+    job = namespace.start_cron_job(f"{scaled.name}-drift-{MODE}", "promote", worse)
+    assert namespace.wait_for_job(job), namespace.read_logs(job)
+    assert scaled.get_release(MODE) == worse
 
-    window = ask_in_a_window(lively, caller, labelled(lively))
-    left = judge(lively, window, "--retrain", "kfp")
-    rivalry = json.loads(left["accuracy.json"])["rivalry"]
+    window = predict_in_new_window(scaled, caller, select_labelled(scaled))
+    written = evaluate(scaled, window, "--retrain", "kfp")
+    rivalry = json.loads(written["accuracy.json"])["rivalry"]
     assert rivalry["only_parent"] > rivalry["only_release"]
-    decision = json.loads(left["decision.json"])
+    decision = json.loads(written["decision.json"])
     assert decision["action"] == "roll_back", decision["reason"]
-    assert lively.release(MODE) == parent
-    with lively.store() as settings:
+    assert scaled.get_release(MODE) == parent
+    with scaled.connect_to_store() as settings:
         promotion = PromotionLog(ObjectStore(settings)).list_promotions(MODE)[-1]
     assert (promotion.from_release, promotion.to_release) == (worse, parent)
     assert promotion.reason.startswith("rolled back: ")
 
-    assert judge(lively, window, "--retrain", "kfp") == left, "it was done twice"
-    assert lively.release(MODE) == parent
+    assert evaluate(scaled, window, "--retrain", "kfp") == written, "the rollback was repeated"
+    assert scaled.get_release(MODE) == parent
 
 
-def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(
-    lively: Installation, caller: Shell
-) -> None:
-    judge(lively, ask_in_a_window(lively, caller, labelled(lively)))
+def test_alerts_and_dashboard_use_exported_metrics(scaled: Installation, caller: Shell) -> None:
+    evaluate(scaled, predict_in_new_window(scaled, caller, select_labelled(scaled)))
     objects = render("-a", "monitoring.coreos.com/v1")
     (rules,) = (each for each in objects if each["kind"] == "PrometheusRule")
     (board,) = (
@@ -139,21 +139,21 @@ def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(
         for each in objects
         if each["metadata"]["name"] == "skyclass-dashboard"
     )
-    asked = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]]
-    asked += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
-    wanted = {name for text in asked for name in re.findall(r"(\w+)\{", text)}
+    expressions = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]]
+    expressions += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    used = {name for text in expressions for name in re.findall(r"(\w+)\{", text)}
 
-    found: set[str] = set()
+    exported: set[str] = set()
     for monitor in (each for each in objects if each["kind"] == "PodMonitor"):
         labels = monitor["spec"]["selector"]["matchLabels"]
         selector = ",".join(f"{name}={value}" for name, value in labels.items())
-        pod = min(lively.namespace.names("pods", selector))
-        (container,) = lively.namespace.get(f"pod/{pod}")["spec"]["containers"]
+        pod = min(scaled.namespace.list_names("pods", selector))
+        (container,) = scaled.namespace.get(f"pod/{pod}")["spec"]["containers"]
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        with lively.namespace.forwarded(f"pod/{pod}", ports["http"]) as address:
+        with scaled.namespace.forward(f"pod/{pod}", ports["http"]) as address:
             text = urllib3.request("GET", f"{address}/metrics").data.decode()
-        found |= set(re.findall(r"^(\w+)\{?", text, re.M))
-    assert wanted - found == {  # these are kube-state-metrics'
+        exported |= set(re.findall(r"^(\w+)\{?", text, re.M))
+    assert used - exported == {  # exported by kube-state-metrics
         "kube_cronjob_status_last_successful_time",
         "kube_deployment_status_replicas_available",
         "kube_job_status_failed",

@@ -1,4 +1,4 @@
-"""NetworkPolicies: who reaches what."""
+"""NetworkPolicies: connections that are allowed and denied."""
 
 import pytest
 
@@ -9,7 +9,7 @@ CASES = [
     # labels                                  store  predictor
     ({}, False, False),
     ({"skyclass-client": "true"}, False, True),
-    ({"app.kubernetes.io/component": "ingest"}, False, False),  # another project's
+    ({"app.kubernetes.io/component": "ingest"}, False, False),  # of another release
     (
         {
             "app.kubernetes.io/name": "skyclass",
@@ -22,37 +22,39 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=["stranger", "client", "look-alike", "ingest"])
+@pytest.fixture(
+    scope="module", params=CASES, ids=["unlabelled", "client", "other-release", "ingest"]
+)
 def case(installed: Installation, request: pytest.FixtureRequest) -> tuple[Shell, bool, bool]:
-    """A pod, and whether it may reach store and predictor."""
+    """A pod, and whether it may connect to the store and to the predictor."""
     labels, store, predictor = request.param
     name = f"network-{CASES.index(request.param)}"
-    return installed.shell(name, labels), store, predictor
+    return installed.start_shell(name, labels), store, predictor
 
 
-def test_only_those_who_need_it_reach_the_store_and_the_predictor(
+def test_only_permitted_pods_connect_to_the_store_and_the_predictor(
     installed: Installation, case: tuple[Shell, bool, bool]
 ) -> None:
     shell, store, predictor = case
 
-    def as_expected() -> bool:
+    def is_as_expected() -> bool:
         found = (
-            shell.reaches(f"{installed.name}-minio", 9000),
-            shell.reaches("skyclass-photometric-predictor", 80),
+            shell.can_connect(f"{installed.name}-minio", 9000),
+            shell.can_connect("skyclass-photometric-predictor", 80),
         )
         return found == (store, predictor)
 
-    eventually(as_expected, seconds=10)  # policies hold a moment after a pod has started
+    eventually(is_as_expected, seconds=10)  # policies apply shortly after a pod has started
 
 
-def test_nobody_reaches_the_api_server_but_those_who_promote(
+def test_these_pods_cannot_connect_to_the_api_server(
     installed: Installation, case: tuple[Shell, bool, bool]
 ) -> None:
-    assert not case[0].reaches("kubernetes.default", 443)
+    assert not case[0].can_connect("kubernetes.default", 443)
 
 
-def test_the_predictor_has_no_admin_paths(installed: Installation) -> None:
-    shell = installed.shell("network-admin", {"skyclass-client": "true"})
+def test_the_predictor_has_no_repository_api(installed: Installation) -> None:
+    shell = installed.start_shell("network-admin", {"skyclass-client": "true"})
     code = """
 import sys, urllib.error, urllib.request
 request = urllib.request.Request(sys.argv[1], b"{}", {"Content-Type": "application/json"})
@@ -61,5 +63,5 @@ except urllib.error.HTTPError as error: print(error.code)
 """
     paths = ("repository/models/skyclass-photometric/unload", "repository/index")
     for path in paths:
-        said = shell.python(code, f"http://skyclass-photometric-predictor/v2/{path}")
-        assert said.strip() == "404"
+        status = shell.run_python(code, f"http://skyclass-photometric-predictor/v2/{path}")
+        assert status.strip() == "404"

@@ -1,4 +1,4 @@
-"""The commands of the README's section on Kubernetes, as they stand there."""
+"""The commands in the README's section on Kubernetes."""
 
 import json
 import os
@@ -10,22 +10,22 @@ from pathlib import Path
 from tests.support.cluster.chart import Installation
 from tests.support.cluster.kube import ROOT
 
-INSTALL, ASK, JUDGE, LOOK = re.findall(
+INSTALL, PREDICT, EVALUATE, FETCH = re.findall(
     r"```sh\n(.*?)```",
     (ROOT / "README.md").read_text().partition("## On Kubernetes")[2].partition("\n## ")[0],
     re.DOTALL,
 )
 
 
-def follow(commands: str, namespace: str, folder: Path) -> str:
-    """Run commands in a namespace of another name, at ports that are free."""
+def run_commands(commands: str, namespace: str, folder: Path) -> str:
+    """Run commands with another namespace and with free ports, and return their output."""
     for port in set(re.findall(r" (\d+):\d+ &", commands)):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             free = str(listener.getsockname()[1])
         commands = re.sub(rf" {port}(:\d+ &)", rf" {free}\1", commands)
         commands = commands.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
     commands = re.sub(r"(-n |namespace |NAMESPACE=)skyclass\b", rf"\1{namespace}", commands)
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p)' EXIT\n{commands}"],  # noqa: S607
         cwd=folder,
         env={**os.environ, "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"},
@@ -34,20 +34,23 @@ def follow(commands: str, namespace: str, folder: Path) -> str:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, f"{commands}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    output = completed.stdout
+    assert completed.returncode == 0, f"{commands}\n{output}{completed.stderr}"
+    return output
 
 
-def test_an_installation_answers_and_is_judged(installed: Installation, tmp_path: Path) -> None:
+def test_an_installation_predicts_and_evaluates_drift(
+    installed: Installation, tmp_path: Path
+) -> None:
     namespace = installed.namespace.name
-    assert "helm install skyclass charts/skyclass" in INSTALL  # what `installed` does
+    assert "helm install skyclass charts/skyclass" in INSTALL  # as the fixture does
 
-    follow(ASK, namespace, tmp_path)
-    answers = json.loads((tmp_path / "answers.json").read_text())
-    said = follow(JUDGE, namespace, tmp_path)
-    follow(LOOK, namespace, tmp_path)
+    run_commands(PREDICT, namespace, tmp_path)
+    response = json.loads((tmp_path / "answers.json").read_text())
+    output = run_commands(EVALUATE, namespace, tmp_path)
+    run_commands(FETCH, namespace, tmp_path)
 
-    assert answers["model_version"] == installed.release("spectroscopic")
-    assert [each["class"] for each in answers["predictions"]] == ["QSO"] * 600
-    assert re.search(r"verdict +drift\b", said), said
+    assert response["model_version"] == installed.get_release("spectroscopic")
+    assert [each["class"] for each in response["predictions"]] == ["QSO"] * 600
+    assert re.search(r"verdict +drift\b", output), output
     assert "Evidently" in (tmp_path / "report.html").read_text()

@@ -1,6 +1,6 @@
-"""The object store goes away in the middle of a job, and comes back.
+"""An outage of the object store while a job runs.
 
-Each job ends right, or fails cleanly and succeeds when it is run again; nothing is left half done.
+Each job succeeds, or fails with one line and succeeds when it is repeated. No partial data is left.
 """
 
 import json
@@ -23,123 +23,129 @@ MODE = "photometric"
 
 @contextmanager
 def outage(installation: Installation) -> Iterator[None]:
-    """The store is away while the block runs."""
+    """Stop the object store while the block runs."""
     namespace, store = installation.namespace, f"statefulset/{installation.name}-minio"
     selector = "app.kubernetes.io/component=minio"
     namespace.kubectl("scale", store, "--replicas=0")
     try:
-        eventually(lambda: not namespace.names("pods", selector), 60, pause=0.2)
+        eventually(lambda: not namespace.list_names("pods", selector), 60, interval=0.2)
         yield
     finally:
         namespace.kubectl("scale", store, "--replicas=1")
         namespace.kubectl("rollout", "status", store, "--timeout=120s")
 
 
-def survives(
-    installation: Installation, start: Callable[[], str], is_in_the_middle: Callable[[str], bool]
+def run_with_outage(
+    installation: Installation, start: Callable[[], str], has_progressed: Callable[[str], bool]
 ) -> None:
-    """Take the store from a job; it must notice, say so in a line, and succeed after all."""
+    """Run a job with an outage in between, and repeat it if it fails.
+
+    Args:
+        installation: The installation.
+        start: Starts the job, and returns its name.
+        has_progressed: Returns whether the job has reached the point at which the outage begins.
+    """
     namespace = installation.namespace
     job = start()
-    eventually(lambda: is_in_the_middle(job), 180, pause=0.1)
+    eventually(lambda: has_progressed(job), 180, interval=0.1)
     with outage(installation):
-        eventually(lambda: "is unreachable" in namespace.logs(job), 180)
-    ended_well = namespace.finish(job, 600)
-    assert "Traceback" not in namespace.logs(job)
-    if not ended_well:
+        eventually(lambda: "is unreachable" in namespace.read_logs(job), 180)
+    succeeded = namespace.wait_for_job(job, 600)
+    assert "Traceback" not in namespace.read_logs(job)
+    if not succeeded:
         job = start()
-        assert namespace.finish(job, 600), namespace.logs(job)
+        assert namespace.wait_for_job(job, 600), namespace.read_logs(job)
 
 
-def test_publish(lively: Installation) -> None:
-    def releases() -> list[str]:
-        with lively.store() as settings:
+def test_publish(scaled: Installation) -> None:
+    def list_releases() -> list[str]:
+        with scaled.connect_to_store() as settings:
             registry = Registry(ObjectStore(settings))
-            found = registry.list_releases(MODE)
-            for release in found:
+            releases = registry.list_releases(MODE)
+            for release in releases:
                 for entry in release.manifest.files:
-                    registry.read_file(release, entry.path)  # or it fails
-            return [release.id for release in found]
+                    registry.read_file(release, entry.path)  # verifies the digest
+            return [release.id for release in releases]
 
-    before = releases()
-    survives(
-        lively,
-        lambda: lively.train(MODE, source_uri="table:", promotion="never"),
-        lambda job: "step publish" in lively.namespace.logs(job),
+    before = list_releases()
+    run_with_outage(
+        scaled,
+        lambda: scaled.start_training(MODE, source_uri="table:", promotion="never"),
+        lambda job: "step publish" in scaled.namespace.read_logs(job),
     )
 
-    assert len(releases()) == len(before) + 1
+    assert len(list_releases()) == len(before) + 1
 
 
-def test_drift(lively: Installation) -> None:
-    def reports() -> dict[str, bytes]:
-        with lively.store() as settings:
+def test_drift(scaled: Installation) -> None:
+    def read_reports() -> dict[str, bytes]:
+        with scaled.connect_to_store() as settings:
             store, bucket = ObjectStore(settings), settings.reports_bucket
             return {key: store.get(bucket, key) for key in store.list_keys(bucket, window)}
 
     today = datetime.now(UTC)
     window = f"drift/{MODE}/{today:%Y%m%d}T235900Z/"
-    job = f"{lively.name}-drift-{MODE}"
+    job = f"{scaled.name}-drift-{MODE}"
     days = ("--start", f"{today:%Y-%m-%d}", "--end", f"{today:%Y-%m-%d}T23:59:00Z")
 
     def start() -> str:
-        return lively.namespace.run_from(job, "drift", "--mode", MODE, *days)
+        return scaled.namespace.start_cron_job(job, "drift", "--mode", MODE, *days)
 
-    survives(lively, start, lively.namespace.is_running)
-    found = reports()
-    assert {key.removeprefix(window) for key in found} == {
+    run_with_outage(scaled, start, scaled.namespace.is_running)
+    reports = read_reports()
+    assert {key.removeprefix(window) for key in reports} == {
         "accuracy.json", "report.html", "snapshot.json.gz", "verdict.json",
     }  # fmt: skip
-    assert json.loads(found[f"{window}verdict.json"])["verdict"] != "error"
+    assert json.loads(reports[f"{window}verdict.json"])["verdict"] != "error"
 
 
-def test_ingest(lively: Installation) -> None:
-    cron_job = f"{lively.name}-ingest"
-    with lively.store() as settings:
+def test_ingest(scaled: Installation) -> None:
+    cron_job = f"{scaled.name}-ingest"
+    with scaled.connect_to_store() as settings:
         before = ObservationsTable(settings).version()
 
-    def begins() -> bool:
-        with lively.store() as settings:
+    def has_committed() -> bool:
+        with scaled.connect_to_store() as settings:
             return ObservationsTable(settings).version() > before
 
     def start() -> str:
-        return lively.namespace.run_from(cron_job)
+        return scaled.namespace.start_cron_job(cron_job)
 
-    survives(lively, start, lambda job: begins())
+    run_with_outage(scaled, start, lambda job: has_committed())
 
-    with lively.store() as settings:
+    with scaled.connect_to_store() as settings:
         table = ObservationsTable(settings)
         version = table.version()
         rows = table.read(version, [*KEY, "source"])
     assert not rows.duplicated(list(KEY)).any()
     assert (rows["source"] == INGESTED).sum() == INGESTED_ROWS
 
-    again = start()
-    assert lively.namespace.finish(again), lively.namespace.logs(again)
-    with lively.store() as settings:
+    repeated = start()
+    assert scaled.namespace.wait_for_job(repeated), scaled.namespace.read_logs(repeated)
+    with scaled.connect_to_store() as settings:
         assert ObservationsTable(settings).version() == version
 
 
-def test_score(lively: Installation) -> None:
-    cron_job, release = f"{lively.name}-score-{MODE}", lively.release(MODE)
+def test_score(scaled: Installation) -> None:
+    cron_job, release = f"{scaled.name}-score-{MODE}", scaled.get_release(MODE)
 
     def start() -> str:
-        return lively.namespace.run_from(cron_job)
+        return scaled.namespace.start_cron_job(cron_job)
 
-    def begins() -> bool:
-        with lively.store() as settings:
+    def has_committed() -> bool:
+        with scaled.connect_to_store() as settings:
             return PredictionsTable(settings).newest_version() is not None
 
-    survives(lively, start, lambda job: begins())
+    run_with_outage(scaled, start, lambda job: has_committed())
 
-    with lively.store() as settings:
+    with scaled.connect_to_store() as settings:
         version = PredictionsTable(settings).version()
         observations = ObservationsTable(settings)
         rows = observations.read(observations.version(), [*INPUTS[Mode(MODE)]]).dropna()
         days = daily_history(settings, release)
     assert sum(day.rows for day in days) == len(rows) >= INGESTED_ROWS
 
-    again = start()
-    assert lively.namespace.finish(again), lively.namespace.logs(again)
-    with lively.store() as settings:
+    repeated = start()
+    assert scaled.namespace.wait_for_job(repeated), scaled.namespace.read_logs(repeated)
+    with scaled.connect_to_store() as settings:
         assert PredictionsTable(settings).version() == version

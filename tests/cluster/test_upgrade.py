@@ -1,4 +1,4 @@
-"""What an upgrade keeps, and what removal leaves; run last, as nothing works after it."""
+"""Upgrade and removal. The last test removes the installation, so this file must run last."""
 
 import json
 
@@ -8,51 +8,51 @@ from tests.support.cluster.kube import Namespace
 MODE = "photometric"
 
 
-def test_nothing_has_run_out_of_memory_so_far(lively: Installation) -> None:
-    for pod in lively.namespace.get("pods")["items"]:
+def test_no_pod_has_exceeded_its_memory_limit(scaled: Installation) -> None:
+    for pod in scaled.namespace.get("pods")["items"]:
         assert "OOMKilled" not in json.dumps(pod["status"]), pod["metadata"]["name"]
 
 
-def test_an_upgrade_keeps_the_release_that_is_served(lively: Installation) -> None:
-    namespace, before = lively.namespace, lively.release(MODE)
-    keys = lively.keys("predict")
-    lively.install(
+def test_an_upgrade_keeps_the_served_release_and_the_keys(scaled: Installation) -> None:
+    namespace, before = scaled.namespace, scaled.get_release(MODE)
+    keys = scaled.read_keys("predict")
+    scaled.install(
         predictor__minReplicas=1,
         predictor__maxReplicas=1,
         drift__schedule="30 0 * * *",
         bootstrap__parameters={"candidates": "random_forest"},
     )
 
-    (job,) = namespace.names("jobs", "app.kubernetes.io/component=bootstrap")
-    assert namespace.finish(job, 300), namespace.logs(job)
-    assert lively.release(MODE) == before
-    assert lively.keys("predict") == keys
-    drift = namespace.get(f"cronjob/{lively.name}-drift-{MODE}")
+    (job,) = namespace.list_names("jobs", "app.kubernetes.io/component=bootstrap")
+    assert namespace.wait_for_job(job, 300), namespace.read_logs(job)
+    assert scaled.get_release(MODE) == before
+    assert scaled.read_keys("predict") == keys
+    drift = namespace.get(f"cronjob/{scaled.name}-drift-{MODE}")
     assert drift["spec"]["schedule"] == "30 0 * * *"
 
 
-def test_uninstalling_leaves_what_the_notes_say_and_touches_no_neighbour(
-    lively: Installation, installed: Installation, kfp: Namespace
+def test_removal_keeps_what_the_notes_list_and_does_not_affect_other_installations(
+    scaled: Installation, installed: Installation, kfp: Namespace
 ) -> None:
-    namespace, neighbour = lively.namespace, installed.release(MODE)
-    namespace.kubectl("delete", "jobs", "--all")  # those of the tests
-    notes = lively.helm("get", "notes", lively.name)
+    namespace, served_elsewhere = scaled.namespace, installed.get_release(MODE)
+    namespace.kubectl("delete", "jobs", "--all")  # of the tests
+    notes = scaled.helm("get", "notes", scaled.name)
 
-    lively.helm("uninstall", lively.name, "--wait")
+    scaled.helm("uninstall", scaled.name, "--wait")
 
     kinds = ("serviceaccounts,secrets,configmaps,services,statefulsets,cronjobs,jobs,roles,"
              "rolebindings,networkpolicies,poddisruptionbudgets,persistentvolumeclaims,"
              "inferenceservices.serving.kserve.io,servingruntimes.serving.kserve.io")  # fmt: skip
-    left = {
+    kept = {
         each["metadata"]["name"]
         for each in namespace.get(kinds)["items"]
         if each["metadata"]["name"] not in ("default", "kube-root-ca.crt")
         and not each["metadata"].get("ownerReferences")
     }
-    assert left == {f"skyclass-{MODE}", f"data-{lively.name}-minio-0"}
-    assert all(name in notes for name in left)
-    assert not kfp.names("secrets,configmaps", "app.kubernetes.io/part-of=skyclass")
-    assert installed.release(MODE) == neighbour
+    assert kept == {f"skyclass-{MODE}", f"data-{scaled.name}-minio-0"}
+    assert all(name in notes for name in kept)
+    assert not kfp.list_names("secrets,configmaps", "app.kubernetes.io/part-of=skyclass")
+    assert installed.get_release(MODE) == served_elsewhere
     installed.namespace.kubectl(
         "wait", f"inferenceservice/skyclass-{MODE}", "--for=condition=Ready", "--timeout=10s"
     )

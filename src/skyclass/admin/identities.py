@@ -1,6 +1,8 @@
-"""Who may do what in the object store: one identity per role, and nothing more than it needs.
+"""Identities in the object store and the access that each is granted.
 
-The table in docs/kubernetes.md is this one. No role may delete: what is written stays.
+Each kind of process has its own identity with least privilege. No identity may delete objects. To
+add one, add it here and name it in charts/skyclass/templates/_components.tpl; `make manifests` then
+updates the table in charts/skyclass/README.md.
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from skyclass.settings import Settings
 
 
 class Role(StrEnum):
-    """What a process does; its identity in the object store has the same name."""
+    """An identity in the object store."""
 
     INGEST = "ingest"
     TRAIN = "train"
@@ -21,11 +23,11 @@ class Role(StrEnum):
     DRIFT = "drift"
     APPS = "apps"
     PIPELINE = "pipeline"
-    """The whole training pipeline in one process, as KFP's local runner has it."""
+    """All steps of the training pipeline in one process, as in the bootstrap Job."""
 
 
 class Verb(StrEnum):
-    """What can be granted below a prefix."""
+    """A kind of access to the objects below a prefix."""
 
     GET = "get"
     PUT = "put"
@@ -34,12 +36,12 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True)
 class Grant:
-    """What a role may do below a prefix of a bucket.
+    """Access to the objects below a prefix.
 
     Attributes:
-        bucket: `data`, `models`, `logs` or `reports`; the settings say what it is called.
-        prefix: The beginning of the keys; empty for all of the bucket.
-        verbs: What is allowed.
+        bucket: `data`, `models`, `logs` or `reports`; the settings map it to a bucket's name.
+        prefix: Prefix of the keys; empty for the whole bucket.
+        verbs: The kinds of access.
     """
 
     bucket: str
@@ -52,8 +54,8 @@ _WRITE = (Verb.GET, Verb.PUT, Verb.LIST)
 _INGEST = (
     Grant("data", "observations/", _WRITE),
     Grant("data", "rejected/", (Verb.PUT,)),
-    Grant("data", "skyserver/", _WRITE),  # answers of SkyServer, so that none is asked for twice
-    Grant("data", "sources/", _READ),  # a place for files that people want ingested
+    Grant("data", "skyserver/", _WRITE),  # cached SkyServer responses
+    Grant("data", "sources/", _READ),  # files that users upload for ingestion
 )
 _TRAIN = (
     Grant("data", "observations/", _READ),
@@ -70,7 +72,7 @@ GRANTS: dict[Role, tuple[Grant, ...]] = {
     Role.TRAIN: _TRAIN,
     Role.PUBLISH: _PUBLISH,
     Role.PREDICT: (
-        Grant("models", "", (Verb.LIST,)),  # KServe's download begins with HeadBucket
+        Grant("models", "", (Verb.LIST,)),  # KServe's storage initializer calls HeadBucket
         Grant("models", "releases/", (Verb.GET,)),
         Grant("logs", "date=", (Verb.PUT,)),
     ),
@@ -84,7 +86,7 @@ GRANTS: dict[Role, tuple[Grant, ...]] = {
     Role.DRIFT: (
         Grant("data", "observations/", _READ),
         Grant("models", "releases/", _READ),
-        Grant("models", "promotions/", _WRITE),  # it rolls back what is worse than its parent
+        Grant("models", "promotions/", _WRITE),  # for rollbacks
         Grant("logs", "date=", _READ),
         Grant("reports", "drift/", _WRITE),
     ),
@@ -97,9 +99,9 @@ GRANTS: dict[Role, tuple[Grant, ...]] = {
         Grant("logs", "date=", _READ),
         Grant("reports", "drift/", _READ),
     ),
-    Role.PIPELINE: (*_INGEST, *_PUBLISH),  # what training reads, these may read as well
+    Role.PIPELINE: (*_INGEST, *_PUBLISH),  # includes what training reads
 }
-"""All that each role may do."""
+"""The grants of each identity."""
 
 _ACTIONS = {
     Verb.GET: ("s3:GetObject",),
@@ -107,28 +109,29 @@ _ACTIONS = {
 }
 
 
-def policy(role: Role, settings: Settings) -> dict[str, Any]:
-    """A role's grants as an IAM policy, which AWS, MinIO and SeaweedFS understand.
+def make_policy(role: Role, settings: Settings) -> dict[str, Any]:
+    """Return the grants of a role as an IAM policy, for AWS, MinIO and SeaweedFS.
 
     Args:
         role: The role.
-        settings: What the buckets are called.
+        settings: Names of the buckets.
     """
     statements: list[dict[str, Any]] = []
     for grant in GRANTS[role]:
-        bucket = f"arn:aws:s3:::{bucket_name(grant.bucket, settings)}"
+        bucket = f"arn:aws:s3:::{get_bucket_name(grant.bucket, settings)}"
         actions = [action for verb in grant.verbs for action in _ACTIONS.get(verb, ())]
         if actions:
             statements.append(_allow(actions, f"{bucket}/{grant.prefix}*"))
         if Verb.LIST in grant.verbs:
-            below = {"StringLike": {"s3:prefix": [f"{grant.prefix}*"]}} if grant.prefix else None
-            condition = {"Condition": below} if below else {}
-            statements.append(_allow(["s3:ListBucket"], bucket) | condition)
+            condition = {"StringLike": {"s3:prefix": [f"{grant.prefix}*"]}} if grant.prefix else {}
+            statements.append(
+                _allow(["s3:ListBucket"], bucket) | ({"Condition": condition} if condition else {})
+            )
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def bucket_name(bucket: str, settings: Settings) -> str:
-    """What the settings call one of the four buckets."""
+def get_bucket_name(bucket: str, settings: Settings) -> str:
+    """Return the configured name of `data`, `models`, `logs` or `reports`."""
     return dict(zip(("data", "models", "logs", "reports"), settings.buckets, strict=True))[bucket]
 
 

@@ -1,8 +1,8 @@
-"""Makes an object store ready: buckets that keep every version, and on MinIO the identities.
+"""Provisioning of an object store: versioned buckets and, on MinIO, the identities.
 
-This alone speaks MinIO's admin API, once, when the chart's own MinIO is set up. Everything else
-speaks plain S3, and asks another store for nothing but buckets and keys. The chart's Job runs it:
-`python -m skyclass.admin.provision --identities FOLDER`.
+This is the only module that uses MinIO's admin API; it runs once, for the chart's bundled store.
+All other modules use plain S3, and other stores need nothing but buckets and keys. The chart's Job
+runs `python -m skyclass.admin.provision --identities FOLDER`.
 """
 
 import argparse
@@ -18,69 +18,69 @@ from minio.commonconfig import ENABLED
 from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException
 from minio.versioningconfig import VersioningConfig
-from urllib3.util import Retry, Timeout
 
-from skyclass.admin.identities import Role, policy
-from skyclass.errors import SkyclassError, StoreError
+from skyclass.admin.identities import Role, make_policy
+from skyclass.errors import SkyclassError, StoreError, one_line
+from skyclass.http import make_pool
 from skyclass.logs import start_logging
 from skyclass.settings import Settings, load_settings
 from skyclass.storage.readiness import wait_until_ready
 from skyclass.storage.s3 import ObjectStore, unreachable_error
 
-logger = logging.getLogger("skyclass.admin.provision")  # its name as a program is another
+logger = logging.getLogger("skyclass.admin.provision")  # __name__ is __main__ in the Job
 
 ACCESS_KEY, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
 
 class Provisioner(ObjectStore):
-    """The object store in the hands of its administrator."""
+    """An object store, accessed as its administrator."""
 
-    def prepare(self, identities: Path | None, patience_seconds: float) -> list[Role]:
-        """Make what is missing; what is there already is left, or brought up to date.
+    def provision(self, identities: Path | None, timeout_seconds: float) -> list[Role]:
+        """Create missing buckets and identities, and update existing ones. Idempotent.
 
         Args:
-            identities: On MinIO, a folder `<role>/` for each role with its keys in the files
-                AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; none for any other store.
-            patience_seconds: How long the store may take to come up.
+            identities: On MinIO, a folder with one subfolder per role, which holds the keys in the
+                files AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; None for other stores.
+            timeout_seconds: Time to wait until the store is ready.
 
         Returns:
-            The roles whose identities are there now.
+            The roles whose identities were created or updated.
 
         Raises:
-            StoreError: The store does not answer, or refuses.
+            StoreError: The store is unreachable, or rejected a request.
         """
-        wait_until_ready(self.make_buckets, patience_seconds)
+        wait_until_ready(self.make_buckets, timeout_seconds)
         for bucket in self.settings.buckets:
             with self._translate_errors(bucket, ""):
                 self._client.set_bucket_versioning(
                     bucket_name=bucket, config=VersioningConfig(ENABLED)
                 )
-        roles = [role for role in Role if identities and (identities / role).is_dir()]
+        folders = {role: identities / role for role in Role} if identities else {}
+        roles = [role for role, folder in folders.items() if folder.is_dir()]
         for role in roles:
-            assert identities is not None
-            self._identity(role, identities / role)
+            self._provision_identity(role, folders[role])
         return roles
 
-    def _identity(self, role: Role, keys: Path) -> None:
-        """Make a role's user, and give it the role's policy and no other."""
+    def _provision_identity(self, role: Role, keys: Path) -> None:
+        """Create or update a role's user, whose only policy is the role's."""
         user, secret = ((keys / name).read_text().strip() for name in (ACCESS_KEY, SECRET_KEY))
-        admin = _admin(self.settings)
+        admin = _make_admin_client(self.settings)
         try:
-            admin.policy_list()  # another store might take what follows for objects
-            admin.policy_add(f"skyclass-{role}", policy=policy(role, self.settings))
+            admin.policy_list()  # fails on other stores, before they store a policy as an object
+            admin.policy_add(f"skyclass-{role}", policy=make_policy(role, self.settings))
             admin.user_add(user, secret)
             admin.policy_set(f"skyclass-{role}", user=user)
         except MinioAdminException as error:
             raise StoreError(
-                f"the identity of role {role} was refused ({_code(error)}): is this MinIO, and "
-                "are the keys its administrator's?"
+                f"the store rejected the identity of role {role} ({_error_code(error)}): check "
+                "that it is MinIO, and that the keys in the environment are its administrator's"
             ) from error
         except urllib3.exceptions.HTTPError as error:
             raise unreachable_error(self.settings.endpoint_url, type(error).__name__) from error
-        logger.info("identity %s may do what role %s needs", user, role)
+        logger.info("granted role %s to identity %s", role, user)
 
 
-def _admin(settings: Settings) -> MinioAdmin:
+def _make_admin_client(settings: Settings) -> MinioAdmin:
     url = urlsplit(settings.endpoint_url)
     return MinioAdmin(
         endpoint=url.netloc,
@@ -89,32 +89,41 @@ def _admin(settings: Settings) -> MinioAdmin:
         ),
         region=settings.region,
         secure=url.scheme == "https",
-        http_client=urllib3.PoolManager(
-            timeout=Timeout(connect=settings.s3_connect_seconds, read=settings.s3_read_seconds),
-            retries=Retry(total=settings.s3_retries, backoff_factor=0.25),
+        http_client=make_pool(
+            connect_seconds=settings.s3_connect_seconds,
+            read_seconds=settings.s3_read_seconds,
+            retries=settings.s3_retries,
+            methods=("GET", "PUT"),  # all calls above are idempotent
         ),
     )
 
 
-def _code(error: MinioAdminException) -> str:
-    """The error's code, which MinIO gives as JSON and other stores as XML."""
+def _error_code(error: MinioAdminException) -> str:
+    """Return the code of an error response: MinIO sends JSON, other stores XML."""
     found = re.search(r'(?:"Code":"|<Code>)(\w+)', str(error))
-    return found[1] if found else " ".join(str(error).split())[:200]
+    return found[1] if found else one_line(error)
 
 
 def main() -> None:
-    """Do it with the settings of the environment; a foreseen failure is one line and status 1."""
+    """Run the command line, with the settings of the environment."""
     parser = argparse.ArgumentParser(prog="provision", description=__doc__)
-    parser.add_argument("--identities", type=Path, help="on MinIO: <role>/ with each role's keys")
-    parser.add_argument("--patience", type=float, default=600.0, help="seconds for the store")
-    given = parser.parse_args()
+    parser.add_argument(
+        "--identities", type=Path, help="folder with the keys of each role in <role>/; MinIO only"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=600.0, help="seconds to wait for the store (default: 600)"
+    )
+    parser.add_argument(  # the former name
+        "--patience", dest="timeout", type=float, default=argparse.SUPPRESS, help=argparse.SUPPRESS
+    )
+    arguments = parser.parse_args()
     start_logging()
     try:
         settings = load_settings()
-        Provisioner(settings).prepare(given.identities, given.patience)
+        Provisioner(settings).provision(arguments.identities, arguments.timeout)
     except SkyclassError as error:
         sys.exit(f"error: {error}")
-    logger.info("the buckets %s keep every version", ", ".join(settings.buckets))
+    logger.info("provisioned the buckets %s", ", ".join(settings.buckets))
 
 
 if __name__ == "__main__":

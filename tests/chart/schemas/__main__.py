@@ -1,8 +1,7 @@
-"""Makes the JSON schemas beside this file from CustomResourceDefinitions, once per version.
+"""Generates the JSON schemas in this folder from CustomResourceDefinitions, once per version.
 
-They are what the definitions say, without descriptions and without the parts that the chart has no
-use for: a field that was left out is refused, so that it is noticed. Both projects are under the
-Apache License 2.0.
+Descriptions and fields that the chart does not use are omitted. The schemas reject omitted fields, so
+that a test fails when the chart starts to use one. Both projects use the Apache License 2.0.
 
     dir() { go mod download -json "$1" | jq -r .Dir; }
     python -m tests.chart.schemas \\
@@ -18,32 +17,33 @@ from typing import Any
 import yaml
 
 HERE = Path(__file__).parent
-_LEFT_OUT = {
-    "affinity", "canary", "containers@predictor", "dnsConfig", "ephemeralContainers", "explainer",
+_OMITTED = {
+    "canary", "containers@predictor", "dnsConfig", "ephemeralContainers", "explainer",
     "huggingface", "initContainers", "lightgbm", "logger", "onnx", "paddle", "pmml", "pytorch",
     "resourceClaims", "sklearn", "status", "tensorflow", "transformer", "triton",
     "volumes@predictor", "workerSpec", "xgboost",
 }  # fmt: skip
+_OPAQUE = {"affinity"}  # validated in the Deployments, which have the same value
 _KEPT = ("$ref", "enum", "items", "maximum", "maxLength", "minimum", "minLength",
          "properties", "required", "type", "additionalProperties", "anyOf")  # fmt: skip
 
 
-def trimmed(schema: Any, where: str = "") -> Any:
-    """The schema of an object, strict, without what is left out and without Go's patterns."""
+def trim(schema: Any, where: str = "") -> Any:
+    """Return a strict schema without the omitted fields and without Go's patterns."""
     if not isinstance(schema, dict):
         return schema
     found = {key: schema[key] for key in _KEPT if key in schema}
     if schema.get("x-kubernetes-int-or-string"):
         return {"type": ["integer", "string"]}
     if "items" in found:
-        found["items"] = trimmed(found["items"], where)
+        found["items"] = trim(found["items"], where)
     if isinstance(found.get("additionalProperties"), dict):
-        found["additionalProperties"] = trimmed(found["additionalProperties"], where)
+        found["additionalProperties"] = trim(found["additionalProperties"], where)
     if "properties" in found:
         found["properties"] = {
-            name: trimmed(inner, name)
+            name: {"type": "object"} if name in _OPAQUE else trim(inner, name)
             for name, inner in found["properties"].items()
-            if not {name, f"{name}@{where}"} & _LEFT_OUT
+            if not {name, f"{name}@{where}"} & _OMITTED
         }
         if not schema.get("x-kubernetes-preserve-unknown-fields"):
             found.setdefault("additionalProperties", False)
@@ -51,12 +51,12 @@ def trimmed(schema: Any, where: str = "") -> Any:
 
 
 def main(definitions: list[str]) -> None:
-    """Write a schema for every kind."""
+    """Write a schema for every definition."""
     for path in definitions:
         definition = yaml.safe_load(Path(path).read_text())["spec"]
         (version,) = (each for each in definition["versions"] if each["storage"])
-        schema = trimmed(version["schema"]["openAPIV3Schema"])
-        schema["properties"]["metadata"] = {"type": "object"}  # checked as everywhere else
+        schema = trim(version["schema"]["openAPIV3Schema"])
+        schema["properties"]["metadata"] = {"type": "object"}  # validated by the API server
         name = f"{definition['names']['kind']}-{version['name']}.json"
         (HERE / name).write_text(json.dumps(schema, separators=(",", ":")) + "\n")
 

@@ -1,7 +1,7 @@
-"""What KFP's launcher does around the command of a step; runs in the step's own container.
+"""Does the work of KFP's launcher, in the container of a step.
 
-Fetches the input artifacts to the paths that the command is told, runs the command, puts the output
-artifacts into the object store, and prints what the command has put out.
+Downloads the input artifacts, runs the command of the step, uploads the output artifacts, and
+prints the output metadata.
 """
 
 import json
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from minio import Minio
 
 
-def local(uri: str) -> Path:
-    """Where KFP has a container find an artifact."""
+def get_local_path(uri: str) -> Path:
+    """Return the path of an artifact in the container, as KFP defines it."""
     url = urlsplit(uri)
     return Path("/", url.scheme, url.netloc, url.path.lstrip("/"))
 
@@ -25,33 +25,33 @@ def main(text: str, command: list[str]) -> None:
     """Run a step.
 
     Args:
-        text: What KFP calls the executor input, as JSON.
-        command: The command of the package, with its arguments.
+        text: KFP's executor input, as JSON.
+        command: Command and arguments of the step in the package.
     """
-    given = json.loads(text)
+    executor_input = json.loads(text)
     endpoint = urlsplit(os.environ.pop("LAUNCHER_ENDPOINT"))
     keys = os.environ.pop("LAUNCHER_KEY"), os.environ.pop("LAUNCHER_SECRET")
     store = Minio(endpoint.netloc, *keys, secure=False)
-    for artifact in artifacts(given["inputs"]):
+    for artifact in list_artifacts(executor_input["inputs"]):
         url = urlsplit(artifact["uri"])
         for found in store.list_objects(url.netloc, url.path.lstrip("/"), recursive=True):
             assert found.object_name is not None
-            target = local(f"s3://{url.netloc}/{found.object_name}")
+            target = get_local_path(f"s3://{url.netloc}/{found.object_name}")
             store.fget_object(url.netloc, found.object_name, str(target))
-    for output in given["outputs"]["parameters"].values():
+    for output in executor_input["outputs"]["parameters"].values():
         Path(output["outputFile"]).parent.mkdir(parents=True, exist_ok=True)
-    for artifact in artifacts(given["outputs"]):
-        local(artifact["uri"]).parent.mkdir(parents=True, exist_ok=True)
-    metadata = Path(given["outputs"]["outputFile"])
+    for artifact in list_artifacts(executor_input["outputs"]):
+        get_local_path(artifact["uri"]).parent.mkdir(parents=True, exist_ok=True)
+    metadata = Path(executor_input["outputs"]["outputFile"])
     metadata.parent.mkdir(parents=True, exist_ok=True)
 
-    done = subprocess.run([part.replace("{{$}}", text) for part in command], check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+    completed = subprocess.run([part.replace("{{$}}", text) for part in command], check=False)
+    if completed.returncode:
+        sys.exit(completed.returncode)
 
     sizes = {}
-    for artifact in artifacts(given["outputs"]):
-        path, url = local(artifact["uri"]), urlsplit(artifact["uri"])
+    for artifact in list_artifacts(executor_input["outputs"]):
+        path, url = get_local_path(artifact["uri"]), urlsplit(artifact["uri"])
         files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
         sizes[artifact["name"]] = sum(file.stat().st_size for file in files)
         if not store.bucket_exists(url.netloc):
@@ -62,9 +62,9 @@ def main(text: str, command: list[str]) -> None:
     print("LAUNCHER", json.dumps(json.loads(metadata.read_text()) | {"sizes": sizes}))  # noqa: T201
 
 
-def artifacts(side: dict[str, Any]) -> list[dict[str, Any]]:
-    """The artifacts among the inputs or outputs."""
-    return [each for found in side.get("artifacts", {}).values() for each in found["artifacts"]]
+def list_artifacts(side: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the artifacts of the inputs or of the outputs."""
+    return [each for group in side.get("artifacts", {}).values() for each in group["artifacts"]]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Starts the steps of a compiled package as KFP 2.17's driver does: the same pods, step by step.
+"""Runs a compiled package on a cluster without KFP, with the pods that KFP 2.17's driver creates.
 
-KFP itself is not on the cluster. What it would add to a step is taken from its sources: the
-volumes, the security context, the executor input, and a launcher around the command.
+Volumes, security context, executor input and launcher of a step follow KFP's source.
 """
 
 import inspect
@@ -14,19 +13,19 @@ from tests.support.cluster import kfp_launcher
 from tests.support.cluster.kube import Namespace, eventually
 
 SCRATCH = ("gcs", "s3", "minio", ".local", ".cache", ".config")
-"""Where KFP mounts empty volumes, whatever the user of the container."""
+"""Paths at which KFP mounts empty volumes."""
 ACCOUNT = "pipeline-runner"
 BUCKET = "pipeline-root"
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a step has put out.
+    """Outputs of a step.
 
     Attributes:
-        parameters: By name.
-        metadata: Of its artifacts, by name.
-        sizes: Of its artifacts in bytes, by name.
+        parameters: Output parameters by name.
+        metadata: Metadata of the output artifacts by name.
+        sizes: Sizes of the output artifacts in bytes, by name.
     """
 
     parameters: dict[str, Any]
@@ -39,13 +38,13 @@ class PackageRun:
     """A run of a compiled package.
 
     Attributes:
-        namespace: Where runs are.
-        documents: The package: KFP's intermediate representation, and what the pods are given.
-        image: Of the steps.
-        arguments: Of the pipeline; the others keep their defaults.
-        launcher: Environment of the launcher: where artifacts are kept, with which keys.
-        run_id: Names the run.
-        steps: What the steps that ran have put out.
+        namespace: Namespace of the pods.
+        documents: The package: the pipeline specification and the platform specification.
+        image: Image of the steps.
+        arguments: Arguments of the pipeline; other parameters have their defaults.
+        launcher: Environment of the launcher: endpoint and keys of the artifact store.
+        run_id: Unique id of the run.
+        steps: Outputs of the finished steps by name.
     """
 
     namespace: Namespace
@@ -56,8 +55,8 @@ class PackageRun:
     run_id: str = field(default_factory=lambda: str(uuid4()))
     steps: dict[str, Step] = field(default_factory=dict)
 
-    def finish(self) -> None:
-        """Run every step as soon as those that it depends on have run."""
+    def run(self) -> None:
+        """Run all steps in the order of their dependencies."""
         tasks = self.documents[0]["root"]["dag"]["tasks"]
         while waiting := [name for name in tasks if name not in self.steps]:
             ready = [n for n in waiting if set(tasks[n].get("dependentTasks", ())) <= {*self.steps}]
@@ -67,47 +66,47 @@ class PackageRun:
     def _run(self, name: str, task: dict[str, Any]) -> Step:
         pipeline = self.documents[0]
         component = pipeline["components"][task["componentRef"]["name"]]
-        given = {
+        executor_input = {
             "inputs": self._inputs(task),
             "outputs": self._outputs(name, component["outputDefinitions"]),
         }
         pod = f"{name}-{self.run_id[:8]}"
-        self.namespace.apply(self._pod(pod, component["executorLabel"], json.dumps(given)))
+        self.namespace.apply(self._pod(pod, component["executorLabel"], json.dumps(executor_input)))
 
-        def phase() -> str:
-            found = self.namespace.get(f"pod/{pod}")["status"]["phase"]
-            return str(found) if found in ("Succeeded", "Failed") else ""
+        def get_final_phase() -> str:
+            phase = self.namespace.get(f"pod/{pod}")["status"]["phase"]
+            return str(phase) if phase in ("Succeeded", "Failed") else ""
 
-        ended = eventually(phase, 300)
+        phase = eventually(get_final_phase, 300)
         log = self.namespace.kubectl("logs", pod, "--tail=100")
-        assert ended == "Succeeded", f"{name}: {log}"
-        (said,) = [line for line in log.splitlines() if line.startswith("LAUNCHER ")]
-        found = json.loads(said.removeprefix("LAUNCHER "))
+        assert phase == "Succeeded", f"{name}: {log}"
+        (line,) = [line for line in log.splitlines() if line.startswith("LAUNCHER ")]
+        outputs = json.loads(line.removeprefix("LAUNCHER "))
         metadata = {
-            key: value["artifacts"][0]["metadata"] for key, value in found["artifacts"].items()
+            key: value["artifacts"][0]["metadata"] for key, value in outputs["artifacts"].items()
         }
-        return Step(found.get("parameterValues", {}), metadata, found["sizes"])
+        return Step(outputs.get("parameterValues", {}), metadata, outputs["sizes"])
 
     def _inputs(self, task: dict[str, Any]) -> dict[str, Any]:
-        asked = task.get("inputs", {})
+        inputs = task.get("inputs", {})
         return {
-            "parameterValues": {k: self._value(v) for k, v in asked.get("parameters", {}).items()},
+            "parameterValues": {k: self._value(v) for k, v in inputs.get("parameters", {}).items()},
             "artifacts": {
                 name: {"artifacts": [self._artifact(**source["taskOutputArtifact"])]}
-                for name, source in asked.get("artifacts", {}).items()
+                for name, source in inputs.get("artifacts", {}).items()
             },
         }
 
     def _value(self, source: dict[str, Any]) -> Any:
         if "componentInputParameter" in source:
             name = source["componentInputParameter"]
-            known = self.documents[0]["root"]["inputDefinitions"]["parameters"]
-            value = self.arguments.get(name, known[name]["defaultValue"])
-            # The package knows no whole numbers, and Go writes 1.0 as 1.
+            parameters = self.documents[0]["root"]["inputDefinitions"]["parameters"]
+            value = self.arguments.get(name, parameters[name]["defaultValue"])
+            # The package stores all numbers as floats; KFP, in Go, formats 1.0 as 1.
             return int(value) if isinstance(value, float) and value.is_integer() else value
         if "taskOutputParameter" in source:
-            made = source["taskOutputParameter"]
-            return self.steps[made["producerTask"]].parameters[made["outputParameterKey"]]
+            output = source["taskOutputParameter"]
+            return self.steps[output["producerTask"]].parameters[output["outputParameterKey"]]
         constant = source["runtimeValue"]["constant"]
         return constant.replace("{{$.pipeline_job_uuid}}", self.run_id)
 
@@ -122,41 +121,41 @@ class PackageRun:
             "metadata": {},
         }
 
-    def _outputs(self, task: str, defined: dict[str, Any]) -> dict[str, Any]:
+    def _outputs(self, task: str, definitions: dict[str, Any]) -> dict[str, Any]:
         return {
             "parameters": {
                 name: {"outputFile": f"/tmp/kfp/outputs/{name}"}  # noqa: S108 - in the pod
-                for name in defined.get("parameters", {})
+                for name in definitions.get("parameters", {})
             },
             "artifacts": {
                 name: {
                     "artifacts": [self._artifact(task, name, spec["artifactType"]["schemaTitle"])]
                 }
-                for name, spec in defined.get("artifacts", {}).items()
+                for name, spec in definitions.get("artifacts", {}).items()
             },
             "outputFile": "/tmp/kfp_outputs/output_metadata.json",  # noqa: S108 - in the pod
         }
 
-    def _pod(self, name: str, executor: str, given: str) -> dict[str, Any]:
+    def _pod(self, name: str, executor: str, executor_input: str) -> dict[str, Any]:
         container = self.documents[0]["deploymentSpec"]["executors"][executor]["container"]
-        asked = self.documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"][
+        platform = self.documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"][
             executor
         ]
         resources = container["resources"]
-        context = asked["securityContext"]
+        context = platform["securityContext"]
         main = {
             "name": "main",
             "image": self.image,
-            "imagePullPolicy": asked["imagePullPolicy"],
-            "command": ["python3", "-c", inspect.getsource(kfp_launcher), given],
+            "imagePullPolicy": platform["imagePullPolicy"],
+            "command": ["python3", "-c", inspect.getsource(kfp_launcher), executor_input],
             "args": [*container["command"], *container["args"]],
-            "env": [*container["env"], *self._environment(asked)],
+            "env": [*container["env"], *self._environment(platform)],
             "resources": {
                 kind: {
-                    "cpu": resources[f"resourceCpu{word}"],
-                    "memory": resources[f"resourceMemory{word}"],
+                    "cpu": resources[f"resourceCpu{suffix}"],
+                    "memory": resources[f"resourceMemory{suffix}"],
                 }
-                for kind, word in (("requests", "Request"), ("limits", "Limit"))
+                for kind, suffix in (("requests", "Request"), ("limits", "Limit"))
             },
             "securityContext": {
                 "allowPrivilegeEscalation": False,
@@ -170,14 +169,14 @@ class PackageRun:
                 *({"name": each.strip("."), "mountPath": f"/{each}"} for each in SCRATCH),
                 *(
                     {"name": each["secretName"], "mountPath": each["mountPath"]}
-                    for each in asked.get("secretAsVolume", ())
+                    for each in platform.get("secretAsVolume", ())
                 ),
             ],
         }
         spec = {
             "serviceAccountName": ACCOUNT,
             "restartPolicy": "Never",
-            "activeDeadlineSeconds": int(asked["activeDeadlineSeconds"]),
+            "activeDeadlineSeconds": int(platform["activeDeadlineSeconds"]),
             "containers": [main],
             "volumes": [
                 *({"name": each.strip("."), "emptyDir": {}} for each in SCRATCH),
@@ -186,19 +185,19 @@ class PackageRun:
                         "name": each["secretName"],
                         "secret": {"secretName": each["secretName"], "optional": each["optional"]},
                     }
-                    for each in asked.get("secretAsVolume", ())
+                    for each in platform.get("secretAsVolume", ())
                 ),
             ],
         }
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
-    def _environment(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    def _environment(self, platform: dict[str, Any]) -> list[dict[str, Any]]:
         environment = [{"name": name, "value": text} for name, text in self.launcher.items()]
         for kind, plain, reference in (
             ("secretAsEnv", "secret", "secretKeyRef"),
             ("configMapAsEnv", "configMap", "configMapKeyRef"),
         ):
-            for source in asked.get(kind, ()):
+            for source in platform.get(kind, ()):
                 for key in source["keyToEnv"]:
                     selector = {
                         "name": source[f"{plain}Name"],

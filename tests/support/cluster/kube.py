@@ -1,10 +1,9 @@
-"""kubectl for tests: a namespace that goes when the test ends, and pods to ask from."""
+"""kubectl for tests: temporary namespaces, and pods that run code."""
 
 import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,78 +12,77 @@ from uuid import uuid4
 
 import yaml
 
+from skyclass.polling import poll
+
 ROOT = Path(__file__).resolve().parents[3]
 _RESTRICTED = "pod-security.kubernetes.io"
-_ENVIRONMENT = dict(os.environ)  # the administrator's; a test may act as somebody else
+_ENVIRONMENT = dict(os.environ)  # of the administrator; tests may change KUBECONFIG
 T = TypeVar("T")
 
 
-def run(*command: str, given: str | None = None, seconds: float = 300) -> str:
-    """Run a command; what it says on failure is the test's failure."""
-    done = subprocess.run(
+def run(*command: str, stdin: str | None = None, seconds: float = 300) -> str:
+    """Run a command and return its output; a failure fails the test with the output."""
+    completed = subprocess.run(
         command,
-        input=given,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=seconds,
         check=False,
         env=_ENVIRONMENT,
     )
-    if done.returncode:
-        raise AssertionError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-    return done.stdout + (f"\n{done.stderr}" if "Warning" in done.stderr else "")
+    output, errors = completed.stdout, completed.stderr
+    if completed.returncode:
+        raise AssertionError(f"{' '.join(command)}\n{output}{errors}")
+    return output + (f"\n{errors}" if "Warning" in errors else "")
 
 
-def eventually(what: Callable[[], T], seconds: float, pause: float = 1.0) -> T:
-    """Ask until the answer is true, or fail with the last one."""
-    until = time.monotonic() + seconds
-    while not (answer := what()):
-        assert time.monotonic() < until, f"after {seconds} s still {answer!r}"
-        time.sleep(pause)
-    return answer
+def eventually(condition: Callable[[], T], seconds: float, interval: float = 1.0) -> T:
+    """Poll until the condition returns something true, or fail after the timeout."""
+    result = poll(condition, seconds, interval)
+    assert result, f"condition still false after {seconds} s"
+    return result
 
 
 class Namespace:
     """A namespace that enforces Pod Security `restricted`."""
 
     def __init__(self, name: str) -> None:
-        """Use a namespace that exists."""
         self.name = name
 
     @classmethod
     @contextmanager
-    def fresh(cls, word: str) -> Iterator["Namespace"]:
-        """A new namespace, deleted in the end."""
+    def create(cls, word: str) -> Iterator["Namespace"]:
+        """Create a namespace, and delete it at the end of the block."""
         name = f"skyclass-test-{word}-{uuid4().hex[:6]}"
         labels = {f"{_RESTRICTED}/{action}": "restricted" for action in ("enforce", "warn")}
         manifest = {"apiVersion": "v1", "kind": "Namespace"}
         manifest["metadata"] = {"name": name, "labels": labels}
-        run("kubectl", "apply", "-f", "-", given=json.dumps(manifest))
+        run("kubectl", "apply", "-f", "-", stdin=json.dumps(manifest))
         try:
             yield cls(name)
         finally:
             run("kubectl", "delete", "namespace", name, "--wait=false")
 
-    def kubectl(self, *arguments: str, given: str | None = None, seconds: float = 300) -> str:
+    def kubectl(self, *arguments: str, stdin: str | None = None, seconds: float = 300) -> str:
         """Run kubectl in the namespace."""
-        return run("kubectl", "-n", self.name, *arguments, given=given, seconds=seconds)
+        return run("kubectl", "-n", self.name, *arguments, stdin=stdin, seconds=seconds)
 
-    def get(self, *what: str) -> Any:
-        """Read objects as the API has them."""
-        return json.loads(self.kubectl("get", *what, "-o", "json"))
+    def get(self, *arguments: str) -> Any:
+        """Return an object, or a list of objects, as the API returns it."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
     def apply(self, manifest: dict[str, Any]) -> None:
-        """Apply an object."""
-        self.kubectl("apply", "-f", "-", given=yaml.safe_dump(manifest))
+        self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
 
-    def names(self, kind: str, selector: str = "") -> set[str]:
-        """Names of the objects of a kind."""
+    def list_names(self, kind: str, selector: str = "") -> set[str]:
+        """Return the names of the objects of a kind."""
         return {each["metadata"]["name"] for each in self.get(kind, "-l", selector)["items"]}
 
-    def finish(self, job: str, seconds: float = 300) -> bool:
-        """Wait for a Job to end; whether it ended well."""
+    def wait_for_job(self, job: str, seconds: float = 300) -> bool:
+        """Wait until a Job ends, and return whether it succeeded."""
 
-        def ended() -> str:
+        def get_final_condition() -> str:
             conditions = self.get(f"job/{job}").get("status", {}).get("conditions", [])
             return next(
                 (c["type"] for c in conditions
@@ -92,15 +90,15 @@ class Namespace:
                 "",
             )  # fmt: skip
 
-        return eventually(ended, seconds) == "Complete"
+        return eventually(get_final_condition, seconds) == "Complete"
 
     def is_running(self, job: str) -> bool:
-        """Whether a pod of a Job is running."""
+        """Return whether a pod of a Job is ready."""
         return bool(self.get(f"job/{job}").get("status", {}).get("ready"))
 
-    def run_from(self, cron_job: str, *arguments: str, name: str = "") -> str:
-        """Start a Job from a CronJob, with other arguments if any are given."""
-        job = name or f"by-hand-{uuid4().hex[:6]}"
+    def start_cron_job(self, cron_job: str, *arguments: str) -> str:
+        """Start a Job from a CronJob, optionally with other arguments, and return its name."""
+        job = f"manual-{uuid4().hex[:6]}"
         created = self.kubectl(
             "create", "job", job, f"--from=cronjob/{cron_job}", "--dry-run=client", "-o", "json"
         )
@@ -111,15 +109,15 @@ class Namespace:
         self.apply(manifest)
         return job
 
-    def logs(self, job: str) -> str:
-        """What a Job's pods have said so far."""
+    def read_logs(self, job: str) -> str:
+        """Return the current logs of a Job's pods."""
         pods = self.get("pods", "-l", f"job-name={job}")["items"]
-        begun = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Pending"]
-        return "".join(self.kubectl("logs", pod, "--tail=200") for pod in begun)
+        started = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Pending"]
+        return "".join(self.kubectl("logs", pod, "--tail=200") for pod in started)
 
     @contextmanager
-    def forwarded(self, target: str, port: int) -> Iterator[str]:
-        """An address on this machine that leads to a port of a pod or Service."""
+    def forward(self, target: str, port: int) -> Iterator[str]:
+        """Forward a local port to a pod or Service, and yield its URL."""
         process = subprocess.Popen(
             ["kubectl", "-n", self.name, "port-forward", target, f":{port}"],  # noqa: S607
             stdout=subprocess.PIPE,
@@ -139,10 +137,10 @@ class Namespace:
 
 
 class Shell:
-    """A pod that runs Python for a test, with the labels that it is given."""
+    """A pod that runs Python code of a test."""
 
     def __init__(self, namespace: Namespace, name: str, image: str, labels: dict[str, str]) -> None:
-        """Start the pod, and wait until it runs."""
+        """Start the pod and wait until it is ready."""
         self.namespace, self.name = namespace, name
         security = {
             "allowPrivilegeEscalation": False,
@@ -174,17 +172,17 @@ class Shell:
         namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
         namespace.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=120s")
 
-    def python(self, code: str, *arguments: str, seconds: float = 300) -> str:
-        """Run code in the pod."""
+    def run_python(self, code: str, *arguments: str, seconds: float = 300) -> str:
+        """Run code in the pod and return its output."""
         return self.namespace.kubectl(
             "exec", self.name, "--", "python", "-c", code, *arguments, seconds=seconds
         )
 
-    def reaches(self, host: str, port: int) -> bool:
-        """Whether a TCP connection can be made."""
+    def can_connect(self, host: str, port: int) -> bool:
+        """Return whether a TCP connection succeeds."""
         code = (
             "import socket, sys\n"
             "try: socket.create_connection((sys.argv[1], int(sys.argv[2])), 3); print('yes')\n"
             "except OSError as error: print('no', error)"
         )
-        return self.python(code, host, str(port)).startswith("yes")
+        return self.run_python(code, host, str(port)).startswith("yes")

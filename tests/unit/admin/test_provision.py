@@ -1,16 +1,18 @@
+import sys
 from pathlib import Path
 
 import pytest
 from minio import Minio
 
+from skyclass.admin import provision
 from skyclass.admin.provision import Provisioner
 from skyclass.errors import StoreError
 from skyclass.settings import Settings
 
 
-def test_buckets_are_made_once_and_keep_every_version(settings: Settings) -> None:
-    assert Provisioner(settings).prepare(None, patience_seconds=0) == []
-    assert Provisioner(settings).prepare(None, patience_seconds=0) == []
+def test_creates_versioned_buckets_and_is_idempotent(settings: Settings) -> None:
+    assert Provisioner(settings).provision(None, timeout_seconds=0) == []
+    assert Provisioner(settings).provision(None, timeout_seconds=0) == []
 
     client = Minio(
         settings.endpoint_url.removeprefix("http://"),
@@ -22,7 +24,7 @@ def test_buckets_are_made_once_and_keep_every_version(settings: Settings) -> Non
         assert client.get_bucket_versioning(bucket).status == "Enabled"
 
 
-def test_identities_on_a_store_that_is_no_minio_are_refused_in_words(
+def test_rejects_identities_on_a_store_that_is_not_minio(
     settings: Settings, tmp_path: Path
 ) -> None:
     keys = tmp_path / "drift"
@@ -30,12 +32,30 @@ def test_identities_on_a_store_that_is_no_minio_are_refused_in_words(
     (keys / "AWS_ACCESS_KEY_ID").write_text("drift")
     (keys / "AWS_SECRET_ACCESS_KEY").write_text("a-secret-of-some-length\n")
 
-    with pytest.raises(StoreError, match=r"role drift was refused \(NoSuchBucket\): is this MinIO"):
-        Provisioner(settings).prepare(tmp_path, patience_seconds=0)
+    message = r"rejected the identity of role drift \(NoSuchBucket\): check that it is MinIO"
+    with pytest.raises(StoreError, match=message):
+        Provisioner(settings).provision(tmp_path, timeout_seconds=0)
 
 
-def test_a_store_that_stays_away_is_said_in_one_line(settings: Settings) -> None:
-    away = settings.model_copy(update={"endpoint_url": "http://127.0.0.1:9", "s3_retries": 0})
+def test_reports_an_unreachable_store(settings: Settings) -> None:
+    unreachable = settings.model_copy(
+        update={"endpoint_url": "http://127.0.0.1:9", "s3_retries": 0}
+    )
 
     with pytest.raises(StoreError, match="is unreachable"):
-        Provisioner(away).prepare(None, patience_seconds=0)
+        Provisioner(unreachable).provision(None, timeout_seconds=0)
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--patience"])
+def test_accepts_the_former_name_of_the_timeout(
+    option: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeouts: list[float] = []
+    monkeypatch.setattr(provision, "load_settings", lambda: settings)
+    monkeypatch.setattr(
+        Provisioner, "provision", lambda self, identities, timeout: timeouts.append(timeout)
+    )
+    for arguments in ([option, "5"], []):
+        monkeypatch.setattr(sys, "argv", ["provision", *arguments])
+        provision.main()
+    assert timeouts == [5.0, 600.0]

@@ -1,0 +1,49 @@
+{{/* Head of a NetworkPolicy: (dict "root" $ "name" "dns"). */}}
+{{- define "skyclass.networkPolicy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "skyclass.metadata" (dict "root" .root "suffix" .name) | nindent 2 }}
+{{- end }}
+
+{{/* Selector of the pods of several components: (dict "root" $ "components" (list "drift")). */}}
+{{- define "skyclass.podSelector" -}}
+matchLabels:
+  {{- include "skyclass.selectorLabels" (dict "root" .root) | nindent 2 }}
+matchExpressions:
+  - {key: app.kubernetes.io/component, operator: In, values: {{ toJson .components }}}
+{{- end }}
+
+{{/* Selector of the pods that have some access: (dict "root" $ "access" "identity"). */}}
+{{- define "skyclass.podSelectorWith" -}}
+{{- include "skyclass.podSelector" (dict "root" .root "components" (include "skyclass.componentsWith" . | fromJsonArray)) -}}
+{{- end }}
+
+{{/* Peer that stands for every pod in the namespace of Kubeflow Pipelines. */}}
+{{- define "skyclass.kfpPeer" -}}
+- namespaceSelector:
+    matchLabels: {kubernetes.io/metadata.name: {{ .Values.kfp.namespace }}}
+{{- end }}
+
+{{/* Egress rule to the predictors. */}}
+{{- define "skyclass.egressToPredictors" -}}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "skyclass.selectorLabels" (dict "root" . "component" "predictor") | nindent 10 }}
+  ports:
+    - {port: 8080, protocol: TCP}
+    - {port: 8081, protocol: TCP}
+{{- end }}
+
+{{/* Egress rules to address ranges: (dict "cidrs" (list "10.0.0.0/8") "ports" (list 443)). */}}
+{{- define "skyclass.egressToRanges" -}}
+- to:
+    {{- range .cidrs }}
+    - ipBlock: {cidr: {{ . }}}
+    {{- end }}
+  ports:
+    {{- range .ports }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+{{- end }}

@@ -1,0 +1,19 @@
+{{/* URL of the object store as seen from the release's namespace. */}}
+{{- define "skyclass.storeEndpoint" -}}
+{{- if eq .Values.objectStore.mode "bundled" -}}
+http://{{ include "skyclass.fullname" . }}-minio:9000
+{{- else -}}
+{{ required "objectStore.external.endpoint is empty: set the URL of your object store, like https://s3.example.org" .Values.objectStore.external.endpoint }}
+{{- end -}}
+{{- end }}
+
+{{/* Environment variables that are not secret: (dict "root" $ "endpoint" "http://..."). */}}
+{{- define "skyclass.settings" -}}
+AWS_ENDPOINT_URL: {{ .endpoint | quote }}
+AWS_REGION: {{ .root.Values.objectStore.region | quote }}
+{{- range $name, $bucket := .root.Values.objectStore.buckets }}
+SKYCLASS_{{ upper $name }}_BUCKET: {{ $bucket | quote }}
+{{- end }}
+SKYCLASS_SKYSERVER_URL: {{ .root.Values.skyserver.url | quote }}
+SKYCLASS_SKYSERVER_CONTACT: {{ .root.Values.skyserver.contact | quote }}
+{{- end }}
