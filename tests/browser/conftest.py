@@ -1,4 +1,4 @@
-"""Chromium, as people run it, before the monitor page of a fortnight."""
+"""Chromium, the monitor page with two weeks of data, and the prediction page."""
 
 import shutil
 import socket
@@ -27,17 +27,17 @@ from tests.support.predictor import serving as serving_model
 WIDTH, HEIGHT = 1280, 900
 SECONDS = 90
 CLASSIFY = "//button[normalize-space()='Classify']"
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE_URL = "http://127.0.0.1:9"
 
 
 def wait(browser: Chrome, condition: Callable[[], object]) -> None:
-    """Wait until the page is as it should be."""
+    """Wait until a condition holds."""
     WebDriverWait(browser, SECONDS).until(lambda _: condition())
 
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
-    """An application on a free port of this machine."""
+    """Serve an application on a free port; yields its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -53,10 +53,10 @@ def serving(app: FastAPI) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """A Chromium without a profile, which tells what it logs and what it asks the network for."""
+    """A headless Chromium with an empty profile that records its log and its requests."""
     driver, program = shutil.which("chromedriver"), shutil.which("chromium")
     if not driver or not program:
-        pytest.fail("needs chromium and chromedriver: `make browser` installs them")
+        pytest.fail("chromium or chromedriver is missing: install them with `make browser`")
     options = ChromeOptions()
     options.binary_location = program
     profile = tmp_path_factory.mktemp("chromium")
@@ -76,7 +76,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture(scope="session")
 def monitor(world: ObjectStore) -> Iterator[str]:
-    """The address of the monitor page."""
+    """URL of the monitor page."""
     from tests.support.world import NOW
 
     with serving(make_app(StateReader(world, LocalChampionStore(world)), lambda: NOW)) as address:
@@ -85,7 +85,7 @@ def monitor(world: ObjectStore) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def predictions(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the prediction page; the photometric model is away."""
+    """URL of the prediction page; its photometric predictor is unreachable."""
     site = Site.make(s3, tmp_path_factory.mktemp("home"))
     mode = Mode.SPECTROSCOPIC
     release = publish(site, tmp_path_factory.mktemp("model"), mode, seed=0)
@@ -93,7 +93,7 @@ def predictions(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with serving_model(site, mode, None, tmp_path_factory.mktemp("log") / "log") as predictor:
         clients = {
             mode: Client(predictor.url, mode),
-            Mode.PHOTOMETRIC: Client(NOBODY, Mode.PHOTOMETRIC),
+            Mode.PHOTOMETRIC: Client(UNREACHABLE_URL, Mode.PHOTOMETRIC),
         }
         with serving(make_predict_app(clients)) as page:
             yield page

@@ -1,4 +1,4 @@
-"""Makes the pictures of the documentation: `make pictures`."""
+"""Takes the screenshots of the documentation: `make pictures`."""
 
 from pathlib import Path
 
@@ -23,10 +23,10 @@ def test_monitor(browser: Chrome, monitor: str, name: str, path: str, height: in
 
 
 def test_predictions(browser: Chrome, predictions: str) -> None:
-    browser.set_window_size(1280, 720)
+    browser.set_window_size(1280, 800)
     browser.get(predictions)
     wait(browser, lambda: browser.find_elements(By.XPATH, CLASSIFY))
     browser.find_element(By.XPATH, "//button[contains(., 'redshift 2.35')]").click()
-    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".answer h2"))
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".prediction h2"))
     wait(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, ".generating, .pending"))
     assert browser.save_screenshot(str(PICTURES / "predict-page.png"))

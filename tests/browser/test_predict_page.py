@@ -1,4 +1,4 @@
-"""The prediction page in Chromium, before real predictors, and before none."""
+"""The prediction page in Chromium, with a real predictor and an unreachable one."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.browser.conftest import CLASSIFY, NOBODY, SECONDS, wait
+from tests.browser.conftest import CLASSIFY, SECONDS, UNREACHABLE_URL, wait
 
 
 @pytest.fixture
@@ -36,71 +36,71 @@ def classify(browser: Chrome) -> None:
     browser.find_element(By.XPATH, CLASSIFY).click()
 
 
-def test_an_object_is_typed_and_answered_with_picture_probabilities_and_release(
+def test_an_object_is_classified_with_drawing_probabilities_and_release(
     page: Chrome,
 ) -> None:
     type_magnitudes(page, "20.232", "19.572", "19.430", "19.309", "19.070", "2.350")
     classify(page)
-    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".answer svg"))
-    said = text(page)
-    assert "QSO" in page.find_element(By.CSS_SELECTOR, ".answer h2").text
-    assert "by the spectroscopic model, release" in said
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".prediction svg"))
+    shown = text(page)
+    assert "QSO" in page.find_element(By.CSS_SELECTOR, ".prediction h2").text
+    assert "by the spectroscopic model, release" in shown
     assert page.find_elements(By.CSS_SELECTOR, "svg[aria-label^='Drawing of a quasar']")
     wait(page, lambda: {"GALAXY", "QSO", "STAR"} <= set(text(page).split()))
 
 
-def test_an_example_is_answered_at_a_click(page: Chrome) -> None:
+def test_an_example_is_classified_at_a_click(page: Chrome) -> None:
     page.find_element(By.XPATH, "//button[contains(., 'a red galaxy')]").click()
-    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".answer h2"))
-    assert page.find_element(By.CSS_SELECTOR, ".answer h2").text == "GALAXY"
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".prediction h2"))
+    assert page.find_element(By.CSS_SELECTOR, ".prediction h2").text == "GALAXY"
 
 
-def test_a_refusal_is_shown_in_the_endpoints_words(page: Chrome) -> None:
+def test_the_message_of_the_predictor_is_shown(page: Chrome) -> None:
     type_magnitudes(page, "20.2", "19.5", "19.4", "19.3", "-9999", "2.3")
     classify(page)
-    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".problem[role=alert]"))
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".error-message[role=alert]"))
     assert "row 0: z was not measured (-9999)" in text(page)
 
 
-def test_an_endpoint_that_is_away_is_said_so_and_the_page_goes_on(page: Chrome) -> None:
+def test_an_unreachable_predictor_is_reported_and_the_page_stays_usable(page: Chrome) -> None:
     type_magnitudes(page, "20.232", "19.572", "19.430", "19.309", "19.070")
     classify(page)
-    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".problem[role=alert]"))
-    assert f"the predictor at {NOBODY} is unreachable" in text(page)
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".error-message[role=alert]"))
+    assert f"the predictor at {UNREACHABLE_URL} is unreachable" in text(page)
     type_magnitudes(page, "20.232", "19.572", "19.430", "19.309", "19.070", "2.350")
     classify(page)
-    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".answer h2"))
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".prediction h2"))
 
 
-def test_a_table_goes_in_and_comes_out_classified(page: Chrome, tmp_path: Path) -> None:
+def test_an_uploaded_table_is_classified_and_downloaded(page: Chrome, tmp_path: Path) -> None:
     table = tmp_path / "objects.csv"
     table.write_text("u,g,r,i,z,redshift\n" + "20.232,19.572,19.430,19.309,19.070,2.350\n" * 30)
     page.find_element(By.XPATH, "//button[@role='tab'][contains(., 'A table')]").click()
     button = page.find_element(By.XPATH, "//button[normalize-space()='Classify the table']")
     wait(page, button.is_displayed)
 
-    def given() -> bool:
+    def is_uploaded() -> bool:
         if page.find_elements(By.CSS_SELECTOR, "a[download='objects.csv']"):
             return True
         page.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(table))
         return False
 
-    # Gradio listens a moment after it shows the field: the file is offered until it is taken.
-    WebDriverWait(page, SECONDS, poll_frequency=10).until(lambda _: given())
+    # Gradio shows the field before it handles uploads: retry until the file is there.
+    WebDriverWait(page, SECONDS, poll_frequency=10).until(lambda _: is_uploaded())
     button.click()
     wait(page, lambda: "30 objects classified: 30 QSO." in text(page))
     wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "a[download='objects-classified.csv']"))
     link = page.find_element(By.CSS_SELECTOR, "a[download='objects-classified.csv']")
-    answers = pd.read_csv(str(link.get_attribute("href")))
-    assert list(answers["predicted"]) == ["QSO"] * 30
+    predictions = pd.read_csv(str(link.get_attribute("href")))
+    assert list(predictions["predicted"]) == ["QSO"] * 30
 
 
-def test_nothing_comes_from_another_host(page: Chrome, predictions: str) -> None:
+def test_nothing_is_loaded_from_another_host(page: Chrome, predictions: str) -> None:
     events = [json.loads(each["message"])["message"] for each in page.get_log("performance")]
-    asked = [
+    urls = [
         event["params"]["request"]["url"]
         for event in events
         if event["method"] == "Network.requestWillBeSent"
     ]
-    assert any(url.startswith(predictions) for url in asked)
-    assert [url for url in asked if not url.startswith((predictions, "data:", "blob:"))] == []
+    assert any(url.startswith(predictions) for url in urls)
+    assert [url for url in urls if not url.startswith((predictions, "data:", "blob:"))] == []

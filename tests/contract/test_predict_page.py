@@ -1,4 +1,4 @@
-"""What the prediction page asks and shows, without a browser."""
+"""The prediction page without a browser: its predictions and the HTML of its results."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -7,9 +7,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skyclass.apps.predict.asking import Clients, ask, ask_about_table, mode_of
-from skyclass.apps.predict.page import EXAMPLE_LABELS, EXAMPLES, describe, problem, read_numbers
-from skyclass.apps.predict.pictures import picture
+from skyclass.apps.predict.classification import (
+    Clients,
+    choose_mode,
+    classify_object,
+    classify_table,
+)
+from skyclass.apps.predict.page import (
+    DRAWINGS,
+    EXAMPLE_LABELS,
+    EXAMPLES,
+    parse_numbers,
+    render_error,
+    render_prediction,
+)
 from skyclass.client import Client
 from skyclass.errors import ServingError
 from skyclass.local.s3_server import Access
@@ -23,7 +34,7 @@ GALAXY = [19.622, 18.480, 17.381, 16.909, 16.560]
 
 @pytest.fixture(scope="module")
 def clients(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
-    """Both models, served by processes of their own."""
+    """Clients of both models, each served by a process."""
     site = Site.make(s3, tmp_path_factory.mktemp("home"))
     for mode in Mode:
         release = publish(site, tmp_path_factory.mktemp(str(mode)), mode, seed=0)
@@ -37,58 +48,59 @@ def clients(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
         yield {first: Client(one.url, first), second: Client(two.url, second)}
 
 
-def test_an_empty_redshift_leaves_the_photometric_model_to_answer(clients: Clients) -> None:
-    with_redshift, without = ask(clients, GALAXY, 0.236), ask(clients, GALAXY, None)
+def test_the_photometric_model_is_used_without_a_redshift(clients: Clients) -> None:
+    with_redshift = classify_object(clients, GALAXY, 0.236)
+    without = classify_object(clients, GALAXY, None)
     assert (with_redshift.mode, without.mode) == (Mode.SPECTROSCOPIC, Mode.PHOTOMETRIC)
     assert with_redshift.model_version != without.model_version
     assert with_redshift.predicted == "GALAXY"
     assert sum(without.probabilities.values()) == pytest.approx(1)
-    assert mode_of(float("nan")) is Mode.PHOTOMETRIC
-    assert mode_of(0.0) is Mode.SPECTROSCOPIC
+    assert choose_mode(float("nan")) is Mode.PHOTOMETRIC
+    assert choose_mode(0.0) is Mode.SPECTROSCOPIC
 
 
 @pytest.mark.parametrize(
-    ("magnitudes", "words"),
+    ("magnitudes", "message"),
     [
         ([None, *GALAXY[1:]], "row 0: u is null, expected a number"),
         ([*GALAXY[:4], -9999], "row 0: z was not measured (-9999)"),
     ],
 )
-def test_the_endpoints_own_words_are_shown(
-    clients: Clients, magnitudes: list[float | None], words: str
+def test_the_message_of_the_predictor_is_shown(
+    clients: Clients, magnitudes: list[float | None], message: str
 ) -> None:
-    with pytest.raises(ServingError) as refused:
-        ask(clients, magnitudes, 0.2)
-    assert str(refused.value).startswith(words)
-    assert words in problem(refused.value)
+    with pytest.raises(ServingError) as raised:
+        classify_object(clients, magnitudes, 0.2)
+    assert str(raised.value).startswith(message)
+    assert message in render_error(raised.value)
 
 
-def test_what_is_unusual_is_shown_with_the_answer(clients: Clients) -> None:
-    answer = ask(clients, [*GALAXY[:4], 40.0], 0.2)
-    assert answer.flags == "z outside 5 to 35"
-    shown = describe(answer)
-    assert "Unusual: z outside 5 to 35" in shown
-    assert answer.model_version[:12] in shown
+def test_unusual_inputs_are_shown_with_the_prediction(clients: Clients) -> None:
+    prediction = classify_object(clients, [*GALAXY[:4], 40.0], 0.2)
+    assert prediction.flags == "z outside 5 to 35"
+    html = render_prediction(prediction)
+    assert "Unusual: z outside 5 to 35" in html
+    assert prediction.model_version[:12] in html
 
 
-def test_each_example_is_answered_as_it_is_called(clients: Clients) -> None:
+def test_each_example_gets_the_class_of_its_label(clients: Clients) -> None:
     for values, label in zip(EXAMPLES, EXAMPLE_LABELS, strict=True):
-        wanted = next(
+        expected = next(
             name
             for name, word in zip(CLASSES, ("galaxy", "quasar", "star"), strict=True)
             if word in label
         )
-        *magnitudes, redshift = read_numbers(values)
-        assert ask(clients, magnitudes, redshift).predicted == wanted, label
+        *magnitudes, redshift = parse_numbers(values)
+        assert classify_object(clients, magnitudes, redshift).predicted == expected, label
 
 
-def test_what_is_typed_is_read_as_numbers() -> None:
-    assert read_numbers(["1", "2.5", "3,5", " 4 ", "", ""]) == [1, 2.5, 3.5, 4, None, None]
-    with pytest.raises(ServingError, match="g: 'bright' is no number"):
-        read_numbers(["1", "bright", "", "", "", ""])
+def test_texts_are_parsed_as_numbers() -> None:
+    assert parse_numbers(["1", "2.5", "3,5", " 4 ", "", ""]) == [1, 2.5, 3.5, 4, None, None]
+    with pytest.raises(ServingError, match="g is 'bright': expected a number"):
+        parse_numbers(["1", "bright", "", "", "", ""])
 
 
-def test_a_table_is_answered_row_by_row_by_the_model_that_can(
+def test_each_row_of_a_table_is_classified_by_the_model_of_its_inputs(
     clients: Clients, tmp_path: Path
 ) -> None:
     rows = pd.DataFrame(
@@ -97,20 +109,20 @@ def test_a_table_is_answered_row_by_row_by_the_model_that_can(
     rows.insert(0, "name", [f"object {number}" for number in range(len(rows))])
     table = tmp_path / "objects.csv"
     rows.to_csv(table, index=False)
-    told: list[tuple[int, int]] = []
-    target, answers = ask_about_table(
-        clients, table, tmp_path, lambda done, of: told.append((done, of))
+    reported: list[tuple[int, int]] = []
+    target, predictions = classify_table(
+        clients, table, tmp_path, lambda done, of: reported.append((done, of))
     )
-    assert told == [(0, 2100), (1000, 2100), (1400, 2100), (2100, 2100)]
-    assert list(answers["mode"][:3]) == ["spectroscopic", "photometric", "spectroscopic"]
-    assert list(answers["predicted"][:3]) == ["GALAXY", "STAR", "QSO"]
+    assert reported == [(0, 2100), (1000, 2100), (1400, 2100), (2100, 2100)]
+    assert list(predictions["mode"][:3]) == ["spectroscopic", "photometric", "spectroscopic"]
+    assert list(predictions["predicted"][:3]) == ["GALAXY", "STAR", "QSO"]
     written = pd.read_csv(target)
     assert list(written["name"]) == list(rows["name"])
     assert target.name == "objects-classified.csv"
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         ("u,g,r,i\n1,2,3,4\n", "the table has no column z"),
         ("u,g,r,i,z\n", "the table has no rows"),
@@ -118,20 +130,18 @@ def test_a_table_is_answered_row_by_row_by_the_model_that_can(
         ("u,g,r,i,z,redshift\n19,18,17,16,,0.1\n", "z is null, expected a number"),
     ],
 )
-def test_a_table_that_cannot_be_answered_says_why(
-    clients: Clients, tmp_path: Path, content: str, words: str
+def test_an_unusable_table_is_rejected_with_a_message(
+    clients: Clients, tmp_path: Path, content: str, message: str
 ) -> None:
     table = tmp_path / "objects.csv"
     table.write_text(content)
-    with pytest.raises(ServingError, match=words):
-        ask_about_table(clients, table, tmp_path, lambda done, of: None)
+    with pytest.raises(ServingError, match=message):
+        classify_table(clients, table, tmp_path, lambda done, of: None)
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_a_picture_is_valid_says_what_it_shows_and_is_drawn_alike_each_time(name: str) -> None:
-    drawn = picture(name)
-    root = ET.fromstring(drawn)  # noqa: S314 - our own text
-    assert root.attrib["role"] == "img"
-    assert root.attrib["aria-label"].startswith("Drawing of a")
-    assert picture(name) == drawn
-    assert len({picture(each) for each in CLASSES}) == 3
+def test_each_class_has_a_drawing_with_a_text_alternative() -> None:
+    roots = {name: ET.fromstring(DRAWINGS[name]) for name in CLASSES}  # noqa: S314 - our own text
+    assert all(root.attrib["role"] == "img" for root in roots.values())
+    labels = {root.attrib["aria-label"] for root in roots.values()}
+    assert len(labels) == len(CLASSES)
+    assert all(label.startswith("Drawing of a") for label in labels)

@@ -1,1 +1,1 @@
-"""The prediction page: one object, or a table of them, through the endpoint."""
+"""The prediction page: classifies one object or a table with running predictors."""

@@ -1,4 +1,4 @@
-"""The prediction page in Gradio: what it looks like, and what its buttons do."""
+"""Layout and event handlers of the prediction page, in Gradio."""
 
 import os
 import tempfile
@@ -7,25 +7,31 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by Gradio when it is imported
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Gradio reads it when it is imported
 
 import gradio as gr
 import pandas as pd
 
-from skyclass.apps.predict.asking import Answer, Clients, ask, ask_about_table
-from skyclass.apps.predict.pictures import picture
+from skyclass.apps.predict.classification import (
+    MODE_COLUMN,
+    Clients,
+    Prediction,
+    classify_object,
+    classify_table,
+)
 from skyclass.errors import ServingError
 from skyclass.survey.features import MAGNITUDES, Mode
+from skyclass.survey.observation import CLASSES
 
-Shown = tuple[str, Any, Any]
-"""What became of a table: in words, and what the file and the rows below them show."""
+TableOutputs = tuple[str, Any, Any]
+"""Updates of the summary, the file and the rows on the table tab."""
 
-COPIES = (3600, 86_400)
-"""How often Gradio clears its copies of tables away, and how old they get, in seconds."""
+DELETE_CACHE_SECONDS = (3600, 86_400)
+"""Interval at which Gradio deletes uploaded and written files, and their maximum age."""
 
-INPUTS_SHOWN = (*MAGNITUDES, "redshift")
+FIELDS = (*MAGNITUDES, "redshift")
 
-EXAMPLES = [  # real DR17 objects, as a person would type them
+EXAMPLES = [  # real DR17 objects
     ["19.622", "18.480", "17.381", "16.909", "16.560", "0.236"],
     ["21.041", "18.886", "17.506", "16.988", "16.706", "0.218"],
     ["20.232", "19.572", "19.430", "19.309", "19.070", "2.350"],
@@ -41,151 +47,160 @@ EXAMPLE_LABELS = [
     "a star",
     "a star without a redshift",
 ]
-SHOWN_ROWS = 20
+PREVIEW_ROWS = 20
 
 CSS = Path(__file__).with_name("page.css")
+DRAWINGS = {
+    name: (Path(__file__).parent / "drawings" / f"{name.lower()}.svg").read_text()
+    for name in CLASSES
+}
+"""SVG element of each class."""
 
-_EMPTY = '<p role="status">Type the magnitudes of an object, or choose an example.</p>'
+_EMPTY = '<p role="status">Enter the magnitudes of an object, or choose an example.</p>'
 
 
 def make_page(clients: Clients) -> gr.Blocks:
-    """Make the page.
+    """Return the page.
 
     Args:
-        clients: One for each model.
+        clients: Client of each mode.
     """
     with gr.Blocks(
-        title="skyclass: galaxy, quasar or star?", analytics_enabled=False, delete_cache=COPIES
+        title="skyclass: galaxy, quasar or star?",
+        analytics_enabled=False,
+        delete_cache=DELETE_CACHE_SECONDS,
     ) as page:
         gr.Markdown(
             "# Galaxy, quasar or star?\n"
-            "From an object's magnitudes in the five filters of the Sloan Digital Sky Survey and, "
-            "where it is known, its redshift. Without a redshift the photometric model answers, "
-            "which errs more often."
+            "Classifies an object by its magnitudes in the five filters of the Sloan Digital Sky "
+            "Survey and its redshift. Without a redshift, a photometric model is used, which is "
+            "less accurate."
         )
         with gr.Tab("One object"):
-            _one_object(clients)
+            _make_object_tab(clients)
         with gr.Tab("A table"):
-            _table(clients)
+            _make_table_tab(clients)
     return page
 
 
-def _one_object(clients: Clients) -> None:
+def _make_object_tab(clients: Clients) -> None:
+    inputs = [_make_field(name) for name in FIELDS]
+    prediction_html = gr.HTML(_EMPTY, label="Prediction", render=False)
+    chart = gr.Label(label="Probabilities", num_top_classes=3, show_heading=False, render=False)
+
+    def classify(*texts: str) -> tuple[str, dict[str, float]]:
+        try:
+            *magnitudes, redshift = parse_numbers(texts)
+            prediction = classify_object(clients, magnitudes, redshift)
+        except ServingError as error:
+            return render_error(error), {}
+        return render_prediction(prediction), prediction.probabilities
+
     with gr.Row():
         with gr.Column(scale=2):
-            inputs = []
-            for names in (INPUTS_SHOWN[:3], INPUTS_SHOWN[3:]):
+            for fields in (inputs[:3], inputs[3:]):
                 with gr.Row():
-                    inputs += [_field(name) for name in names]
+                    for field in fields:
+                        field.render()
             button = gr.Button("Classify", variant="primary")
+            gr.Examples(
+                EXAMPLES,
+                inputs,
+                outputs=[prediction_html, chart],
+                fn=classify,
+                example_labels=EXAMPLE_LABELS,
+                run_on_click=True,
+                cache_examples=False,
+                label="Real objects",
+            )
         with gr.Column(scale=3):
-            said = gr.HTML(_EMPTY, label="Answer")
-            chart = gr.Label(label="Probabilities", num_top_classes=3, show_heading=False)
-
-    def classify(*typed: str) -> tuple[str, dict[str, float]]:
-        try:
-            *magnitudes, redshift = read_numbers(typed)
-            answer = ask(clients, magnitudes, redshift)
-        except ServingError as error:
-            return problem(error), {}
-        return describe(answer), answer.probabilities
-
-    gr.Examples(
-        EXAMPLES,
-        inputs,
-        outputs=[said, chart],
-        fn=classify,
-        example_labels=EXAMPLE_LABELS,
-        run_on_click=True,
-        cache_examples=False,
-        label="Real objects",
-    )
-    button.click(classify, inputs, [said, chart], api_name="classify")
-    for each in inputs:
-        each.submit(classify, inputs, [said, chart], api_visibility="private")
+            prediction_html.render()
+            chart.render()
+    button.click(classify, inputs, [prediction_html, chart], api_name="classify")
+    for field in inputs:
+        field.submit(classify, inputs, [prediction_html, chart], api_visibility="private")
 
 
-def _field(name: str) -> gr.Textbox:
-    """Text, not a number: Gradio's field for numbers shows 0 where nothing is known."""
-    known = "empty if not known" if name == "redshift" else "mag"
-    return gr.Textbox(label=name, placeholder=known, min_width=100, max_lines=1)
+def _make_field(name: str) -> gr.Textbox:
+    """Return a text field: Gradio's number field shows 0 for an unknown value."""
+    placeholder = "optional" if name == "redshift" else "mag"
+    return gr.Textbox(label=name, placeholder=placeholder, min_width=100, max_lines=1, render=False)
 
 
-def read_numbers(typed: Sequence[str]) -> list[float | None]:
-    """What was typed, as numbers; what was left empty is None.
+def parse_numbers(texts: Sequence[str]) -> list[float | None]:
+    """Return the numbers of the fields; None for an empty field.
 
     Raises:
-        ServingError: Something is no number; the message names it.
+        ServingError: A text is not a number.
     """
     numbers: list[float | None] = []
-    for name, text in zip(INPUTS_SHOWN, typed, strict=True):
+    for name, text in zip(FIELDS, texts, strict=True):
         try:
             numbers.append(float(text.replace(",", ".")) if text.strip() else None)
         except ValueError:
-            raise ServingError(f"{name}: {text.strip()!r} is no number") from None
+            raise ServingError(f"{name} is {text.strip()!r}: expected a number") from None
     return numbers
 
 
-def _table(clients: Clients) -> None:
+def _make_table_tab(clients: Clients) -> None:
     gr.Markdown(
-        "A CSV file with the columns u, g, r, i, z and, where it is known, redshift. Other columns "
-        "are kept. Where plate, mjd and fiber_id are among them, labels that arrive later find "
-        "their prediction."
+        "A CSV file with the columns u, g, r, i, z and optionally redshift. Other columns are "
+        "kept. With the columns plate, mjd and fiber_id, the accuracy of the predictions is "
+        "measured when labels arrive."
     )
-    given = gr.File(label="Your table", file_types=[".csv"], type="filepath")
+    table = gr.File(label="Table", file_types=[".csv"], type="filepath")
     button = gr.Button("Classify the table", variant="primary")
-    said = gr.HTML("", label="What came of it")
-    answers = gr.File(label="The answers", interactive=False, visible=False)
-    shown = gr.Dataframe(label=f"The first {SHOWN_ROWS} rows", interactive=False, visible=False)
+    summary = gr.HTML("", label="Summary")
+    result_file = gr.File(label="Predictions", interactive=False, visible=False)
+    preview = gr.Dataframe(label=f"First {PREVIEW_ROWS} rows", interactive=False, visible=False)
 
-    def classify(file: str | None, progress: gr.Progress = gr.Progress()) -> Iterator[Shown]:  # noqa: B008 - Gradio looks for it there
+    def classify(file: str | None, progress: gr.Progress = gr.Progress()) -> Iterator[TableOutputs]:  # noqa: B008 - Gradio recognises it as a default
         hidden = gr.update(visible=False, value=None)
         if file is None:
-            error = ServingError("there is no table: choose a CSV file first")
-            yield problem(error), hidden, hidden
+            yield render_error(ServingError("no table: choose a CSV file")), hidden, hidden
             return
 
-        def tell(done: int, rows: int) -> None:
+        def show_progress(done: int, rows: int) -> None:
             progress((done, rows), desc="Classifying", unit="objects")
 
         with tempfile.TemporaryDirectory(prefix="skyclass-") as folder:
             try:
-                target, together = ask_about_table(clients, Path(file), Path(folder), tell)
+                target, rows = classify_table(clients, Path(file), Path(folder), show_progress)
             except ServingError as error:
-                yield problem(error), hidden, hidden
+                yield render_error(error), hidden, hidden
                 return
-            yield (  # Gradio has a copy of the file when it asks for what follows
-                summary(together),
+            yield (  # Gradio copies the file before it resumes, and the folder is deleted
+                render_summary(rows),
                 gr.update(visible=True, value=str(target)),
-                gr.update(visible=True, value=together.head(SHOWN_ROWS)),
+                gr.update(visible=True, value=rows.head(PREVIEW_ROWS)),
             )
 
-    button.click(classify, given, [said, answers, shown], api_name="classify_table")
+    button.click(classify, table, [summary, result_file, preview], api_name="classify_table")
 
 
-def describe(answer: Answer) -> str:
-    """An answer in words, beside the picture of its class."""
-    sure, version = max(answer.probabilities.values()), escape(answer.model_version)
-    flags = f'<p class="flag">Unusual: {escape(answer.flags)}</p>' if answer.flags else ""
+def render_prediction(prediction: Prediction) -> str:
+    """Return HTML with the class, its drawing, its probability and the release."""
+    probability = max(prediction.probabilities.values())
+    version = escape(prediction.model_version)
+    flags = f'<p class="flag">Unusual: {escape(prediction.flags)}</p>' if prediction.flags else ""
     return (
-        f'<div class="answer" role="status">{picture(answer.predicted)}<div>'
-        f"<h2>{answer.predicted}</h2><p>with probability {sure:.1%}</p>"
-        f"<p>by the {answer.mode} model, release "
+        f'<div class="prediction" role="status">{DRAWINGS[prediction.predicted]}<div>'
+        f"<h2>{prediction.predicted}</h2><p>with probability {probability:.1%}</p>"
+        f"<p>by the {prediction.mode} model, release "
         f'<code title="{version}">{version[:12]}</code></p>'
         f"{flags}</div></div>"
     )
 
 
-def summary(answers: pd.DataFrame) -> str:
-    """What came of a table, in words."""
-    counts = answers["predicted"].value_counts()
+def render_summary(rows: pd.DataFrame) -> str:
+    """Return HTML with the number of rows of each class, and of those without a redshift."""
+    counts = rows["predicted"].value_counts()
     by_class = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    modes = answers["mode"].value_counts()
-    photometric = int(modes.get(str(Mode.PHOTOMETRIC), 0))
+    photometric = int((rows[MODE_COLUMN] == str(Mode.PHOTOMETRIC)).sum())
     without = f" {photometric:,} of them without a redshift." if photometric else ""
-    return f'<p role="status">{len(answers):,} objects classified: {by_class}.{without}</p>'
+    return f'<p role="status">{len(rows):,} objects classified: {by_class}.{without}</p>'
 
 
-def problem(error: ServingError) -> str:
-    """What went wrong, in the words of whoever said it."""
-    return f'<p class="problem" role="alert">{escape(str(error))}</p>'
+def render_error(error: ServingError) -> str:
+    """Return HTML with the message of an error."""
+    return f'<p class="error-message" role="alert">{escape(str(error))}</p>'

@@ -5,20 +5,20 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
-from skyclass.apps.predict.asking import Clients
+from skyclass.apps.predict.classification import Clients
 from skyclass.apps.predict.page import CSS, make_page
 from skyclass.client import Client
 from skyclass.survey.features import Mode
 
 LOOPBACK = "127.0.0.1"
-MAX_TABLE = "100mb"
+MAX_TABLE_SIZE = "100mb"
 
 
 def make_app(clients: Clients) -> FastAPI:
-    """Make the application.
+    """Return the application.
 
     Args:
-        clients: One for each model.
+        clients: Client of each mode.
     """
     app = FastAPI(title="skyclass predictions", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -37,24 +37,24 @@ def make_app(clients: Clients) -> FastAPI:
             font_mono=["ui-monospace", "DejaVu Sans Mono", "monospace"],
         ),
         show_error=False,
-        max_file_size=MAX_TABLE,
+        max_file_size=MAX_TABLE_SIZE,
         ssr_mode=False,
         footer_links=[],
     )
 
 
 def serve(
-    addresses: dict[Mode, str], host: str = LOOPBACK, port: int = 8001, root_path: str = ""
+    urls: dict[Mode, str], host: str = LOOPBACK, port: int = 8001, root_path: str = ""
 ) -> None:
-    """Serve the prediction page until it is told to stop.
+    """Serve the prediction page until SIGTERM or SIGINT.
 
     Args:
-        addresses: Where each model answers.
-        host: Which interface to listen on.
-        port: Where to listen.
-        root_path: The path that a proxy puts the page below, if one does.
+        urls: URL of each mode's predictor.
+        host: Address of the network interface to listen on.
+        port: Port to listen on.
+        root_path: Path prefix that a reverse proxy strips, or none.
     """
-    clients = {mode: Client(address, mode) for mode, address in addresses.items()}
+    clients = {mode: Client(url, mode) for mode, url in urls.items()}
     uvicorn.run(
         make_app(clients),
         host=host,

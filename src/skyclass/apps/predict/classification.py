@@ -1,0 +1,121 @@
+"""Classification of one object or a table with the predictors of both modes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from skyclass.client import BATCH_ROWS, Client
+from skyclass.errors import ServingError
+from skyclass.survey.features import INPUTS, MAGNITUDES, Mode
+from skyclass.survey.observation import CLASSES
+from skyclass.tables.objects import read_objects, write_predictions
+from skyclass.tables.prediction_log import PROBABILITIES
+
+MODE_COLUMN = "mode"
+
+Clients = Mapping[Mode, Client]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Prediction for one object.
+
+    Attributes:
+        mode: Mode of the model.
+        predicted: Class with the highest probability.
+        probabilities: Probability of each class.
+        model_version: ID of the release.
+        flags: Inputs outside their usual range; empty if there are none.
+    """
+
+    mode: Mode
+    predicted: str
+    probabilities: dict[str, float]
+    model_version: str
+    flags: str
+
+
+def choose_mode(redshift: float | None) -> Mode:
+    """Return the photometric mode for an unknown redshift, else the spectroscopic one."""
+    return Mode.PHOTOMETRIC if redshift is None or pd.isna(redshift) else Mode.SPECTROSCOPIC
+
+
+def classify_object(
+    clients: Clients, magnitudes: Sequence[float | None], redshift: float | None
+) -> Prediction:
+    """Classify one object.
+
+    Args:
+        clients: Client of each mode.
+        magnitudes: u, g, r, i, z (mag); None where the user left a field empty.
+        redshift: Redshift (dimensionless); None selects the photometric model.
+
+    Raises:
+        ServingError: The predictor is unreachable or rejected the object.
+    """
+    mode = choose_mode(redshift)
+    row = pd.DataFrame(
+        [[*magnitudes, redshift]], columns=[*MAGNITUDES, "redshift"], dtype="float64"
+    )
+    try:
+        (record,) = clients[mode].classify(row[list(INPUTS[mode])]).to_dict("records")
+    except ServingError as error:  # the cause lacks the client's row numbers, useless for one row
+        raise ServingError(str(error.__cause__ or error)) from error
+    return Prediction(
+        mode=mode,
+        predicted=str(record["predicted"]),
+        probabilities={
+            name: float(record[column]) for name, column in zip(CLASSES, PROBABILITIES, strict=True)
+        },
+        model_version=str(record["model_version"]),
+        flags=str(record["flags"]),
+    )
+
+
+def classify_table(
+    clients: Clients, file: Path, folder: Path, progress: Callable[[int, int], None]
+) -> tuple[Path, pd.DataFrame]:
+    """Classify a table; rows without a redshift are sent to the photometric model.
+
+    Args:
+        clients: Client of each mode.
+        file: CSV file with the columns u, g, r, i, z and optionally redshift.
+        folder: Folder for the result.
+        progress: Called with the number of classified rows and of all rows.
+
+    Returns:
+        The path of a CSV file with the predictions added to the rows, and its content.
+
+    Raises:
+        ServingError: A column is missing, or the predictor is unreachable or rejected a row.
+    """
+    rows = read_objects(file)
+    missing = [name for name in MAGNITUDES if name not in rows.columns]
+    if missing:
+        raise ServingError(f"the table has no column {missing[0]}: it needs u, g, r, i, z")
+    if rows.empty:
+        raise ServingError("the table has no rows: add one line per object below the header")
+    if "redshift" not in rows.columns:
+        rows = rows.assign(redshift=float("nan"))
+    progress(0, len(rows))
+    batches, done = [], 0
+    for mode, batch in _split_batches(rows):
+        batches.append(clients[mode].classify(batch).assign(**{MODE_COLUMN: str(mode)}))
+        done += len(batch)
+        progress(done, len(rows))
+    result = rows.join(pd.concat(batches))
+    target = folder / f"{file.stem}-classified.csv"
+    write_predictions(result, target)
+    return target, result
+
+
+def _split_batches(rows: pd.DataFrame) -> Iterator[tuple[Mode, pd.DataFrame]]:
+    has_redshift = rows["redshift"].notna()
+    for mode, part in (
+        (Mode.SPECTROSCOPIC, rows[has_redshift]),
+        (Mode.PHOTOMETRIC, rows[~has_redshift]),
+    ):
+        for start in range(0, len(part), BATCH_ROWS):
+            yield mode, part.iloc[start : start + BATCH_ROWS]
