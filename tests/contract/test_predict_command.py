@@ -1,9 +1,6 @@
 """`skyclass predict` classifies CSV and Parquet files, and reports errors in one line."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +8,10 @@ import pytest
 
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.tables.prediction_log import PROBABILITIES
+from tests.support.command_line import CommandLine, CommandResult
 from tests.support.predictor import ServerProcess, Site, publish, serving, simulated
+
+Predict = Callable[..., CommandResult]
 
 MODE = Mode.PHOTOMETRIC
 ADDED = ["predicted", *PROBABILITIES, "model_version", "flags"]
@@ -34,11 +34,13 @@ def table(tmp_path: Path) -> pd.DataFrame:
     return table
 
 
-def predict(server: ServerProcess, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "skyclass", "predict", "--mode", MODE, "--url", server.url]
-    return subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, env=os.environ
-    )
+@pytest.fixture
+def predict(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Predict:
+    command_line = CommandLine(monkeypatch, capsys)
+    options = ("--mode", str(MODE), "--url", server.url)
+    return lambda *arguments: command_line.run("predict", *options, *map(str, arguments))
 
 
 def read(file: Path) -> pd.DataFrame:
@@ -47,22 +49,22 @@ def read(file: Path) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("given", "wanted"), [("csv", "parquet"), ("parquet", "csv")])
 def test_predictions_are_added_to_the_rows(
-    server: ServerProcess, table: pd.DataFrame, tmp_path: Path, given: str, wanted: str
+    predict: Predict, table: pd.DataFrame, tmp_path: Path, given: str, wanted: str
 ) -> None:
     output = tmp_path / f"predictions.{wanted}"
-    done = predict(server, tmp_path / f"objects.{given}", "-o", output)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    assert "1,200 objects classified" in done.stderr
+    done = predict(tmp_path / f"objects.{given}", "-o", output)
+    assert (done.status, done.out) == (0, ""), done.err
+    assert "1,200 objects classified" in done.err
     predictions = read(output)
     assert list(predictions.columns) == [*table.columns, *ADDED]
     pd.testing.assert_frame_equal(predictions[list(table.columns)], table)
     assert set(predictions["predicted"]) <= {"GALAXY", "QSO", "STAR"}
 
 
-def test_errors_are_one_line(server: ServerProcess, table: pd.DataFrame, tmp_path: Path) -> None:
+def test_errors_are_one_line(predict: Predict, table: pd.DataFrame, tmp_path: Path) -> None:
     table.loc[7, "g"] = -9999
     table.to_csv(tmp_path / "objects.csv", index=False)
-    done = predict(server, tmp_path / "objects.csv")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1].endswith("row 7: g was not measured (-9999)")
-    assert predict(server, tmp_path / "objects.csv", "-o", tmp_path / "a.txt").returncode == 2
+    done = predict(tmp_path / "objects.csv")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.splitlines()[-1].endswith("row 7: g was not measured (-9999)")
+    assert predict(tmp_path / "objects.csv", "-o", tmp_path / "a.txt").status == 2

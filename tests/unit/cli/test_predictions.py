@@ -1,0 +1,48 @@
+"""`skyclass serve`, `predict`, `score` and `drift`."""
+
+import json
+from pathlib import Path
+
+from skyclass.local.ports import find_free_ports
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import REPORT, Release
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.command_line import CommandLine
+from tests.support.rows import frame
+from tests.support.scoring import publish_tree
+
+
+def test_drift_without_a_champion_fails(command_line: CommandLine, store: ObjectStore) -> None:
+    assert "run training first" in command_line.run_failing("drift")
+
+
+def test_an_unreachable_predictor_is_a_one_line_error(
+    command_line: CommandLine, tmp_path: Path
+) -> None:
+    (port,) = find_free_ports(1)
+    frame({}).to_csv(tmp_path / "a.csv")
+    url = f"http://127.0.0.1:{port}"
+    assert url in command_line.run_failing("predict", str(tmp_path / "a.csv"), "--url", url)
+
+
+def test_a_damaged_release_is_not_served(
+    command_line: CommandLine, published: list[Release], store: ObjectStore, tmp_path: Path
+) -> None:
+    folder = tmp_path / "release"
+    LocalChampionStore(store).registry.download(published[0], folder)
+    (folder / REPORT).write_text("report X")
+    assert f"{REPORT}: " in command_line.run_failing("serve", "--release", str(folder))
+
+
+def test_score_accounts_for_every_row(
+    command_line: CommandLine, store: ObjectStore, tmp_path: Path
+) -> None:
+    assert command_line.run("ingest", "simulated:?rows=60", "--json").status == 0
+    assert "no photometric champion yet" in command_line.run_failing(
+        "score", "table:", "--mode", "photometric"
+    )
+    release = publish_tree(store, tmp_path / "release", Mode.PHOTOMETRIC)
+    arguments = ("score", "table:", "--mode", "photometric", "--release", release.id[:8], "--json")
+    assert json.loads(command_line.run(*arguments).out)["inserted"] == 60
+    assert json.loads(command_line.run(*arguments).out)["rows_in"] == 0
