@@ -45,8 +45,8 @@ $(LOCAL): pyproject.toml uv.lock | $(VENV)/bin/uv
 	$(VENV)/bin/uv sync --frozen --compile-bytecode --inexact --no-dev --extra local
 	@touch $@
 
-demo: $(LOCAL) ## run the whole loop on this machine (SOURCE=file.csv MODE=photometric for your own rows)
-	$(VENV)/bin/skyclass demo $(if $(SOURCE),--source '$(SOURCE)') $(if $(MODE),--mode '$(MODE)')
+demo: $(LOCAL) ## train, serve, detect drift and retrain here (SOURCE=file.csv MODE=photometric CANDIDATES=all)
+	$(VENV)/bin/skyclass demo $(if $(SOURCE),--source '$(SOURCE)') $(if $(MODE),--mode '$(MODE)') $(if $(CANDIDATES),--candidates '$(CANDIDATES)')
 
 browser: ## install Chromium and its driver from Debian's packages, for the tests of the pages
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \

@@ -30,7 +30,8 @@ from rich.table import Table
 from benchmarks.load import Request, generate_load
 from benchmarks.models import publish_model
 from benchmarks.servers import Server, running
-from skyclass.local.s3_server import Access, EmbeddedS3, free_ports
+from skyclass.local.ports import find_free_ports
+from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.registry.releases import JOBLIB_MODEL, Registry
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
@@ -100,7 +101,7 @@ def _servers(
     access: Access, folder: Path, probe: bytes
 ) -> Iterator[tuple[str, AbstractContextManager[Server]]]:
     """Return a context manager for each server."""
-    for name, port in zip((STOCK, NOOP, SKYCLASS, NO_LOG), free_ports(4), strict=True):
+    for name, port in zip((STOCK, NOOP, SKYCLASS, NO_LOG), find_free_ports(4), strict=True):
         environment = {
             **access.environment(),
             "OMP_NUM_THREADS": "1",

@@ -7,7 +7,7 @@ from typing import Any
 
 import urllib3
 
-from skyclass.local.s3_server import free_ports
+from skyclass.local.ports import find_free_ports
 from skyclass.survey.features import INPUTS, Mode
 from tests.support.predictor import START_SECONDS, STOP_SECONDS, Site, eventually, start
 
@@ -23,7 +23,7 @@ def test_requests_get_503_until_the_model_is_loaded(
     unreachable = {"AWS_ENDPOINT_URL": unanswered, "SKYCLASS_S3_RETRIES": "0"}
     unreachable["SKYCLASS_S3_READ_SECONDS"] = "5"
     waiting = replace(site, environment={**site.environment, **unreachable})
-    (port,) = free_ports(1)
+    (port,) = find_free_ports(1)
     server = start(waiting, MODE, None, tmp_path / "log", port=port)
     server.url = f"http://127.0.0.1:{port}"
 

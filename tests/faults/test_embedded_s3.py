@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from skyclass.errors import StoreError
+from skyclass.errors import SkyclassError, StoreError
 from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
@@ -73,5 +73,5 @@ def test_its_keys_are_readable_by_their_owner_only(tmp_path: Path) -> None:
 def test_a_busy_port_is_one_clear_error(tmp_path: Path) -> None:
     with EmbeddedS3(tmp_path / "one") as access:
         port = int(access.endpoint_url.rsplit(":", 1)[1])
-        with pytest.raises(StoreError, match=f"port {port} is taken"):
+        with pytest.raises(SkyclassError, match=f"port {port} is in use"):
             EmbeddedS3(tmp_path / "two", port).__enter__()

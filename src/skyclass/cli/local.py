@@ -19,7 +19,7 @@ from skyclass.settings import HomeSettings, load_settings
 from skyclass.survey.features import Mode
 
 if TYPE_CHECKING:
-    from skyclass.local.demo import Story
+    from skyclass.local.demo import DemoResult
 
 app = typer.Typer()
 _PANEL = "This machine"
@@ -31,30 +31,45 @@ def demo(
         str | None, typer.Option(help="URI of observations; default: simulated ones.")
     ] = None,
     mode: ModeOption = Mode.SPECTROSCOPIC,
+    candidates: Annotated[
+        str | None,
+        typer.Option(
+            help="Candidate models of both trainings, separated by commas, or `all`; default: two "
+            "fast ones."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train, serve, detect drift and retrain on this machine."""
-    from skyclass.local.demo import DEFAULT_SOURCE, tell
-    from skyclass.local.progress import Teller
+    """Train, serve, detect drift and retrain on this machine, in about a minute."""
+    from skyclass.local.progress import ProgressReporter
     from skyclass.local.s3_server import EmbeddedS3
-    from skyclass.orchestration.local_runner import run_training
 
     home = HomeSettings().home / "demo"
     shutil.rmtree(home, ignore_errors=True)  # each demo starts empty
-    begun = time.monotonic()
-    teller = Teller(err)
+    start = time.monotonic()
     start_logging(logging.WARNING)  # the progress reporter covers what INFO would say
-    teller.begin("Starting the S3 server")
     # The pipeline's steps and the predictor are processes: they read these settings.
     os.environ["SKYCLASS_HOME"] = str(home)
-    with EmbeddedS3(home) as access, teller:
-        os.environ.update(access.environment())
-        teller.done(f"listening at {access.endpoint_url}")
-        story = tell(load_settings(), source or DEFAULT_SOURCE, mode, run_training, teller)
+    with ProgressReporter(err) as progress:
+        progress.start("Starting the S3 server")
+        with EmbeddedS3(home) as access:
+            os.environ.update(access.environment())
+            progress.finish(f"listening at {access.endpoint_url}")
+            from skyclass.local.demo import DEFAULT_CANDIDATES, DEFAULT_SOURCE, run_demo
+
+            result = run_demo(
+                load_settings(),
+                source or DEFAULT_SOURCE,
+                mode,
+                candidates or DEFAULT_CANDIDATES,
+                progress,
+            )
     if as_json:
-        print_json(asdict(story))
+        fields = asdict(result)
+        fields["scenes"] = fields.pop("phases")  # the key since version 0.1
+        print_json(fields)
     else:
-        _print_story(story, time.monotonic() - begun)
+        _print_demo(result, time.monotonic() - start)
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -82,23 +97,24 @@ def _wait_for_signal() -> None:
     stopped.wait()
 
 
-def _print_story(story: "Story", seconds: float) -> None:
-    title = f"{story.mode} mode, {'simulated' if story.synthetic else 'your own'} objects"
+def _print_demo(result: "DemoResult", seconds: float) -> None:
+    title = f"{result.mode} mode, {'simulated' if result.synthetic else 'your own'} objects"
     table = Table(title=title, box=None, title_justify="left", padding=(0, 2, 0, 0))
-    for heading in ("", "objects", "accuracy", "verdict", "release"):
+    for heading in ("survey change", "objects", "accuracy", "verdict", "release"):
         table.add_column(heading, justify="right" if heading in ("objects", "accuracy") else "left")
-    for scene in story.scenes:
+    for phase in result.phases:
         table.add_row(
-            f"{scene.name} the survey moved on",
-            f"{scene.objects:,}",
-            f"{scene.accuracy:.1%}",
-            str(scene.verdict),
-            scene.release[:12],
+            phase.name,
+            f"{phase.objects:,}",
+            f"{phase.accuracy:.1%}",
+            str(phase.verdict),
+            phase.release[:12],
         )
     out.print()
     out.print(table)
-    outcome = "was promoted" if story.promoted else "was not promoted"
-    out.print(f"\nThe challenger {outcome}: {story.verdict}.", highlight=False)
-    out.print(f"Finished in {seconds:.0f} s. Open in a browser:", highlight=False)
-    for report in (*story.training_reports, *(scene.report for scene in story.scenes)):
+    outcome = "was promoted" if result.promoted else "was not promoted"
+    line = f"\nThe release of the second training {outcome}: {result.verdict}."
+    out.print(line, highlight=False, soft_wrap=True)
+    out.print(f"Finished in {seconds:.0f} s. Open the reports in a browser:", highlight=False)
+    for report in (*result.training_reports, *(phase.report for phase in result.phases)):
         out.print(f"  {report}", highlight=False, soft_wrap=True)

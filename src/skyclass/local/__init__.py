@@ -1,1 +1,1 @@
-"""What makes one machine enough: an embedded S3 server, and the demo."""
+"""Runs everything on one machine: an embedded S3 server, a predictor process, and the demo."""

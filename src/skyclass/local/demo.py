@@ -1,69 +1,51 @@
-"""The whole story on one machine: train, serve, watch the sky change, notice, and learn again.
+"""The demo: train, serve, detect drift, retrain and hot-reload, on one machine.
 
-Every part is the real one: an S3 server, KFP's local runner, a KServe process, the drift job. The
-numbers come from the objects alone: none of those that are classified has been trained on before.
+Every part is the one used in production: an S3 server, KFP's local runner, a KServe predictor and
+the drift job. No object is classified by a model that has trained on it.
 """
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 
-from skyclass.admin.bootstrap import RunTraining
 from skyclass.client import Client
-from skyclass.errors import CatalogError, ServingError
-from skyclass.ingest.validation import validate_rows
-from skyclass.local.progress import Teller
-from skyclass.local.s3_server import free_ports
+from skyclass.errors import ServingError
+from skyclass.local.demo_data import load_demo_data
+from skyclass.local.predictor import run_predictor
+from skyclass.local.progress import ProgressReporter
 from skyclass.monitoring.documents import REPORT as DRIFT_REPORT
 from skyclass.monitoring.drift_job import run_drift
 from skyclass.monitoring.verdict import Verdict
-from skyclass.orchestration.local_runner import LocalRun
+from skyclass.orchestration.local_runner import LocalRun, run_training
+from skyclass.polling import poll
 from skyclass.promotion.local import LocalChampionStore
-from skyclass.registry.releases import REPORT
+from skyclass.registry.releases import REPORT as TRAINING_REPORT
 from skyclass.settings import Settings
-from skyclass.sources import open_source
-from skyclass.sources.simulated import is_synthetic
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import FIRST_MJD, Era
+from skyclass.survey.features import Mode
 from skyclass.tables.prediction_log import read_log
 
 DEFAULT_SOURCE = "simulated:?rows=18000&era=legacy,boss,eboss&seed=0"
+DEFAULT_CANDIDATES = "decision_tree,hist_gradient_boosting"
 
-MIN_EARLY, MIN_LATE = 4_000, 6_000
-"""Fewer leave a hold-out, a fifth of what is trained on, that no window can be compared with."""
-
-_IMPATIENT = {
-    "SKYCLASS_SERVING_FOLLOW_SECONDS": "1",
-    "SKYCLASS_SERVING_LOG_FLUSH_SECONDS": "1",
-}
-"""A person is watching: the predictor's background threads need not wait as long as usual."""
-
-_READY_SECONDS = 60
-_LOG_SECONDS = 30
-_FOLLOW_SECONDS = 30
-_POLL_SECONDS = 0.1
+_LOG_TIMEOUT_SECONDS = 30
+_RELOAD_TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One set of new objects, classified by the endpoint and judged by the drift job.
+class Phase:
+    """Objects that the predictor classified, and the drift job's verdict on them.
 
     Attributes:
-        name: `before`, `during` or `after` the survey moved on.
-        objects: How many.
-        accuracy: Share that the endpoint classified rightly.
-        release: The release that answered.
-        verdict: What the drift job said of the window.
-        report: Its HTML report, as a file.
+        name: `before`, `during` or `after` the change of the survey.
+        objects: Number of objects.
+        accuracy: Share of the objects that were classified correctly.
+        release: ID of the release that classified them.
+        verdict: Verdict of the drift job.
+        report: HTML file of the drift report.
     """
 
     name: str
@@ -75,219 +57,151 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Story:
-    """How it went.
+class DemoResult:
+    """Result of a demo.
 
     Attributes:
-        mode: The mode of the models.
-        synthetic: Whether the objects were simulated.
-        scenes: Before, during and after.
-        promoted: Whether the second training's release became the champion.
-        verdict: Why, or why not.
-        training_reports: The HTML reports of both trainings, as files.
+        mode: Mode of the models.
+        synthetic: Whether the objects are simulated.
+        phases: Before, during and after the change of the survey.
+        promoted: Whether the release of the second training became champion.
+        verdict: Reason for the promotion, or against it.
+        training_reports: HTML files of both trainings' reports.
     """
 
     mode: Mode
     synthetic: bool
-    scenes: tuple[Scene, ...]
+    phases: tuple[Phase, ...]
     promoted: bool
     verdict: str
     training_reports: tuple[Path, ...]
 
 
-@dataclass(frozen=True)
-class Cast:
-    """The objects of the story, by the time at which they enter it; each in one part only.
-
-    Attributes:
-        known: Early ones, with their labels from the start.
-        before: Early ones that the endpoint sees first.
-        during: Late ones that the endpoint sees before anything was learnt from such.
-        learnt: Late ones whose labels arrive next.
-        after: Late ones that the endpoint sees last.
-    """
-
-    known: pd.DataFrame
-    before: pd.DataFrame
-    during: pd.DataFrame
-    learnt: pd.DataFrame
-    after: pd.DataFrame
-
-
-def tell(
-    settings: Settings, source_uri: str, mode: Mode, train: RunTraining, teller: Teller
-) -> Story:
-    """Run the whole story.
+def run_demo(
+    settings: Settings,
+    source_uri: str,
+    mode: Mode,
+    candidates: str,
+    progress: ProgressReporter,
+) -> DemoResult:
+    """Run the demo.
 
     Args:
-        settings: A home folder of the demo's own, and a running object store.
-        source_uri: Where the objects come from.
-        mode: Which measurements the models see.
-        train: Runs the training pipeline.
-        teller: Told what happens.
+        settings: Settings with a running object store and an empty home folder.
+        source_uri: URI of the observations.
+        mode: Mode of the models.
+        candidates: Candidates of both trainings, as in the pipeline's parameter.
+        progress: Reports the tasks.
 
     Raises:
-        SkyclassError: A part of it failed.
+        SkyclassError: A task failed.
     """
-    store = ObjectStore(settings)
-    store.make_buckets()
-    champions = LocalChampionStore(store)
-    teller.begin(f"Reading {source_uri}")
-    cast, synthetic = read_cast(source_uri, mode, store)
-    known, learnt = settings.home / "known.csv", settings.home / "learnt.csv"
-    cast.known.to_csv(known, index=False)
-    cast.learnt.to_csv(learnt, index=False)
-    teller.done(f"{len(cast.known):,} early objects with labels; late ones follow")
+    demo = _Demo(settings, mode, candidates, progress)
+    demo.store.make_buckets()
+    progress.start(f"Reading {source_uri}")
+    data = load_demo_data(source_uri, mode, demo.store)
+    early, late = settings.home / "early.csv", settings.home / "late.csv"
+    data.early_labelled.to_csv(early, index=False)
+    data.late_labelled.to_csv(late, index=False)
+    progress.finish(f"{len(data.early_labelled):,} labelled objects of the first years")
 
-    def run(what: str, parameters: Mapping[str, str]) -> LocalRun:
-        teller.begin(what)
-        given = {"mode": str(mode), "reason": what, **parameters}
-        done = train(given, settings.home / "runs", teller.step)
-        outcome = "is the champion" if done.promoted else "was not promoted"
-        teller.done(f"release {done.release_id[:12]} {outcome}: {done.verdict}")
-        return done
-
-    first = run("First training", {"source_uri": str(known)})
+    first = demo.train("First training", {"source_uri": str(early)})
     if not first.promoted:
-        raise ServingError(f"the first release did not pass the gate ({first.verdict}): stop here")
-    with _predictor(settings, mode, teller) as client:
-        scenes = [
-            _play("before", cast.before, client, store, champions, mode, teller),
-            _play("during", cast.during, client, store, champions, mode, teller),
-        ]
-        newest = {"source_uri": str(learnt), "newest_rows": str(len(cast.learnt))}
-        second = run("Second training, on the newest labels", newest)
+        raise ServingError(
+            f"the first release was not promoted ({first.verdict}): use more or other objects"
+        )
+    progress.start("Starting the KServe predictor")
+    with run_predictor(settings, mode) as client:
+        progress.finish(f"serving release {first.release_id[:12]}")
+        before = demo.run_phase("before", data.before, client)
+        during = demo.run_phase("during", data.during, client)
+        newest = {"source_uri": str(late), "newest_rows": str(len(data.late_labelled))}
+        second = demo.train("Second training, on the newest labels", newest)
         if second.promoted:
-            teller.begin("The endpoint takes up the new champion")
-            _wait(
-                lambda: client.model_version() == second.release_id,
-                _FOLLOW_SECONDS,
-                "the endpoint did not take up the new champion",
-            )
-            teller.done(f"it answers with {second.release_id[:12]}, and was never away")
-        scenes.append(_play("after", cast.after, client, store, champions, mode, teller))
-    reports = tuple(
-        _save(
-            store,
-            settings.models_bucket,
-            champions.registry.find(release).prefix + REPORT,
-            f"training-{release[:12]}.html",
-        )
-        for release in (first.release_id, second.release_id)
+            demo.wait_for_reload(client, second.release_id)
+        after = demo.run_phase("after", data.after, client)
+    return DemoResult(
+        mode=mode,
+        synthetic=data.is_synthetic,
+        phases=(before, during, after),
+        promoted=second.promoted,
+        verdict=second.verdict,
+        training_reports=tuple(demo.save_training_report(run) for run in (first, second)),
     )
-    return Story(mode, synthetic, tuple(scenes), second.promoted, second.verdict, reports)
 
 
-def read_cast(source_uri: str, mode: Mode, store: ObjectStore) -> tuple[Cast, bool]:
-    """Read the objects and give each its part, by its night.
+class _Demo:
+    """What all tasks of a demo share."""
 
-    Early is the Legacy survey where that makes up a fair share of the objects, else the older half.
+    def __init__(
+        self, settings: Settings, mode: Mode, candidates: str, progress: ProgressReporter
+    ) -> None:
+        self.store = ObjectStore(settings)
+        self._settings = settings
+        self._champions = LocalChampionStore(self.store)
+        self._mode = mode
+        self._candidates = candidates
+        self._progress = progress
 
-    Returns:
-        The cast, and whether it is synthetic.
-
-    Raises:
-        CatalogError: There are too few labelled, complete objects for monitoring to judge.
-    """
-    source = open_source(source_uri, store)
-    checked = [
-        validate_rows(batch.rows).valid.to_pandas() for batch in source.read_batches(after=0)
-    ]
-    rows = pd.concat(checked).dropna(subset=[*INPUTS[mode], "class"])
-    boundary = FIRST_MJD[Era.BOSS]
-    if not 0.2 < (rows["mjd"] < boundary).mean() < 0.8:
-        boundary = int(rows["mjd"].median())
-    is_early = rows["mjd"] < boundary
-    early = rows[is_early].sample(frac=1, random_state=0)
-    late = rows[~is_early].sample(frac=1, random_state=0)
-    quarter, half = len(late) // 4, len(late) // 2
-    if len(early) < MIN_EARLY or len(late) < MIN_LATE:
-        raise CatalogError(
-            f"{source_uri}: {len(early):,} early and {len(late):,} late objects with a label and "
-            f"all {mode} inputs are too few to be judged: give {MIN_EARLY:,} and {MIN_LATE:,}"
+    def train(self, task: str, parameters: Mapping[str, str]) -> LocalRun:
+        self._progress.start(task)
+        run = run_training(
+            {
+                "mode": str(self._mode),
+                "candidates": self._candidates,
+                "reason": task,
+                **parameters,
+            },
+            self._settings.home / "runs",
+            self._progress.update,
         )
-    return Cast(
-        known=early[len(early) // 4 :],
-        before=early[: len(early) // 4],
-        during=late[:quarter],
-        learnt=late[quarter : quarter + half],
-        after=late[quarter + half :],
-    ), bool(rows["release"].map(is_synthetic).all())
+        outcome = "promoted" if run.promoted else "not promoted"
+        self._progress.finish(f"release {run.release_id[:12]} {outcome}: {run.verdict}")
+        return run
 
+    def run_phase(self, name: str, objects: pd.DataFrame, client: Client) -> Phase:
+        """Classify objects, wait for the prediction log, and evaluate it for drift."""
+        self._progress.start(f"Classifying {len(objects):,} new objects over HTTP ({name})")
+        start = datetime.now(UTC)
+        predictions = client.classify(objects)
+        release = str(predictions["model_version"].iloc[0])
+        accuracy = float((predictions["predicted"] == objects["class"]).mean())
+        self._progress.finish(f"accuracy {accuracy:.1%} with release {release[:12]}")
 
-def _play(
-    name: str,
-    objects: pd.DataFrame,
-    client: Client,
-    store: ObjectStore,
-    champions: LocalChampionStore,
-    mode: Mode,
-    teller: Teller,
-) -> Scene:
-    teller.begin(f"Classifying {len(objects):,} new objects over HTTP ({name})")
-    start = datetime.now(UTC)
-    answers = client.classify(objects)
-    release = str(answers["model_version"].iloc[0])
-    accuracy = float((answers["predicted"] == objects["class"]).mean())
-    teller.done(f"accuracy {accuracy:.1%} with release {release[:12]}")
+        self._progress.start("Evaluating them for drift")
 
-    teller.begin("Judging them for drift")
+        def is_logged() -> bool:
+            log = read_log(self.store, start, datetime.now(UTC), self._mode, release)
+            return len(log.rows) >= len(objects)
 
-    def logged() -> bool:
-        return len(read_log(store, start, datetime.now(UTC), mode, release).rows) >= len(objects)
+        if not poll(is_logged, _LOG_TIMEOUT_SECONDS):
+            raise ServingError(
+                f"the prediction log is incomplete after {_LOG_TIMEOUT_SECONDS} s: "
+                f"see {self._settings.home / 'predictor.log'}"
+            )
+        result = run_drift(self.store, self._champions, self._mode, start, datetime.now(UTC))
+        verdict = result.verdict
+        bucket = self._settings.reports_bucket
+        report = self._download(bucket, result.prefix + DRIFT_REPORT, f"drift-{name}.html")
+        self._progress.finish(f"{verdict.verdict}: {verdict.reason}")
+        return Phase(name, len(objects), accuracy, release, verdict.verdict, report)
 
-    _wait(logged, _LOG_SECONDS, "the prediction log did not arrive in the object store")
-    result = run_drift(store, champions, mode, start, datetime.now(UTC))
-    verdict = result.verdict
-    bucket = store.settings.reports_bucket
-    report = _save(store, bucket, result.prefix + DRIFT_REPORT, f"drift-{name}.html")
-    teller.done(f"{verdict.verdict}: {verdict.reason}")
-    return Scene(name, len(objects), accuracy, release, verdict.verdict, report)
+    def wait_for_reload(self, client: Client, release_id: str) -> None:
+        self._progress.start("Waiting until the predictor has loaded the new champion")
+        if not poll(lambda: client.model_version() == release_id, _RELOAD_TIMEOUT_SECONDS):
+            raise ServingError(
+                f"the predictor did not load release {release_id[:12]} within "
+                f"{_RELOAD_TIMEOUT_SECONDS} s: see {self._settings.home / 'predictor.log'}"
+            )
+        self._progress.finish(f"serving release {release_id[:12]}, without an interruption")
 
+    def save_training_report(self, run: LocalRun) -> Path:
+        key = self._champions.registry.find(run.release_id).prefix + TRAINING_REPORT
+        name = f"training-{run.release_id[:12]}.html"
+        return self._download(self._settings.models_bucket, key, name)
 
-@contextmanager
-def _predictor(settings: Settings, mode: Mode, teller: Teller) -> Iterator[Client]:
-    """A predictor process that follows the champion, stopped at the end whatever happens."""
-    teller.begin("Starting the KServe predictor")
-    begun = time.monotonic()
-    log = settings.home / "predictor.log"
-    (port,) = free_ports(1)
-    arguments = ["serve", "--mode", str(mode), "--port", str(port)]
-    with log.open("w") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-m", "skyclass", *arguments],
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C at the terminal is ours to pass on
-            env={**os.environ, **_IMPATIENT},
-        )
-    client = Client(f"http://127.0.0.1:{port}", mode)
-    try:
-        _wait(
-            lambda: client.is_ready() or process.poll() is not None,
-            _READY_SECONDS,
-            f"the predictor is not ready (see {log})",
-        )
-        if process.poll() is not None:
-            raise ServingError(f"the predictor ended at once: see {log}")
-        teller.done(f"it answers after {time.monotonic() - begun:.1f} s")
-        yield client
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _save(store: ObjectStore, bucket: str, key: str, name: str) -> Path:
-    path = store.settings.home / "reports" / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(store.get(bucket, key))
-    return path
-
-
-def _wait(condition: Callable[[], bool], seconds: float, complaint: str) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            raise ServingError(f"{complaint} within {seconds:g} s")
-        time.sleep(_POLL_SECONDS)
+    def _download(self, bucket: str, key: str, name: str) -> Path:
+        path = self._settings.home / "reports" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(self.store.get(bucket, key))
+        return path

@@ -1,4 +1,4 @@
-"""Tells a person at a terminal, or the reader of a log, what is happening and what came of it."""
+"""Progress of long work, on a terminal or in a log."""
 
 import time
 from types import TracebackType
@@ -7,34 +7,36 @@ from rich.console import Console
 from rich.status import Status
 
 
-class Teller:
-    """One line for each thing that ended, and a spinner for the one under way."""
+class ProgressReporter:
+    """Prints a line for each finished task, and shows a spinner for the running one.
+
+    A context manager: on exit the spinner is removed, also after an error.
+    """
 
     def __init__(self, console: Console) -> None:
-        """Tell it on a console."""
         self._console = console
         self._status: Status | None = None
-        self._what = ""
-        self._begun = time.monotonic()
+        self._task = ""
+        self._start = time.monotonic()
 
-    def begin(self, what: str) -> None:
-        """Something begins."""
-        self._what = what
-        self._begun = time.monotonic()
-        self._spin(what)
+    def start(self, task: str) -> None:
+        """Show a task as running; its time is measured from now."""
+        self._task = task
+        self._start = time.monotonic()
+        self._show_spinner(task)
 
-    def step(self, name: str) -> None:
-        """A part of it begins."""
-        self._spin(f"{self._what}: {name}")
+    def update(self, step: str) -> None:
+        """Show the step that the running task has reached."""
+        self._show_spinner(f"{self._task}: {step}")
 
-    def done(self, result: str) -> None:
-        """It has ended, with this result."""
-        self._still()
-        seconds = time.monotonic() - self._begun
-        line = f"[bold]{self._what}[/bold] [dim]({seconds:.1f} s)[/dim]\n  {result}"
+    def finish(self, result: str) -> None:
+        """Print the running task as finished, with its time and its result."""
+        self._hide_spinner()
+        seconds = time.monotonic() - self._start
+        line = f"[bold]{self._task}[/bold] [dim]({seconds:.1f} s)[/dim]\n  {result}"
         self._console.print(line, highlight=False, soft_wrap=True)
 
-    def __enter__(self) -> "Teller":
+    def __enter__(self) -> "ProgressReporter":
         return self
 
     def __exit__(
@@ -43,14 +45,14 @@ class Teller:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._still()
+        self._hide_spinner()
 
-    def _spin(self, text: str) -> None:
-        self._still()
+    def _show_spinner(self, text: str) -> None:
+        self._hide_spinner()
         self._status = self._console.status(text)
         self._status.start()
 
-    def _still(self) -> None:
+    def _hide_spinner(self) -> None:
         if self._status:
             self._status.stop()
         self._status = None
