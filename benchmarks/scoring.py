@@ -1,8 +1,7 @@
 """Batch scoring beside `model.predict_proba` in one process: `python -m benchmarks.scoring`.
 
-Prints rows a second, processor time for a million rows, and peak memory, measured in turn: scikit-
-learn on rows that are in memory already, then the whole way from Parquet to the predictions table,
-in one shard and in two at once.
+Prints rows per second, CPU time per million rows, and peak memory of scikit-learn on rows in
+memory, and of the job from Parquet to the predictions table, in one and two shards.
 """
 
 import argparse
@@ -13,9 +12,9 @@ from pathlib import Path
 import joblib
 import pyarrow.dataset as ds
 
-from benchmarks.data import say
+from benchmarks.data import print_row
+from benchmarks.measurement import Cost, make_empty_bucket, measure, run_s3_server, simulate
 from benchmarks.models import publish_model
-from benchmarks.workshop import Cost, empty_bucket, measure, simulate, workshop
 from skyclass.registry.releases import JOBLIB_MODEL, Release
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import Shard, score
@@ -28,47 +27,52 @@ MODE = Mode.SPECTROSCOPIC
 _PLAIN_ROWS = 1_000_000
 
 
-def plain(path: Path, model: Path) -> None:
-    """What a notebook does: everything in memory, then one call."""
+def predict_in_memory(path: Path, model: Path) -> None:
+    """Read the rows into memory and predict them in one call."""
     table = ds.dataset(path).head(_PLAIN_ROWS, columns=list(INPUTS[MODE]))
     joblib.load(model).predict_proba(make_features(table.to_pandas(), MODE))
 
 
-def ours(path: Path, settings: Settings, release: Release, shard: str) -> None:
-    """Streamed from Parquet into the table, in transactions."""
+def score_shard(path: Path, settings: Settings, release: Release, shard: str) -> None:
+    """Score one shard of the file into the predictions table."""
     score(settings, open_input(settings, str(path)), release, Shard.parse(shard))
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure each method and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES)
     parser.add_argument("--candidate", default="hist_gradient_boosting")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    say("rows", "way", "rows/s", "CPU s per 10^6", "peak MB")
-    with workshop() as (settings, folder):
+    print_row("rows", "way", "rows/s", "CPU s per 10^6", "peak MB")
+    with run_s3_server() as (settings, folder):
         store = ObjectStore(settings)
         release, _ = publish_model(store, MODE, given.candidate, folder / "model")
         for rows in given.rows:
             path = folder / f"{rows}.parquet"
             simulate(rows, path)
             model = folder / "model" / JOBLIB_MODEL
-            tell(min(rows, _PLAIN_ROWS), "scikit-learn", [measure(plain, path, model)])
+            print_costs(
+                min(rows, _PLAIN_ROWS), "scikit-learn", [measure(predict_in_memory, path, model)]
+            )
             for shards in (1, 2):
-                fresh = empty_bucket(settings, f"s{rows}-{shards}")
+                fresh = make_empty_bucket(settings, f"s{rows}-{shards}")
                 parts = [f"{number}/{shards}" for number in range(shards)]
                 with ThreadPoolExecutor(shards) as pool:
                     costs = list(
-                        pool.map(lambda part: measure(ours, path, fresh, release, part), parts)  # noqa: B023
+                        pool.map(
+                            lambda part: measure(score_shard, path, fresh, release, part),  # noqa: B023
+                            parts,
+                        )
                     )
-                tell(rows, f"{shards} shard{'s' * (shards > 1)}", costs)
+                print_costs(rows, f"{shards} shard{'s' * (shards > 1)}", costs)
             path.unlink()
 
 
-def tell(rows: int, way: str, costs: list[Cost]) -> None:
-    """Print what was measured in one or several processes at once."""
-    say(
+def print_costs(rows: int, way: str, costs: list[Cost]) -> None:
+    """Print the total cost of concurrent processes."""
+    print_row(
         f"{rows:,}",
         way,
         f"{rows / max(cost.seconds for cost in costs):,.0f}",

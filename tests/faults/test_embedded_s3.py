@@ -70,7 +70,7 @@ def test_its_keys_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     assert not (tmp_path / "s3.env").exists()
 
 
-def test_a_busy_port_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_busy_port_is_one_error(tmp_path: Path) -> None:
     with EmbeddedS3(tmp_path / "one") as access:
         port = int(access.endpoint_url.rsplit(":", 1)[1])
         with pytest.raises(SkyclassError, match=f"port {port} is in use"):

@@ -138,7 +138,7 @@ def test_an_ingest_killed_at_random_again_and_again_gets_through(
     assert_same(settings, undisturbed)
 
 
-def test_a_server_that_dies_is_one_clear_error_and_the_rest_is_taken_later(
+def test_a_server_that_dies_is_one_error_and_the_rest_is_taken_later(
     night: Path, tmp_path: Path, undisturbed: Settings
 ) -> None:
     server = EmbeddedS3(tmp_path)

@@ -11,7 +11,7 @@ from skyclass.orchestration.retrain import KfpTrainer, LocalTrainer
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from tests.support.web import Answer, serve
+from tests.support.web import Response, serve
 
 SMALL = {"source_uri": "simulated:?rows=2400&era=legacy", "candidates": "random_forest"}
 SUBMITTED = Run(state=RunState.RUNNING, id="abc", link="http://kfp/abc")
@@ -48,7 +48,7 @@ def test_state_of_a_kfp_run_is_requested(
     status: int, response: dict[str, object], state: RunState
 ) -> None:
     body = json.dumps(response).encode()
-    with serve(Answer(body, status, {"Content-Type": "application/json"})) as web:
+    with serve(Response(body, status, {"Content-Type": "application/json"})) as web:
         found = KfpTrainer(Backend(web.url)).refresh(SUBMITTED)
     assert web.requests == ["GET /apis/v2beta1/runs/abc"]
     assert found.state is state
@@ -56,6 +56,6 @@ def test_state_of_a_kfp_run_is_requested(
 
 
 def test_run_is_unchanged_while_kfp_is_unreachable() -> None:
-    with serve(Answer()) as web:
+    with serve(Response()) as web:
         pass
     assert KfpTrainer(Backend(web.url)).refresh(SUBMITTED) == SUBMITTED

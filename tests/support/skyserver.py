@@ -1,4 +1,4 @@
-"""A survey database for tests: answers the queries of the SkyServer source, and can misbehave."""
+"""Simulated survey database that serves the queries of the SkyServer source."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 
 from tests.support.rows import ROW
-from tests.support.web import Answer
+from tests.support.web import Response
 
 HEADER = "#Table1\n"
 
@@ -42,14 +42,14 @@ class Survey:
     rows: pd.DataFrame
     cap: int = 500_000
 
-    def __call__(self, path: str) -> Answer:
-        """Answer a query."""
+    def __call__(self, path: str) -> Response:
+        """Return the rows of a query."""
         (query,) = parse_qs(urlsplit(path).query)["cmd"]
         found = self._plates(query) if "PlateX" in query else self._spectra(query)
         top = re.search(r"TOP (\d+)", query)
         assert top is not None
         rows = found.head(min(int(top[1]), self.cap))
-        return Answer((HEADER + rows.to_csv(index=False)).encode())
+        return Response((HEADER + rows.to_csv(index=False)).encode())
 
     def _spectra(self, query: str) -> pd.DataFrame:
         asked = re.search(r"specobjid BETWEEN (\d+) AND (\d+)", query)

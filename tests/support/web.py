@@ -1,4 +1,4 @@
-"""A web server that says what it is told to say, and one that never says anything."""
+"""A web server with scripted responses, and one that never responds."""
 
 import socket
 import threading
@@ -11,10 +11,10 @@ import pytest
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the server says; a length other than the body's tears the answer.
+class Response:
+    """A scripted response; a `length` other than that of the body truncates it.
 
-    Status 0 drops the connection without a word.
+    Status 0 closes the connection without a response.
     """
 
     body: bytes = b""
@@ -25,49 +25,49 @@ class Answer:
 
 @dataclass
 class Web:
-    """The server, as a test sees it.
+    """The scripted responses of a server and the requests that it received.
 
     Attributes:
-        url: Its address.
-        answers: What it says, in turn, or what finds that out from the path; the last answer is
+        url: URL of the server.
+        responses: Responses in order, or functions that make one from the path; the last one is
             repeated.
         requests: Method and path of every request so far.
-        bodies: What came with each of them.
+        bodies: Body of each of them.
     """
 
     url: str
-    answers: list[Answer | Callable[[str], Answer]]
+    responses: list[Response | Callable[[str], Response]]
     requests: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
 
 @contextmanager
-def serve(*answers: Answer | Callable[[str], Answer]) -> Iterator[Web]:
-    """Run the server on a free port of this machine."""
+def serve(*responses: Response | Callable[[str], Response]) -> Iterator[Web]:
+    """Run the server on a free loopback port."""
 
     class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
+        def respond(self) -> None:
             web.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-            said = web.answers[min(len(web.requests), len(web.answers) - 1)]
+            response = web.responses[min(len(web.requests), len(web.responses) - 1)]
             web.requests.append(f"{self.command} {self.path}")
-            said = said(self.path) if callable(said) else said
-            if said.status == 0:
+            response = response(self.path) if callable(response) else response
+            if response.status == 0:
                 self.close_connection = True
                 return
-            self.send_response(said.status)
-            for name, value in said.headers.items():
+            self.send_response(response.status)
+            for name, value in response.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(said.length or len(said.body)))
+            self.send_header("Content-Length", str(response.length or len(response.body)))
             self.end_headers()
-            self.wfile.write(said.body)
+            self.wfile.write(response.body)
 
-        do_GET = do_POST = do_PUT = do_HEAD = answer
+        do_GET = do_POST = do_PUT = do_HEAD = respond
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        web = Web(f"http://127.0.0.1:{server.server_port}", list(answers))
+        web = Web(f"http://127.0.0.1:{server.server_port}", list(responses))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -79,6 +79,6 @@ def serve(*answers: Answer | Callable[[str], Answer]) -> Iterator[Web]:
 
 @pytest.fixture
 def unanswered() -> Iterator[str]:
-    """The address of a server that accepts connections and never answers."""
+    """URL of a server that accepts connections and never responds."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -6,13 +6,13 @@ from contextlib import closing
 
 import pytest
 
-from tests.support.web import Answer, Web, serve
+from tests.support.web import Response, Web, serve
 
 
 @pytest.fixture
 def web() -> Iterator[Web]:
     """A web server that has nothing, until a test says otherwise."""
-    with serve(Answer(status=404)) as web:
+    with serve(Response(status=404)) as web:
         yield web
 
 

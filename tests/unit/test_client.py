@@ -9,21 +9,21 @@ import pytest
 from skyclass.client import Client
 from skyclass.errors import ServingError
 from skyclass.survey.features import MAGNITUDES, Mode
-from tests.support.web import Answer, serve
+from tests.support.web import Response, serve
 
 METADATA = "GET /v2/models/skyclass-photometric"
 
 
 def test_503_is_retried() -> None:
-    found = Answer(json.dumps({"versions": ["release"]}).encode())
-    with serve(Answer(status=503), Answer(status=503), found) as web:
+    found = Response(json.dumps({"versions": ["release"]}).encode())
+    with serve(Response(status=503), Response(status=503), found) as web:
         assert Client(web.url + "/", Mode.PHOTOMETRIC).model_version() == "release"
         assert web.requests == [METADATA] * 3
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 500])
 def test_other_errors_are_not_retried(status: int) -> None:
-    with serve(Answer(b'{"error": "row 3: u is missing"}', status)) as web:
+    with serve(Response(b'{"error": "row 3: u is missing"}', status)) as web:
         with pytest.raises(ServingError, match=r"^row 3: u is missing$"):
             Client(web.url, Mode.PHOTOMETRIC).model_version()
         assert web.requests == [METADATA]
@@ -32,14 +32,14 @@ def test_other_errors_are_not_retried(status: int) -> None:
 @pytest.mark.parametrize("body", [b"<html>", b"[]"])
 def test_a_response_without_a_json_object_is_reported(body: bytes) -> None:
     with (
-        serve(Answer(body)) as web,
+        serve(Response(body)) as web,
         pytest.raises(ServingError, match="status 200 and no JSON object: check that"),
     ):
         Client(web.url, Mode.PHOTOMETRIC).model_version()
 
 
 def test_wait_ready_polls_until_the_model_is_ready() -> None:
-    with serve(Answer(status=503), Answer(b"{}", 404), Answer(b"{}")) as web:
+    with serve(Response(status=503), Response(b"{}", 404), Response(b"{}")) as web:
         client = Client(web.url, Mode.PHOTOMETRIC)
         assert not client.is_ready()
         client.wait_ready(10)
@@ -56,14 +56,14 @@ def test_an_unreachable_server_is_reported() -> None:
 
 
 def test_a_batch_that_is_too_large_is_split() -> None:
-    def answer(rows: int) -> Answer:
+    def answer(rows: int) -> Response:
         prediction = {"class": "STAR", "probabilities": {"GALAXY": 0, "QSO": 0, "STAR": 1}}
         found = {"predictions": [prediction] * rows, "model_version": "release"}
-        return Answer(json.dumps(found).encode())
+        return Response(json.dumps(found).encode())
 
     table = pd.DataFrame([dict.fromkeys(MAGNITUDES, 20.0)] * 5)
     seen: list[int] = []
-    too_large = Answer(b'{"error": "send it in parts"}', 413)
+    too_large = Response(b'{"error": "send it in parts"}', 413)
     with serve(too_large, answer(2), too_large, answer(1), answer(2)) as web:
         answers = Client(web.url, Mode.PHOTOMETRIC).classify(table, seen.append)
         sent = [len(json.loads(body)["instances"]) for body in web.bodies]

@@ -17,7 +17,7 @@ from skyclass.survey.dialects import Dialect
 from skyclass.survey.observation import OBSERVATION_COLUMNS
 from skyclass.tables.observations import ObservationsTable
 from tests.support.rows import frame
-from tests.support.web import Answer, Web
+from tests.support.web import Response, Web
 
 
 class Observatory:
@@ -96,7 +96,7 @@ def test_a_copy_of_the_file_is_all_duplicates(observatory: Observatory) -> None:
         pytest.param({"z": -9999}, {"z": 16.5}, "z", 16.5, id="magnitude that comes late"),
     ],
 )
-def test_news_about_a_known_key_are_updates(
+def test_new_values_of_a_known_key_are_updates(
     before: dict[str, Any],
     after: dict[str, Any],
     column: str,
@@ -171,7 +171,7 @@ def test_every_row_is_accounted_for(observatory: Observatory) -> None:
 @pytest.mark.parametrize(
     "line", ["267,51608,,147,-0.8,21,19,18,17,17,0.1,STAR", "torn,line"], ids=["unfit", "torn"]
 )
-def test_a_file_of_rejected_rows_alone_is_refused(line: str, observatory: Observatory) -> None:
+def test_a_file_of_rejected_rows_alone_is_rejected(line: str, observatory: Observatory) -> None:
     (observatory.folder / "a.csv").write_text(f"{','.join(OBSERVATION_COLUMNS)}\n{line}\n{line}\n")
     with pytest.raises(CatalogError, match="all 2 rows were rejected") as error:
         observatory.take_from(str(observatory.folder / "a.csv"))
@@ -243,14 +243,14 @@ def test_progress_counts_the_rows_read(observatory: Observatory) -> None:
 
 
 def test_a_file_of_the_web_is_taken_under_its_address(web: Web, observatory: Observatory) -> None:
-    web.answers = [Answer(frame({}, {}).to_csv(index=False).encode())]
+    web.responses = [Response(frame({}, {}).to_csv(index=False).encode())]
     uri = f"{web.url}/a.csv"
     assert counts(observatory.take_from(uri)) == {"rows_in": 2, "inserted": 2}
     assert counts(observatory.take_from(uri)) == {}
     assert set(observatory.column("source")) == {uri}
 
 
-def test_a_dead_link_is_one_clear_error(web: Web, observatory: Observatory) -> None:
+def test_a_dead_link_is_one_error(web: Web, observatory: Observatory) -> None:
     with pytest.raises(CatalogError, match=rf"^{web.url}/a\.csv: HTTP status 404"):
         observatory.take_from(f"{web.url}/a.csv")
 

@@ -91,18 +91,18 @@ def test_the_shared_sample_is_read_whole(real_rows: Path) -> None:
     assert [counts[name] for name in CLASSES] == [11_889, 3_792, 4_319]
 
 
-def test_torn_lines_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_malformed_lines_are_left_out_and_counted(tmp_path: Path) -> None:
     batch = only_batch(source_of(tmp_path, own("1 21.2 STAR", "torn,line", "2 21.2 QSO")))
     assert batch.rows["fiber_id"].to_pylist() == ["1", "2"]
     assert batch.malformed == ("2 fields, expected 12",)
 
 
-def test_a_file_of_torn_lines_alone_delivers_them(tmp_path: Path) -> None:
+def test_a_file_of_malformed_lines_alone_delivers_them(tmp_path: Path) -> None:
     batch = only_batch(source_of(tmp_path, own("torn,line", "another")))
     assert (batch.rows.num_rows, len(batch.malformed)) == (0, 2)
 
 
-def test_batches_and_their_torn_lines_are_the_same_on_every_machine(
+def test_batches_and_their_malformed_lines_are_the_same_on_every_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "BATCH_ROWS", 10)
@@ -139,7 +139,7 @@ def test_empty_fields_are_not_measured_but_not_unreadable(tmp_path: Path) -> Non
         ("a.parquet", b"PAR1" + bytes(100) + b"\x08\0\0\0PAR1", "not readable as parquet"),
     ],
 )
-def test_what_is_no_table_of_observations_is_refused_in_one_line(
+def test_what_is_no_table_of_observations_is_rejected_in_one_line(
     name: str, content: str | bytes, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(CatalogError, match=message) as error:
@@ -148,7 +148,7 @@ def test_what_is_no_table_of_observations_is_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"nowhere\.csv: no such file: check the path"):
         FileSource(tmp_path / "nowhere.csv", "nowhere.csv")
 

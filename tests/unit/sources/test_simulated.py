@@ -105,7 +105,7 @@ def test_every_row_is_fit_to_be_kept(rows: pd.DataFrame) -> None:
     assert count_valid(rows) == len(rows)
 
 
-def test_no_key_stands_twice_across_batches() -> None:
+def test_no_key_is_duplicated_across_batches() -> None:
     source = simulated("rows=400000&era=boss")
     keys = pd.concat([batch.rows.select(KEY).to_pandas() for batch in source.read_batches(0)])
     assert len(keys) == 400_000
@@ -143,13 +143,13 @@ def test_its_name_is_its_address() -> None:
         ("colour=red", "unknown part colour"),
     ],
 )
-def test_a_malformed_address_is_refused_in_one_line(parameters: str, message: str) -> None:
+def test_a_malformed_address_is_rejected_in_one_line(parameters: str, message: str) -> None:
     with pytest.raises(CatalogError, match=message) as error:
         simulated(parameters)
     assert str(error.value).startswith("simulated:?")
     assert "\n" not in str(error.value)
 
 
-def test_an_address_without_its_question_mark_is_refused() -> None:
+def test_an_address_without_its_question_mark_is_rejected() -> None:
     with pytest.raises(CatalogError, match="unknown part rows=5: write simulated:"):
         SimulatedSource.from_uri("simulated:rows=5")

@@ -17,40 +17,40 @@ from skyclass.sources.skyserver.client import SkyServerClient
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.observations import ObservationsTable
 from tests.support.skyserver import HEADER, Survey, spectra
-from tests.support.web import Answer, Web
+from tests.support.web import Response, Web
 
 # The last plate's ids exceed every signed 64-bit number.
 KEYS = [(plate, 51_600 + plate, fibre) for plate in (300, 301, 700, 12_000) for fibre in (1, 2, 9)]
 QUERY = "SELECT TOP 5 s.plate FROM SpecObj AS s"
-TABLE = Answer(f"{HEADER}plate\n300\n301\n".encode())
-EMPTY = Answer(f"{HEADER}plate\n".encode())
-BUSY = Answer(b'error_message\n"Maximum 60 queries allowed per minute.\nTry later, please."\n')
-MAINTENANCE = Answer(b"<!DOCTYPE html><html><head><title>Down\n today</title></head></html>")
+TABLE = Response(f"{HEADER}plate\n300\n301\n".encode())
+EMPTY = Response(f"{HEADER}plate\n".encode())
+BUSY = Response(b'error_message\n"Maximum 60 queries allowed per minute.\nTry later, please."\n')
+MAINTENANCE = Response(b"<!DOCTYPE html><html><head><title>Down\n today</title></head></html>")
 TEMPORARY = {
     "throttle": (BUSY, "the error: Maximum 60 queries allowed per minute. Try later, please."),
     "maintenance": (MAINTENANCE, r"status 200 and a web page \(Down today\)"),
-    "overload": (Answer(b'{"ErrorMessage": "no"}', status=503), "status 503: no"),
-    "too many": (Answer(b"slow down", status=429), "status 429: slow down"),
-    "JSON in disguise": (Answer(b'{"ErrorMessage": "no"}'), "status 200: no"),
-    "torn": (Answer(TABLE.body, length=99), r"no response \("),
-    "dropped": (Answer(status=0), r"no response \("),
-    "row cut short": (Answer(b"a,b\n1,2\n3"), "a truncated table"),
-    "line cut short": (Answer(b"a,b\n1,2\n3,4.5"), "a truncated table"),
-    "nothing": (Answer(b""), "a truncated table"),
+    "overload": (Response(b'{"ErrorMessage": "no"}', status=503), "status 503: no"),
+    "too many": (Response(b"slow down", status=429), "status 429: slow down"),
+    "JSON in disguise": (Response(b'{"ErrorMessage": "no"}'), "status 200: no"),
+    "torn": (Response(TABLE.body, length=99), r"no response \("),
+    "dropped": (Response(status=0), r"no response \("),
+    "row cut short": (Response(b"a,b\n1,2\n3"), "a truncated table"),
+    "line cut short": (Response(b"a,b\n1,2\n3,4.5"), "a truncated table"),
+    "nothing": (Response(b""), "a truncated table"),
 }
 PERMANENT = {
     "bad SQL": (
-        Answer(json.dumps({"ErrorCode": 400, "ErrorMessage": "Bad\nSQL"}).encode(), status=400),
+        Response(json.dumps({"ErrorCode": 400, "ErrorMessage": "Bad\nSQL"}).encode(), status=400),
         "status 400: Bad SQL",
     ),
-    "address too long": (Answer(b"<html></html>", status=414), "status 414 and a web page"),
-    "no such release": (Answer(b"", status=404), "status 404: no message"),
+    "address too long": (Response(b"<html></html>", status=414), "status 414 and a web page"),
+    "no such release": (Response(b"", status=404), "status 404: no message"),
 }
 
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same number of tries, less patience."""
+    """Shorten the timeouts and keep the number of retries."""
     monkeypatch.setattr(client, "MIN_INTERVAL_SECONDS", 0.0)
     monkeypatch.setattr(client, "BACKOFF_SECONDS", (0.0, 0.0, 0.0, 0.0))
     monkeypatch.setattr(client, "CONNECT_SECONDS", 0.5)
@@ -85,12 +85,12 @@ def keys(table: ObservationsTable) -> list[tuple[int, int, int]]:
 
 
 @pytest.mark.parametrize(("answer", "said"), TEMPORARY.values(), ids=TEMPORARY.keys())
-def test_what_may_pass_is_asked_again_and_then_is_one_clear_line(
-    answer: Answer, said: str, web: Web, server: SkyServerClient
+def test_temporary_error_is_retried_then_raised(
+    answer: Response, said: str, web: Web, server: SkyServerClient
 ) -> None:
-    web.answers = [answer, answer, TABLE]
+    web.responses = [answer, answer, TABLE]
     assert server.query("DR17", QUERY) == TABLE.body
-    web.answers, asked = [answer], len(web.requests)
+    web.responses, asked = [answer], len(web.requests)
     with pytest.raises(
         CatalogError, match=rf"{said}.*: try again later; committed rows are kept"
     ) as error:
@@ -101,10 +101,10 @@ def test_what_may_pass_is_asked_again_and_then_is_one_clear_line(
 
 
 @pytest.mark.parametrize(("answer", "said"), PERMANENT.values(), ids=PERMANENT.keys())
-def test_what_will_not_pass_is_said_at_once(
-    answer: Answer, said: str, web: Web, server: SkyServerClient
+def test_permanent_error_is_raised_at_once(
+    answer: Response, said: str, web: Web, server: SkyServerClient
 ) -> None:
-    web.answers = [answer]
+    web.responses = [answer]
     with pytest.raises(
         CatalogError, match=rf"^{web.url}/dr17/.* returned {said}.*: correct"
     ) as error:
@@ -113,15 +113,15 @@ def test_what_will_not_pass_is_said_at_once(
     assert len(web.requests) == 1
 
 
-def test_nobody_there_is_one_clear_line(no_server: str, settings: Settings) -> None:
+def test_unreachable_server_is_one_error(no_server: str, settings: Settings) -> None:
     settings = settings.model_copy(update={"skyserver_url": no_server})
     ObjectStore(settings).make_buckets()
     with pytest.raises(CatalogError, match=r"returned no response \(NewConnectionError\)"):
         SkyServerClient(ObjectStore(settings)).query("DR17", QUERY)
 
 
-def test_an_answer_is_kept_and_not_asked_for_again(web: Web, server: SkyServerClient) -> None:
-    web.answers = [TABLE]
+def test_response_is_cached(web: Web, server: SkyServerClient) -> None:
+    web.responses = [TABLE]
     first = server.query("DR17", QUERY)
     assert SkyServerClient(server.store).query("DR17", QUERY) == first
     assert len(web.requests) == 1
@@ -129,31 +129,29 @@ def test_an_answer_is_kept_and_not_asked_for_again(web: Web, server: SkyServerCl
     assert [path.split("/")[1] for path in web.requests] == ["dr17", "dr18"]
 
 
-@pytest.mark.parametrize("empty", [EMPTY, Answer(b"No objects have been found\n")], ids=str)
-def test_an_empty_answer_is_asked_for_again(
-    empty: Answer, web: Web, server: SkyServerClient
-) -> None:
-    web.answers = [empty]
+@pytest.mark.parametrize("empty", [EMPTY, Response(b"No objects have been found\n")], ids=str)
+def test_empty_response_is_not_cached(empty: Response, web: Web, server: SkyServerClient) -> None:
+    web.responses = [empty]
     for _ in range(2):
         server.query("DR17", QUERY)
     assert len(web.requests) == 2
 
 
-def test_queries_keep_their_distance(
+def test_queries_keep_the_minimum_interval(
     web: Web, server: SkyServerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "MIN_INTERVAL_SECONDS", 0.2)
     monkeypatch.setattr(client, "BACKOFF_SECONDS", (0.4,))
     begun: list[float] = []
 
-    def note(answer: Answer) -> Callable[[str], Answer]:
-        def answered(path: str) -> Answer:
+    def note(answer: Response) -> Callable[[str], Response]:
+        def answered(path: str) -> Response:
             begun.append(time.monotonic())
             return answer
 
         return answered
 
-    web.answers = [note(EMPTY), note(EMPTY), note(BUSY), note(EMPTY)]
+    web.responses = [note(EMPTY), note(EMPTY), note(BUSY), note(EMPTY)]
     for _ in range(3):
         server.query("DR17", QUERY)
     gaps = [after - before for before, after in itertools.pairwise(begun)]
@@ -172,7 +170,7 @@ def test_every_row_comes_once_whatever_the_pages(
 ) -> None:
     """Also when the server cuts answers short without a word."""
     monkeypatch.setattr(skyserver, "PAGE_ROWS", page)
-    web.answers = [Survey(spectra(*KEYS), cap)]
+    web.responses = [Survey(spectra(*KEYS), cap)]
     assert take("skyserver:?release=dr17").inserted == len(KEYS)
     assert keys(table) == sorted(KEYS)
     assert set(table.read(table.version(), ["release"])["release"]) == {"DR17"}
@@ -186,11 +184,11 @@ def test_an_ingest_goes_on_where_the_last_one_was_refused(
 ) -> None:
     monkeypatch.setattr(skyserver, "PAGE_ROWS", 5)
     survey = Survey(spectra(*KEYS))
-    web.answers = [survey, survey, MAINTENANCE]
+    web.responses = [survey, survey, MAINTENANCE]
     with pytest.raises(CatalogError, match="web page"):
         take("skyserver:")
     assert len(keys(table)) == 10
-    web.answers, asked = [survey], len(web.requests)
+    web.responses, asked = [survey], len(web.requests)
     resumed = take("skyserver:")
     assert (resumed.inserted, resumed.duplicates) == (2, 0)
     assert len(web.requests) == asked + 2  # the last page, and that it was the last
@@ -201,7 +199,7 @@ def test_a_window_of_nights_asks_for_its_plates_alone(
     web: Web, take: Callable[[str], Accounting], table: ObservationsTable
 ) -> None:
     others = [(300, 58_000, 5), (701, 58_000, 5)]  # a plate of the window, on another night
-    web.answers = [Survey(spectra(*KEYS, *others))]
+    web.responses = [Survey(spectra(*KEYS, *others))]
     assert take("skyserver:?mjd=51900-52300").inserted == 9
     assert keys(table) == sorted(key for key in KEYS if key[0] != 12_000)
     ranges = {path.split("BETWEEN+")[1].split("+AND+s.zW")[0] for path in web.requests}
@@ -216,28 +214,28 @@ def test_a_window_is_resumed_in_its_plates(
 ) -> None:
     monkeypatch.setattr(skyserver, "PAGE_ROWS", 2)
     survey = Survey(spectra(*KEYS))
-    web.answers = [*[survey] * 8, Answer(status=400)]
+    web.responses = [*[survey] * 8, Response(status=400)]
     with pytest.raises(CatalogError, match="status 400"):
         take("skyserver:?mjd=51900-52300")
     taken = len(keys(table))
     assert 0 < taken < 9
-    web.answers = [survey]
+    web.responses = [survey]
     assert take("skyserver:?mjd=51900-52300").inserted == 9 - taken
 
 
-def test_rows_in_another_order_are_refused(web: Web, take: Callable[[str], Accounting]) -> None:
-    web.answers = [Answer((HEADER + spectra(*KEYS[::-1]).to_csv(index=False)).encode())]
+def test_rows_in_another_order_are_rejected(web: Web, take: Callable[[str], Accounting]) -> None:
+    web.responses = [Response((HEADER + spectra(*KEYS[::-1]).to_csv(index=False)).encode())]
     with pytest.raises(
         CatalogError, match="the server ignored the order or the range of the query"
     ):
         take("skyserver:")
 
 
-def test_a_server_that_ignores_the_condition_is_refused(
+def test_a_server_that_ignores_the_condition_is_rejected(
     web: Web, take: Callable[[str], Accounting]
 ) -> None:
     """Else the same page would come for ever."""
-    web.answers = [Answer((HEADER + spectra(*KEYS).to_csv(index=False)).encode())]
+    web.responses = [Response((HEADER + spectra(*KEYS).to_csv(index=False)).encode())]
     with pytest.raises(
         CatalogError, match="the server ignored the order or the range of the query"
     ):
@@ -246,7 +244,7 @@ def test_a_server_that_ignores_the_condition_is_refused(
 
 def test_a_column_that_is_not_there_is_named(web: Web, take: Callable[[str], Accounting]) -> None:
     rows = spectra(*KEYS).drop(columns="redshift")
-    web.answers = [Answer((HEADER + rows.to_csv(index=False)).encode())]
+    web.responses = [Response((HEADER + rows.to_csv(index=False)).encode())]
     with pytest.raises(CatalogError, match="the response has no column redshift"):
         take("skyserver:")
 

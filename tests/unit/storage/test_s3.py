@@ -13,7 +13,7 @@ from skyclass.errors import StoreError
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore, split_uri
 from skyclass.tables.observations import ObservationsTable
-from tests.support.web import Answer, Web
+from tests.support.web import Response, Web
 
 BYTES = "application/octet-stream"
 CALLS: dict[str, Callable[[ObjectStore, str, Path], Any]] = {
@@ -59,7 +59,7 @@ def test_keys_are_listed_in_order_and_folders_one_level_deep(store: ObjectStore)
     assert list(store.list_prefixes(store.settings.data_bucket, "b/")) == ["b/c/"]
 
 
-def test_making_the_buckets_again_changes_nothing(store: ObjectStore) -> None:
+def test_make_buckets_is_idempotent(store: ObjectStore) -> None:
     store.put(store.settings.data_bucket, "key", b"data", BYTES)
     store.make_buckets()
     assert store.get(store.settings.data_bucket, "key") == b"data"
@@ -103,7 +103,7 @@ def test_wrong_credentials_name_their_variables(
 
 
 @every_call
-def test_a_server_that_is_down_is_one_clear_error_at_once(
+def test_a_server_that_is_down_is_one_error_at_once(
     call: Callable[..., Any], no_server: str, settings: Settings, tmp_path: Path
 ) -> None:
     started = time.monotonic()
@@ -114,7 +114,7 @@ def test_a_server_that_is_down_is_one_clear_error_at_once(
 
 
 @every_call
-def test_a_server_that_never_answers_is_given_up_in_time(
+def test_a_server_that_never_answers_times_out_in_time(
     call: Callable[..., Any], silent_server: str, settings: Settings, tmp_path: Path
 ) -> None:
     started = time.monotonic()
@@ -138,7 +138,7 @@ def test_a_server_that_never_answers_is_given_up_in_time(
         "http://user:password@host:9000",
     ],
 )
-def test_a_malformed_endpoint_is_refused_before_anything_is_contacted(
+def test_a_malformed_endpoint_is_rejected_before_anything_is_contacted(
     endpoint: str, settings: Settings
 ) -> None:
     with pytest.raises(StoreError, match="AWS_ENDPOINT_URL is malformed"):
@@ -153,18 +153,16 @@ def test_an_endpoint_may_end_in_a_slash(store: ObjectStore) -> None:
 @pytest.mark.parametrize(
     ("bucket", "key"), [("B", "key"), ("a..b", "key"), ("bucket", "")], ids=str
 )
-def test_an_impossible_name_is_one_clear_error(bucket: str, key: str, settings: Settings) -> None:
+def test_an_impossible_name_is_one_error(bucket: str, key: str, settings: Settings) -> None:
     with pytest.raises(StoreError, match=f"s3://{bucket}/{key} is not an object URI"):
         ObjectStore(settings).get(bucket, key)
 
 
-BUSY = Answer(status=503, headers={"Retry-After": "3600"})
+BUSY = Response(status=503, headers={"Retry-After": "3600"})
 
 
-def test_a_burst_of_refusals_is_retried_without_waiting_as_long_as_told(
-    web: Web, settings: Settings
-) -> None:
-    web.answers = [BUSY, BUSY, Answer(b"data", headers={"ETag": '"1"'})]
+def test_busy_server_is_retried_regardless_of_retry_after(web: Web, settings: Settings) -> None:
+    web.responses = [BUSY, BUSY, Response(b"data", headers={"ETag": '"1"'})]
     store = impatient(settings, endpoint_url=web.url, s3_retries=2)
     started = time.monotonic()
     assert store.get("bucket", "key") == b"data"
@@ -173,21 +171,21 @@ def test_a_burst_of_refusals_is_retried_without_waiting_as_long_as_told(
 
 
 def test_a_write_is_retried_with_the_same_bytes(web: Web, settings: Settings) -> None:
-    web.answers = [BUSY, Answer(headers={"ETag": '"1"'})]
+    web.responses = [BUSY, Response(headers={"ETag": '"1"'})]
     impatient(settings, endpoint_url=web.url).put("bucket", "key", b"data", BYTES)
     assert web.requests == ["PUT /bucket/key"] * 2
     assert web.bodies == [b"data"] * 2
 
 
 def test_a_server_that_stays_busy_is_an_error(web: Web, settings: Settings) -> None:
-    web.answers = [BUSY]
+    web.responses = [BUSY]
     with pytest.raises(StoreError, match="is unreachable"):
         impatient(settings, endpoint_url=web.url).get("bucket", "key")
     assert len(web.requests) == 2
 
 
-def test_a_torn_answer_is_never_taken_for_the_object(web: Web, settings: Settings) -> None:
-    web.answers = [Answer(b"half", length=8)]
+def test_a_truncated_response_is_never_taken_for_the_object(web: Web, settings: Settings) -> None:
+    web.responses = [Response(b"half", length=8)]
     with pytest.raises(StoreError, match="is unreachable"):
         impatient(settings, endpoint_url=web.url).get("bucket", "key")
 
@@ -206,6 +204,6 @@ def test_an_address_names_bucket_and_key(uri: str, parts: tuple[str, str]) -> No
 
 
 @pytest.mark.parametrize("uri", ["s3:///key", "http://bucket/key", "bucket/key", "s3:bucket/key"])
-def test_another_address_is_refused(uri: str) -> None:
+def test_another_address_is_rejected(uri: str) -> None:
     with pytest.raises(StoreError, match=f"{uri} is not an S3 URI"):
         split_uri(uri)

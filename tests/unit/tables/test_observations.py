@@ -16,9 +16,7 @@ def survey(rows: int, seed: int = 0):
     return SimulatedSource.from_uri(f"simulated:?rows={rows}&era=boss&seed={seed}")
 
 
-def test_a_version_gives_the_same_rows_for_ever(
-    table: ObservationsTable, store: ObjectStore
-) -> None:
+def test_version_never_changes(table: ObservationsTable, store: ObjectStore) -> None:
     version = ingest(survey(50), table, store).version
     before = table.read(version, ["fiber_id", "u", "class"])
     ingest(survey(50, seed=1), table, store)
@@ -64,7 +62,7 @@ def test_before_the_first_ingest_there_is_no_table(
             question()
 
 
-def test_a_version_of_the_future_is_refused(table: ObservationsTable, store: ObjectStore) -> None:
+def test_a_version_of_the_future_is_rejected(table: ObservationsTable, store: ObjectStore) -> None:
     ingest(survey(5), table, store)
     with pytest.raises(StoreError, match="has no such version"):
         table.read(99, ["u"])

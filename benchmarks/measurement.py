@@ -1,4 +1,4 @@
-"""What the benchmarks share: a machine's own S3 server, rows, and measured child processes."""
+"""Temporary S3 server, simulated files, and the cost of a function in its own process."""
 
 import multiprocessing
 import resource
@@ -24,7 +24,7 @@ _PROCESSES = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a piece of work took, in a process of its own.
+    """Cost of a function that ran in its own process.
 
     Attributes:
         seconds: Wall clock, without the start of the process.
@@ -38,8 +38,8 @@ class Cost:
 
 
 @contextmanager
-def workshop() -> Iterator[tuple[Settings, Path]]:
-    """A folder that goes, and the settings of an S3 server in it."""
+def run_s3_server() -> Iterator[tuple[Settings, Path]]:
+    """Run an S3 server in a temporary folder; yield its settings and the folder."""
     with TemporaryDirectory() as name, EmbeddedS3(Path(name)) as access:
         settings = Settings(
             home=Path(name),
@@ -51,21 +51,21 @@ def workshop() -> Iterator[tuple[Settings, Path]]:
         yield settings, Path(name)
 
 
-def empty_bucket(settings: Settings, name: str) -> Settings:
-    """The same with a data bucket of its own, for a table that begins empty."""
+def make_empty_bucket(settings: Settings, name: str) -> Settings:
+    """Return the settings with a new data bucket, for an empty table."""
     own = settings.model_copy(update={"data_bucket": f"{name}-data"})
     ObjectStore(own).make_buckets()
     return own
 
 
 def measure(work: Callable[..., None], *arguments: Any) -> Cost:
-    """Do the work in a fresh process; imports that it names at its top are not counted."""
-    here, there = _PROCESSES.Pipe()
-    child = _PROCESSES.Process(target=_measured, args=(there, work, arguments))
+    """Run a function in a new process; imports of its module are not measured."""
+    receiver, sender = _PROCESSES.Pipe()
+    child = _PROCESSES.Process(target=_run_measured, args=(sender, work, arguments))
     child.start()
-    there.close()
+    sender.close()
     try:
-        return here.recv()
+        return receiver.recv()
     finally:
         child.join()
 
@@ -90,7 +90,7 @@ def simulate(rows: int, path: Path) -> None:
         writer.close()
 
 
-def _measured(pipe: Any, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _run_measured(pipe: Any, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     work(*arguments)
     pipe.send(
