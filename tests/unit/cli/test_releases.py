@@ -42,4 +42,6 @@ def test_rollback_promotes_the_previous_champion(
 
 
 def test_rollback_without_a_champion_fails(command_line: CommandLine, store: ObjectStore) -> None:
-    assert "nothing to roll back" in command_line.run_failing("rollback", "--mode", "photometric")
+    assert "promote one before you roll back" in command_line.run_failing(
+        "rollback", "--mode", "photometric"
+    )
