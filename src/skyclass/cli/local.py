@@ -28,19 +28,16 @@ _PANEL = "This machine"
 @app.command(rich_help_panel=_PANEL)
 def demo(
     source: Annotated[
-        str | None, typer.Option(help="URI of observations; default: simulated ones.")
-    ] = None,
+        str, typer.Option(help="URI of observations.")
+    ] = "simulated:?rows=18000&era=legacy,boss,eboss&seed=0",
     mode: ModeOption = Mode.SPECTROSCOPIC,
     candidates: Annotated[
-        str | None,
-        typer.Option(
-            help="Candidate models of both trainings, separated by commas, or `all`; default: two "
-            "fast ones."
-        ),
-    ] = None,
+        str,
+        typer.Option(help="Candidate models of both trainings, separated by commas, or `all`."),
+    ] = "decision_tree,hist_gradient_boosting",
     as_json: AsJson = False,
 ) -> None:
-    """Train, serve, detect drift and retrain on this machine, in about a minute."""
+    """Train, serve, detect drift and retrain on this machine."""
     from skyclass.local.progress import ProgressReporter
     from skyclass.local.s3_server import EmbeddedS3
 
@@ -55,15 +52,9 @@ def demo(
         with EmbeddedS3(home) as access:
             os.environ.update(access.environment())
             progress.finish(f"listening at {access.endpoint_url}")
-            from skyclass.local.demo import DEFAULT_CANDIDATES, DEFAULT_SOURCE, run_demo
+            from skyclass.local.demo import run_demo
 
-            result = run_demo(
-                load_settings(),
-                source or DEFAULT_SOURCE,
-                mode,
-                candidates or DEFAULT_CANDIDATES,
-                progress,
-            )
+            result = run_demo(load_settings(), source, mode, candidates, progress)
     if as_json:
         fields = asdict(result)
         fields["scenes"] = fields.pop("phases")  # the key since version 0.1

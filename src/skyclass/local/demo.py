@@ -28,9 +28,6 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.prediction_log import read_log
 
-DEFAULT_SOURCE = "simulated:?rows=18000&era=legacy,boss,eboss&seed=0"
-DEFAULT_CANDIDATES = "decision_tree,hist_gradient_boosting"
-
 _LOG_TIMEOUT_SECONDS = 30
 _RELOAD_TIMEOUT_SECONDS = 30
 
