@@ -1,12 +1,12 @@
-"""Replays real observations in the order of their nights, with the loop and without it.
+"""Replays real observations in order of their nights, with and without the retraining loop.
 
     python -m benchmarks.replay FILE [-o docs/replay.svg]
 
-A thousand objects make a window. Both models begin as the same release, trained on the first 3,000.
-One stays; the other is watched by the drift rule, and what `decide` says is done: trained again on
-the newest labels, which arrive a window after the answers, and promoted if the gate lets it pass.
-Everything that decides is the code that runs in production; only KFP and the object store are left
-out, so that the years pass in a minute.
+A window has 1,000 objects. Both models start as the same release, trained on the first 3,000
+objects. One is never replaced. The other is monitored: each window gets a drift verdict, and when
+`decide` returns a retraining, a challenger is trained on the newest labels, which arrive one window
+after the predictions, and promoted if it passes the gate. Drift policy, retraining policy and gate
+are those of production. Without KFP and an object store, the replay takes about a minute.
 """
 
 import argparse
@@ -51,16 +51,16 @@ _CANDIDATE = "hist_gradient_boosting"
 
 @dataclass(frozen=True)
 class Step:
-    """One window.
+    """Results for one window.
 
     Attributes:
-        night: The middle of its nights (MJD).
-        frozen: Accuracy of the release that stays.
-        looped: Accuracy of the champion of the loop.
-        estimated: What the champion's confidences say of its accuracy, without labels.
-        verdict: What the drift rule says of the champion's answers.
-        action: What was decided after it.
-        promoted: Whether a new champion came of that.
+        night: Median night of the observations (MJD).
+        frozen: Accuracy of the first release, which is never replaced.
+        looped: Accuracy of the loop's champion.
+        estimated: Accuracy of the champion, estimated from its confidences without labels.
+        verdict: Drift verdict on the champion's predictions.
+        action: Action of the retraining policy.
+        promoted: Whether the retraining promoted a new champion.
     """
 
     night: float
@@ -74,7 +74,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Model:
-    """A release, without its files."""
+    """A release without files in a store."""
 
     id: str
     engine: Engine
@@ -82,8 +82,8 @@ class Model:
     training_set: TrainingSet
 
 
-def observations(path: Path, mode: Mode) -> pd.DataFrame:
-    """Labelled, complete observations of a file, in the order of their nights."""
+def read_labelled_observations(path: Path, mode: Mode) -> pd.DataFrame:
+    """Read the labelled observations of a file that lack no input of the mode, by night."""
     rows = pd.concat(
         validate_rows(batch.rows).valid.to_pandas()
         for batch in FileSource(path, str(path)).read_batches(0)
@@ -93,7 +93,7 @@ def observations(path: Path, mode: Mode) -> pd.DataFrame:
 
 
 def replay(rows: pd.DataFrame, mode: Mode) -> Iterator[Step]:
-    """Play the windows one after the other."""
+    """Yield the results of each window, in order of the nights."""
     first = _train(rows.head(FIRST_ROWS), mode, version=0)
     champion = first
     verdicts: list[DriftVerdict] = []
@@ -102,25 +102,25 @@ def replay(rows: pd.DataFrame, mode: Mode) -> Iterator[Step]:
         start = FIRST_ROWS + number * WINDOW_ROWS
         window = rows.iloc[start : start + WINDOW_ROWS]
         now = _START + DAY * (number + 1)
-        answered = _answer(champion.engine, window, mode)
-        verdicts.append(_evaluate_window(champion, answered, mode, now))
+        predictions = _predict(champion.engine, window, mode)
+        verdicts.append(_evaluate_window(champion, predictions, mode, now))
         choice = decide(
             RetrainingContext(
                 now=now,
                 champion=champion.id,
                 parent=None,
                 trained_on=champion.training_set.version,
-                table_version=number,  # of the window before, whose labels have arrived
+                table_version=number,  # labels arrive one window late
                 verdicts=verdicts,
                 decisions=decisions,
             )
         )
-        guess = estimate_accuracy(champion.reference, answered)
+        estimate = estimate_accuracy(champion.reference, predictions)
         step = Step(
             night=float(window["mjd"].median()),
-            frozen=_accuracy(_answer(first.engine, window, mode)),
-            looped=_accuracy(answered),
-            estimated=guess.accuracy if guess else float("nan"),
+            frozen=_compute_accuracy(_predict(first.engine, window, mode)),
+            looped=_compute_accuracy(predictions),
+            estimated=estimate.accuracy if estimate else float("nan"),
             verdict=verdicts[-1].verdict,
             action=choice.action,
             promoted=False,
@@ -129,7 +129,7 @@ def replay(rows: pd.DataFrame, mode: Mode) -> Iterator[Step]:
         if choice.action is Action.RETRAIN:
             known = rows.iloc[:start].tail(NEWEST_ROWS)
             challenger = _train(known, mode, version=number)
-            promoted = _beats(challenger, champion, known, mode)
+            promoted = _passes_gate(challenger, champion, known, mode)
             champion = challenger if promoted else champion
             run = Run(state=RunState.SUCCEEDED, id=challenger.id, promoted=promoted)
             step = replace(step, promoted=promoted)
@@ -149,10 +149,10 @@ def replay(rows: pd.DataFrame, mode: Mode) -> Iterator[Step]:
         yield step
 
 
-def figure(steps: dict[Mode, list[Step]]) -> Figure:
-    """Accuracy over the years, with and without the loop, one panel a mode."""
-    drawn = Figure(figsize=(9.2, 2.9 * len(steps)), facecolor="white")
-    panels = np.atleast_1d(drawn.subplots(len(steps), sharex=True))
+def draw_accuracy(steps: dict[Mode, list[Step]]) -> Figure:
+    """Draw the accuracy over the nights, with and without the loop, one panel per mode."""
+    figure = Figure(figsize=(9.2, 2.9 * len(steps)), facecolor="white")
+    panels = np.atleast_1d(figure.subplots(len(steps), sharex=True))
     for axes, (mode, found) in zip(panels, steps.items(), strict=True):
         night = [each.night for each in found]
         axes.plot(night, [each.frozen for each in found], color=MUTED, lw=1.8, marker="o", ms=3.5)
@@ -176,29 +176,29 @@ def figure(steps: dict[Mode, list[Step]]) -> Figure:
         for name, era in {"BOSS": Era.BOSS, "eBOSS": Era.EBOSS}.items():
             first = FIRST_MJD[era]
             axes.axvline(first, color="#c9ccd6", lw=1, ls=":")
-            axes.text(first + 25, low - 0.022, f"{name} begins", fontsize=8, color="#6b7280")
+            axes.text(first + 25, low - 0.022, f"{name} starts", fontsize=8, color="#6b7280")
     handles = panels[0].get_lines()[:3]
     panels[0].legend(
         handles,
-        ["first release, never replaced", "with the loop", "… as estimated without labels"],
+        ["first release, never replaced", "with the loop", "… estimated without labels"],
         loc="lower left", bbox_to_anchor=(0.0, 0.12), frameon=False, fontsize=9,
     )  # fmt: skip
-    panels[-1].set_xlabel("Night of the observations (MJD); faint vertical lines: a new champion")
-    drawn.tight_layout()
-    return drawn
+    panels[-1].set_xlabel("Night of the observations (MJD); faint vertical lines: promotions")
+    figure.tight_layout()
+    return figure
 
 
 def _train(rows: pd.DataFrame, mode: Mode, version: int) -> Model:
-    dataset = _dataset(rows, mode, version)
+    dataset = _make_dataset(rows, mode, version)
     held_out = dataset.random_holdout
     estimator = CANDIDATES[_CANDIDATE](0)
     estimator.fit(dataset.features[~held_out], dataset.labels[~held_out])
     engine = joblib_engine(estimator)
     name = hashlib.sha256(f"{mode} {version}".encode()).hexdigest()
-    return Model(name, engine, _answer(engine, dataset.rows[held_out], mode), dataset.summary)
+    return Model(name, engine, _predict(engine, dataset.rows[held_out], mode), dataset.summary)
 
 
-def _dataset(rows: pd.DataFrame, mode: Mode, version: int) -> Dataset:
+def _make_dataset(rows: pd.DataFrame, mode: Mode, version: int) -> Dataset:
     nights = (int(rows["mjd"].min()), int(rows["mjd"].max()))
     summary = TrainingSet(
         table="replay",
@@ -211,9 +211,9 @@ def _dataset(rows: pd.DataFrame, mode: Mode, version: int) -> Dataset:
     return Dataset(rows.reset_index(drop=True), summary, mode)
 
 
-def _beats(challenger: Model, champion: Model, rows: pd.DataFrame, mode: Mode) -> bool:
-    """Whether the gate lets the challenger pass, on the newest labelled rows held out."""
-    dataset = _dataset(rows, mode, 0)
+def _passes_gate(challenger: Model, champion: Model, rows: pd.DataFrame, mode: Mode) -> bool:
+    """Whether the challenger passes the gate, on the held-out rows of its training set."""
+    dataset = _make_dataset(rows, mode, 0)
     held_out = dataset.random_holdout
     found = [
         evaluate(
@@ -224,8 +224,8 @@ def _beats(challenger: Model, champion: Model, rows: pd.DataFrame, mode: Mode) -
     return check_gate(found[0], ChampionEvaluation(champion.id, found[1])).passed
 
 
-def _answer(engine: Engine, rows: pd.DataFrame, mode: Mode) -> pd.DataFrame:
-    probabilities = engine(_dataset(rows, mode, 0).features)
+def _predict(engine: Engine, rows: pd.DataFrame, mode: Mode) -> pd.DataFrame:
+    probabilities = engine(_make_dataset(rows, mode, 0).features)
     return rows.assign(
         predicted=np.array(CLASSES, dtype=object)[probabilities.argmax(axis=1)],
         **dict(zip(PROBABILITIES, probabilities.T, strict=True)),
@@ -248,20 +248,20 @@ def _evaluate_window(
     )
 
 
-def _accuracy(rows: pd.DataFrame) -> float:
+def _compute_accuracy(rows: pd.DataFrame) -> float:
     return float((rows["predicted"] == rows["class"]).mean())
 
 
 def main() -> None:
-    """Replay both modes, print the windows and draw them."""
+    """Replay both modes, print the results of each window, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("file", type=Path, help="a CSV or Parquet file of observations")
-    parser.add_argument("-o", "--output", type=Path, help="an SVG file")
-    given = parser.parse_args()
+    parser.add_argument("file", type=Path, help="CSV or Parquet file of observations")
+    parser.add_argument("-o", "--output", type=Path, help="SVG file to write the chart to")
+    arguments = parser.parse_args()
     steps: dict[Mode, list[Step]] = {}
     for mode in Mode:
         steps[mode] = []
-        for step in replay(observations(given.file, mode), mode):
+        for step in replay(read_labelled_observations(arguments.file, mode), mode):
             steps[mode].append(step)
             sys.stdout.write(
                 f"{mode}  night {step.night:.0f}  without {step.frozen:.3f}  with {step.looped:.3f}"
@@ -272,8 +272,8 @@ def main() -> None:
         error = np.mean([abs(each.estimated - each.looped) for each in steps[mode]])
         gain = np.mean([each.looped - each.frozen for each in steps[mode]])
         sys.stdout.write(f"{mode}  gain {gain:+.4f}  mean error of the estimate {error:.4f}\n")
-    if given.output:
-        given.output.write_text(to_svg(figure(steps)))
+    if arguments.output:
+        arguments.output.write_text(to_svg(draw_accuracy(steps)))
 
 
 if __name__ == "__main__":
