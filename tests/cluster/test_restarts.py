@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from skyclass.registry.releases import Registry
-from skyclass.scoring.history import daily_history
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import KEY
 from skyclass.tables.observations import ObservationsTable
+from skyclass.tables.prediction_history import read_daily_history
 from skyclass.tables.predictions import PredictionsTable
 from tests.support.cluster.chart import INGESTED, INGESTED_ROWS, Installation
 from tests.support.cluster.kube import eventually
@@ -142,7 +142,7 @@ def test_score(scaled: Installation) -> None:
         version = PredictionsTable(settings).version()
         observations = ObservationsTable(settings)
         rows = observations.read(observations.version(), [*INPUTS[Mode(MODE)]]).dropna()
-        days = daily_history(settings, release)
+        days = read_daily_history(settings, release)
     assert sum(day.rows for day in days) == len(rows) >= INGESTED_ROWS
 
     repeated = start()

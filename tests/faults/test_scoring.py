@@ -12,7 +12,7 @@ from skyclass.errors import StoreError
 from skyclass.ingest.job import ingest
 from skyclass.local.s3_server import EmbeddedS3
 from skyclass.registry.releases import Release
-from skyclass.scoring import inputs
+from skyclass.scoring import chunks, inputs
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import ScoringResult, Shard, find_release, score
 from skyclass.settings import Settings
@@ -31,7 +31,7 @@ ROWS, CHUNK, PIECE = 400, 50, 200
 
 def run(folder: Path, settings: Settings, release: str, shard: str = "0/1") -> ScoringResult:
     """Score the folder in small chunks."""
-    inputs.CHUNK_ROWS, inputs.PIECE_ROWS = CHUNK, PIECE
+    chunks.CHUNK_ROWS, inputs.PIECE_ROWS = CHUNK, PIECE
     found = find_release(settings, Mode.PHOTOMETRIC, release)
     return score(settings, open_input(settings, str(folder)), found, Shard.parse(shard))
 
@@ -56,7 +56,7 @@ def run_together(
 @pytest.fixture(autouse=True)
 def sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts the sizes back after each test."""
-    monkeypatch.setattr(inputs, "CHUNK_ROWS", CHUNK)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", CHUNK)
     monkeypatch.setattr(inputs, "PIECE_ROWS", PIECE)
 
 
@@ -90,7 +90,7 @@ def test_a_kill_before_or_after_a_commit_is_made_good_by_the_next_run(
 ) -> None:
     assert exit_code(run_until, moment, night, store.settings, release.id) == KILLED
     resumed = run(night, store.settings, release.id)
-    assert resumed.balanced
+    assert resumed.is_balanced
     assert resumed.rows_in == ROWS + 10 - min((moment + 1) // 2 * CHUNK, ROWS + 10)
     assert_whole(store.settings, release)
     assert run(night, store.settings, release.id).rows_in == 0
@@ -116,9 +116,9 @@ def test_a_store_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:
         store = ObjectStore(settings)
         store.make_buckets()
         ingest(open_source("simulated:?rows=300", store), ObservationsTable(settings), store)
-        given = open_input(settings, "table:")
+        source = open_input(settings, "table:")
     with pytest.raises(StoreError, match="is unreachable"):
-        next(given.chunks(given.pieces[0], Mode.PHOTOMETRIC, 0))
+        next(chunks.read_chunks(source, source.pieces[0], Mode.PHOTOMETRIC, 0))
     for uri in ("table:", "s3://skyclass-data/x.parquet", "s3://skyclass-data/folder"):
         with pytest.raises(StoreError, match="is unreachable"):
             open_input(settings, uri)

@@ -36,7 +36,7 @@ def predictions(settings: Settings, release: Release) -> pd.DataFrame:
     """What a release said, in the order of the key, but for when it was said."""
     columns = [name for name in SCHEMA.names if name != "scored_at"]
     schema = pa.schema([SCHEMA.field(name) for name in columns])
-    batches = PredictionsTable(settings).batches(release.id, columns)
+    batches = PredictionsTable(settings).read_batches(release.id, columns)
     rows = pa.Table.from_batches(batches, schema)
     key = [(name, "ascending") for name in ("source_id", "plate", "mjd", "fiber_id")]
     return rows.sort_by(key).to_pandas()

@@ -19,7 +19,6 @@ from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.models import load_model
 from skyclass.registry.releases import MANIFEST, REFERENCE, Registry, Release
 from skyclass.registry.signatures import verify
-from skyclass.scoring.history import daily_history
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import score
 from skyclass.settings import Settings
@@ -28,6 +27,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
+from skyclass.tables.prediction_history import read_daily_history
 from skyclass.tables.prediction_log import read_log, read_reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,8 +136,8 @@ def test_ingest_of_the_same_source_is_idempotent(
 
 
 def test_predictions_are_read_and_not_scored_again(stored: ObjectStore, champion: Release) -> None:
-    days = daily_history(stored.settings, champion.id)
-    assert [[each.rows, each.predicted, each.labelled, each.right] for each in days] == EXPECTED[
+    days = read_daily_history(stored.settings, champion.id)
+    assert [[each.rows, each.predicted, each.labelled, each.correct] for each in days] == EXPECTED[
         "predicted_counts"
     ]
     again = score(stored.settings, open_input(stored.settings, OBSERVATIONS_URI), champion)

@@ -1,1 +1,1 @@
-"""Batch scoring: a release's answers for whole tables, each object once."""
+"""Batch scoring: predict the class of every object of a table, once per release."""

@@ -1,4 +1,4 @@
-"""Score an input with a release: streamed, resumable, each object once."""
+"""Score an input with a release: streamed, resumable and idempotent."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +17,21 @@ from skyclass.errors import CatalogError, ReleaseError, StoreError
 from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.models import LoadedModel, download_model
 from skyclass.registry.releases import Registry, Release
+from skyclass.scoring.chunks import read_chunks
 from skyclass.scoring.inputs import Input, Piece
 from skyclass.settings import Settings
 from skyclass.storage.prefetch import prefetch
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import CLASSES, KEY, NOT_MEASURED, most_probable_classes
+from skyclass.survey.observation import CLASSES, NOT_MEASURED, most_probable_classes
 from skyclass.tables.prediction_log import PROBABILITIES
-from skyclass.tables.predictions import SCHEMA, SOURCE_ID, SPEC, PredictionsTable
+from skyclass.tables.predictions import SCHEMA, SPEC, PredictionsTable
 
 logger = logging.getLogger(__name__)
 
-CALL_ROWS = 10_000
-"""Rows that a model is asked about at once, as in the endpoint's largest request: a support vector
-machine or a network needs many times a row's own memory for each."""
+MAX_CALL_ROWS = 10_000
+"""Maximum number of rows per call of the model, as in the largest request to the endpoint: support
+vector machines and neural networks need many times the memory of the rows."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,15 @@ class ScoringResult:
     """Number of rows read by a scoring run, and their outcome.
 
     Attributes:
-        source: The input.
-        release: Id of the release that scored.
-        mode: Its mode.
-        version: The predictions table's version afterwards.
+        source: Address of the input.
+        release: Id of the release.
+        mode: Mode of the release.
+        version: Version of the predictions table after the run.
         rows_in: Rows read; rows that an earlier run scored are not read again.
-        inserted: Objects that this release had not scored before.
-        updated: Objects whose measurements or label have changed since.
-        duplicates: Objects that it had scored before, or that occurred twice.
-        incomplete: Rows without a key or without an input.
+        inserted: Objects that the release scored for the first time.
+        updated: Objects whose measurements or label have changed since they were scored.
+        duplicates: Objects that were scored before without a change, or that occur twice.
+        incomplete: Rows without a key or without one of the model's inputs.
     """
 
     source: str
@@ -59,148 +61,160 @@ class ScoringResult:
     incomplete: int = 0
 
     @property
-    def balanced(self) -> bool:
-        """Whether every row read is accounted for."""
-        accounted = self.inserted + self.updated + self.duplicates + self.incomplete
-        return self.rows_in == accounted
+    def is_balanced(self) -> bool:
+        """Whether the counts of all outcomes add up to the rows read."""
+        return self.rows_in == self.inserted + self.updated + self.duplicates + self.incomplete
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One of several equal parts of an input: part `number`, from 0, of `of`."""
+    """One of `count` shards of an input; `number` starts at 0."""
 
     number: int = 0
-    of: int = 1
+    count: int = 1
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """Read `0/4`, the first of four.
+        """Parse a shard, for example `0/4`, the first of four.
 
         Raises:
-            CatalogError: It is none.
+            CatalogError: The text is malformed.
         """
-        number, _, of = text.partition("/")
-        if not (number.isdigit() and of.isdigit() and int(number) < int(of)):
-            raise CatalogError(f"{text!r} is no shard: write 0/4 for the first of four")
-        return cls(int(number), int(of))
+        number, _, count = text.partition("/")
+        if not (number.isdigit() and count.isdigit() and int(number) < int(count)):
+            raise CatalogError(f"shard is {text!r}, expected for example 0/4 for the first of four")
+        return cls(int(number), int(count))
 
 
 def find_release(settings: Settings, mode: Mode, name: str) -> Release:
-    """The release of a name, or the champion when the name is `champion`.
+    """Return a release by its id or a unique prefix of it, or the champion for `champion`.
 
     Raises:
-        ReleaseError: There is none, or it is of the other mode.
+        ReleaseError: There is no such release, or it has the other mode.
     """
     if name == "champion":
-        found = open_champion_store(settings).get_champion(mode)
-        if found is None:
+        release = open_champion_store(settings).get_champion(mode)
+        if release is None:
             raise ReleaseError(f"there is no {mode} champion yet: train one, or name a release")
-        return found
-    found = Registry(ObjectStore(settings)).find(name)
-    if found.mode != mode:
-        raise ReleaseError(f"release {name} is of mode {found.mode}, not {mode}: say --mode")
-    return found
+        return release
+    release = Registry(ObjectStore(settings)).find(name)
+    if release.mode != mode:
+        raise ReleaseError(f"release {name} has mode {release.mode}, not {mode}: set --mode")
+    return release
 
 
 def score(
     settings: Settings,
-    given: Input,
+    source: Input,
     release: Release,
     shard: Shard = Shard(),
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ScoringResult:
-    """Score what a release has not yet scored of an input.
+    """Score the rows of an input that a release has not scored yet.
 
-    Each chunk of rows is committed together with how far its piece has been read, so a kill loses
-    and doubles nothing. Memory does not depend on the size of the input.
+    Each chunk is committed together with the watermark of its piece, so a killed run neither loses
+    nor duplicates rows. Memory does not depend on the size of the input.
 
     Args:
-        settings: Where the registry and the predictions table are.
-        given: What is scored.
-        release: What answers.
-        shard: The part of the input that is meant.
-        progress: Told how many rows have been read, after each chunk.
+        settings: Location of the registry and the predictions table.
+        source: The input.
+        release: The release that predicts.
+        shard: The part of the input to score.
+        progress: Called with the number of rows read after each chunk.
 
     Raises:
         CatalogError: The input lacks a column.
-        ReleaseError: The release is not what its manifest says.
+        ReleaseError: A file of the release differs from its manifest.
         StoreError: The object store failed, or the accounting does not balance.
     """
     table = PredictionsTable(settings)
-    total = ScoringResult(given.uri, release.id, release.mode, version=0)
+    total = ScoringResult(source.uri, release.id, release.mode)
     model = download_model(Registry(ObjectStore(settings)), release)
-    for piece in given.pieces[shard.number :: shard.of]:
+    for piece in source.pieces[shard.number :: shard.count]:
         watermark_id = f"{piece.id}#{release.id}"
         position = table.watermark(watermark_id)
-        for rows_in, rows, unique in prefetch(_answers(given, piece, model, position)):
+        for chunk in prefetch(_predict_chunks(source, piece, model, position)):
             merged = table.merge(
-                unique, watermark_id, position, position + rows_in, always_commit=True
+                chunk.predictions,
+                watermark_id,
+                position,
+                position + chunk.rows_in,
+                always_commit=True,
             )
-            position += rows_in
+            position += chunk.rows_in
+            changed = merged.inserted + merged.updated
             total = replace(
                 total,
                 version=merged.version,
-                rows_in=total.rows_in + rows_in,
+                rows_in=total.rows_in + chunk.rows_in,
                 inserted=total.inserted + merged.inserted,
                 updated=total.updated + merged.updated,
-                duplicates=total.duplicates + rows - merged.inserted - merged.updated,
-                incomplete=total.incomplete + rows_in - rows,
+                duplicates=total.duplicates + chunk.complete_rows - changed,
+                incomplete=total.incomplete + chunk.rows_in - chunk.complete_rows,
             )
             progress(total.rows_in)
-    if not total.balanced:
-        raise StoreError(f"the accounting of {given.uri} does not balance ({total}): report it")
+    if not total.is_balanced:
+        raise StoreError(f"the accounting of {source.uri} does not balance: {total}: report a bug")
     return total
 
 
-def _answers(
-    given: Input, piece: Piece, model: LoadedModel, after: int
-) -> Iterator[tuple[int, int, pa.Table]]:
-    """For each chunk: its rows, how many of them are complete, and the answers for these."""
+@dataclass(frozen=True)
+class _ScoredChunk:
+    """Predictions for a chunk: one row per object, in the schema of the predictions table."""
+
+    rows_in: int
+    complete_rows: int
+    predictions: pa.Table
+
+
+def _predict_chunks(
+    source: Input, piece: Piece, model: LoadedModel, start_row: int
+) -> Iterator[_ScoredChunk]:
     mode = model.release.mode
-    for chunk in given.chunks(piece, mode, after):
-        complete = chunk.filter(_complete(chunk, mode))
+    for chunk in read_chunks(source, piece, mode, start_row):
+        complete = chunk.filter(_find_complete_rows(chunk, mode))
         inputs = np.column_stack([complete[name].to_numpy() for name in INPUTS[mode]])
-        probabilities = _probabilities(model, inputs)
-        answers = {
+        probabilities = _predict_probabilities(model, inputs)
+        values = {
             **{name: complete[name] for name in complete.column_names},
             **dict(zip(PROBABILITIES, probabilities.T, strict=True)),
             "predicted": most_probable_classes(probabilities),
             "model_version": model.release.id,
             "mode": str(mode),
-            "source": given.uri,
+            "source": source.uri,
             "scored_at": datetime.now(UTC),
         }
-        yield chunk.num_rows, complete.num_rows, _last_of_each(_table(answers, complete.num_rows))
+        rows = _make_table(values, complete.num_rows)
+        yield _ScoredChunk(chunk.num_rows, complete.num_rows, _drop_duplicates(rows))
 
 
-def _probabilities(model: LoadedModel, inputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Ask the model, whose own threads are one, on all cores."""
+def _predict_probabilities(
+    model: LoadedModel, inputs: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Call the single-threaded model on all available cores."""
     if not len(inputs):
         return np.empty((0, len(CLASSES)))
-    calls = np.array_split(inputs, -(-len(inputs) // CALL_ROWS))
+    batches = np.array_split(inputs, -(-len(inputs) // MAX_CALL_ROWS))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        return np.concatenate(list(pool.map(model.probabilities, calls)), dtype=np.float64)
+        return np.concatenate(list(pool.map(model.probabilities, batches)), dtype=np.float64)
 
 
-def _complete(chunk: pa.Table, mode: Mode) -> pa.ChunkedArray:
-    """Which rows have a key and all inputs; the survey's sentinel is no value."""
-    named = [name for name in SPEC.key if name in chunk.column_names]
-    checks = [pc.greater(chunk[name], 0) for name in named]
-    checks += [
+def _find_complete_rows(chunk: pa.Table, mode: Mode) -> pa.ChunkedArray:
+    """Return a mask of the rows with a key and all inputs; the survey's sentinel is no value."""
+    key_columns = [name for name in SPEC.key if name in chunk.column_names]
+    masks = [pc.greater(chunk[name], 0) for name in key_columns]
+    masks += [
         pc.and_(pc.is_finite(chunk[name]), pc.not_equal(chunk[name], NOT_MEASURED))
         for name in INPUTS[mode]
     ]
-    found = checks[0]
-    for each in checks[1:]:
-        found = pc.and_(found, each)
-    return pc.fill_null(found, False)
+    return pc.fill_null(reduce(pc.and_, masks), False)
 
 
-def _table(answers: dict[str, object], rows: int) -> pa.Table:
-    """Columns of the predictions table; what is not given is 0 in the key, else null."""
+def _make_table(values: dict[str, object], rows: int) -> pa.Table:
+    """Build rows of the predictions table; missing key columns are 0, other columns null."""
     columns = []
     for field in SCHEMA:
-        value = answers.get(field.name, 0 if field.name in (SOURCE_ID, *KEY) else None)
+        value = values.get(field.name, 0 if field.name in SPEC.key else None)
         if isinstance(value, pa.ChunkedArray | pa.Array):
             columns.append(value.cast(field.type))
         elif isinstance(value, np.ndarray):
@@ -210,7 +224,7 @@ def _table(answers: dict[str, object], rows: int) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def _last_of_each(rows: pa.Table) -> pa.Table:
-    """One row for each object: the last, should it come twice."""
-    twice = rows.select(list(SPEC.key)).to_pandas().duplicated(keep="last")
-    return rows.filter(pa.array(~twice)) if twice.any() else rows
+def _drop_duplicates(rows: pa.Table) -> pa.Table:
+    """Keep the last row of each object."""
+    duplicated = rows.select(list(SPEC.key)).to_pandas().duplicated(keep="last")
+    return rows.filter(pa.array(~duplicated)) if duplicated.any() else rows

@@ -1,4 +1,4 @@
-"""The steps of the scoring pipeline: decide what is scored by what, then score it in parts."""
+"""Steps of the scoring pipeline: plan a scoring run, then score its shards."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,16 +10,17 @@ from skyclass.settings import Settings
 from skyclass.survey.features import Mode
 
 MAX_SHARDS = 64
+"""Maximum number of shards of a run."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is scored by what.
+class ScoringPlan:
+    """The input, release and shards of a scoring run.
 
     Attributes:
-        source: The input; of a Delta table, the version that is scored.
-        release: The release that answers.
-        shards: The parts that are scored side by side, like `0/4`.
+        source: Address of the input; for a Delta table it includes the version.
+        release: Id of the release.
+        shards: Shards to score in parallel, for example `0/4`.
     """
 
     source: str
@@ -27,23 +28,28 @@ class Plan:
     shards: tuple[str, ...]
 
 
-def plan_step(settings: Settings, source_uri: str, mode: Mode, release: str, shards: int) -> Plan:
-    """Fix the input and the release, so that all parts mean the same.
+def plan_step(
+    settings: Settings, source_uri: str, mode: Mode, release: str, shards: int
+) -> ScoringPlan:
+    """Fix the version of the input and the release, so that all shards use the same.
 
     Args:
-        settings: Where the object store is.
-        source_uri: The input, as for `open_input`.
-        mode: The mode.
-        release: A release's name, or `champion`.
-        shards: In how many parts the input is scored, if it has so many pieces.
+        settings: Location of the object store.
+        source_uri: Address of the input, see `open_input`.
+        mode: Mode of the release.
+        release: Id of a release, or `champion`.
+        shards: Maximum number of shards; an input with fewer pieces has one shard per piece.
+
+    Raises:
+        CatalogError: The number of shards is out of range, or the input cannot be opened.
+        ReleaseError: There is no such release.
     """
     if not 1 <= shards <= MAX_SHARDS:
         raise CatalogError(f"shards is {shards}: choose 1 to {MAX_SHARDS}")
-    given = open_input(settings, source_uri)
-    parts = min(shards, max(len(given.pieces), 1))
-    found = find_release(settings, mode, release)
-    names = tuple(f"{number}/{parts}" for number in range(parts))
-    return Plan(given.uri, found.id, names)
+    source = open_input(settings, source_uri)
+    count = min(shards, max(len(source.pieces), 1))
+    names = tuple(f"{number}/{count}" for number in range(count))
+    return ScoringPlan(source.uri, find_release(settings, mode, release).id, names)
 
 
 def score_step(
@@ -54,16 +60,16 @@ def score_step(
     shard: str = "0/1",
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ScoringResult:
-    """Score one part of an input.
+    """Score one shard of an input.
 
     Args:
-        settings: Where the object store is.
-        source_uri: The input, as for `open_input`.
-        mode: The mode.
-        release: A release's name, or `champion`.
-        shard: The part, like `0/4`.
-        progress: Told how many rows have been read, after each chunk.
+        settings: Location of the object store.
+        source_uri: Address of the input, see `open_input`.
+        mode: Mode of the release.
+        release: Id of a release, or `champion`.
+        shard: The shard, for example `0/4`.
+        progress: Called with the number of rows read after each chunk.
     """
-    part = Shard.parse(shard)
+    parsed_shard = Shard.parse(shard)
     found = find_release(settings, mode, release)
-    return score(settings, open_input(settings, source_uri), found, part, progress)
+    return score(settings, open_input(settings, source_uri), found, parsed_shard, progress)

@@ -1,8 +1,7 @@
-"""How predictions are kept: the prediction log, and the reference that comes with a release.
+"""Schemas and access for the prediction log and for the reference rows of a release.
 
-The log is flat Parquet under `date=YYYY-MM-DD/hour=HH/`, each row under the hour of its own time,
-so a window of time is a handful of prefixes. The predictor writes it and monitoring reads it; this
-contract is all that they share.
+The log is Parquet under `date=YYYY-MM-DD/hour=HH/`; each row is stored under the hour of its time,
+so a window is read from a few prefixes. The predictor writes the log, monitoring reads it.
 """
 
 import io
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from skyclass.errors import one_line
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS
@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 """Columns of the class probabilities, in the order of `CLASSES`."""
 
-_PARQUET = "application/vnd.apache.parquet"
-_INPUTS_AND_ANSWER = [
-    *((name, pa.int32()) for name in KEY),  # null when the caller gave no key
+_CONTENT_TYPE = "application/vnd.apache.parquet"
+_PREDICTION_FIELDS = [
+    *((name, pa.int32()) for name in KEY),  # null if the request has no key
     *((name, pa.float64()) for name in MEASUREMENTS),  # redshift is null in photometric mode
     ("predicted", pa.string()),
     *((name, pa.float64()) for name in PROBABILITIES),
@@ -42,14 +42,14 @@ LOG_SCHEMA = pa.schema(
         ("row", pa.int32()),
         ("model_version", pa.string()),
         ("mode", pa.string()),
-        *_INPUTS_AND_ANSWER,
+        *_PREDICTION_FIELDS,
     ]
 )
-"""One row per answered object. (`request_id`, `row`) identifies it, `model_version` is the
-release's id."""
+"""One row per predicted object, identified by (`request_id`, `row`). `model_version` is the id of
+the release."""
 
-# Measured numbers do not repeat: to look for repetitions among them takes three times as long as
-# all the rest, in the process that answers requests. Statistics help nobody: hours are prefixes.
+# Measurements rarely repeat: dictionary encoding of them would take three times as long as all the
+# rest, in the predictor's process. No reader uses statistics: windows are selected by prefix.
 _ENCODING: dict[str, Any] = {
     "compression": "zstd",
     "write_statistics": False,
@@ -57,20 +57,20 @@ _ENCODING: dict[str, Any] = {
     "use_byte_stream_split": [field.name for field in LOG_SCHEMA if field.type == pa.float64()],
 }
 
-REFERENCE_SCHEMA = pa.schema([*_INPUTS_AND_ANSWER, ("class", pa.string())])
-"""A release's `reference.parquet`: hold-out rows with the release's own answers and the label."""
+REFERENCE_SCHEMA = pa.schema([*_PREDICTION_FIELDS, ("class", pa.string())])
+"""A release's `reference.parquet`: hold-out rows with the release's predictions and labels."""
 
 MAX_REFERENCE_ROWS = 50_000
 
 
 @dataclass(frozen=True)
-class LogRead:
-    """What was found in the prediction log.
+class LogWindow:
+    """The predictions of one release in a window of time.
 
     Attributes:
-        rows: Columns of `LOG_SCHEMA`, all rows of the window that could be read.
-        files: Files that were read.
-        unreadable: Keys of files that are no Parquet of this schema.
+        rows: The rows of all readable files, with the columns of `LOG_SCHEMA`.
+        files: Number of files read.
+        unreadable: Keys of files that are not Parquet of this schema.
     """
 
     rows: pd.DataFrame
@@ -84,53 +84,55 @@ def write_log(store: ObjectStore, rows: pa.Table, writer: str) -> list[str]:
     Args:
         store: The object store.
         rows: Schema `LOG_SCHEMA`.
-        writer: Names the writing process (the pod).
+        writer: Unique name of the writing process, such as its pod.
 
     Returns:
-        The keys that were written: one per hour that occurs in the rows.
+        The keys of the files written, one per hour.
     """
-    hours = pc.floor_temporal(rows["time"], unit="hour")
+    row_hours = pc.floor_temporal(rows["time"], unit="hour")
     keys = []
-    occurring = pc.unique(hours)
-    for hour in occurring:
-        part = rows if len(occurring) == 1 else rows.filter(pc.equal(hours, hour))
+    hours = pc.unique(row_hours)
+    for hour in hours:
+        part = rows if len(hours) == 1 else rows.filter(pc.equal(row_hours, hour))
         sink = io.BytesIO()
         pq.write_table(part, sink, **_ENCODING)
-        key = f"{_hour_prefix(hour.as_py())}{writer}-{uuid.uuid4()}.parquet"
-        store.put(store.settings.logs_bucket, key, sink.getvalue(), _PARQUET)
+        key = f"{_make_hour_prefix(hour.as_py())}{writer}-{uuid.uuid4()}.parquet"
+        store.put(store.settings.logs_bucket, key, sink.getvalue(), _CONTENT_TYPE)
         keys.append(key)
     return keys
 
 
 def read_log(
     store: ObjectStore, start: datetime, end: datetime, mode: Mode, model_version: str
-) -> LogRead:
-    """Read the answers of one release in a window of time.
+) -> LogWindow:
+    """Read the predictions of one release in a window of time.
+
+    Unreadable files are skipped and listed in the result.
 
     Args:
         store: The object store.
-        start: The window's start (UTC), included.
-        end: The window's end (UTC), excluded.
-        mode: The mode of the release.
-        model_version: The release's id.
+        start: Start of the window (UTC), included.
+        end: End of the window (UTC), excluded.
+        mode: Mode of the release.
+        model_version: Id of the release.
     """
-    wanted = (
+    is_in_window = (
         (pc.field("time") >= pa.scalar(start, LOG_SCHEMA.field("time").type))
         & (pc.field("time") < pa.scalar(end, LOG_SCHEMA.field("time").type))
         & (pc.field("mode") == str(mode))
         & (pc.field("model_version") == model_version)
     )
     tables, unreadable = [LOG_SCHEMA.empty_table()], []
-    for key in _keys(store, start, end):
+    for key in _list_keys(store, start, end):
         data = store.get(store.settings.logs_bucket, key)
         try:
             table = pq.read_table(io.BytesIO(data), schema=LOG_SCHEMA)
         except (pa.ArrowException, OSError) as error:
-            logger.warning("%s cannot be read (%s), left out", key, str(error).splitlines()[0])
+            logger.warning("%s cannot be read, skipped: %s", key, one_line(error))
             unreadable.append(key)
         else:
-            tables.append(table.filter(wanted))
-    return LogRead(
+            tables.append(table.filter(is_in_window))
+    return LogWindow(
         rows=pa.concat_tables(tables).to_pandas(),
         files=len(tables) - 1,
         unreadable=tuple(unreadable),
@@ -142,17 +144,17 @@ def read_reference(data: bytes) -> pd.DataFrame:
     return pq.read_table(io.BytesIO(data), schema=REFERENCE_SCHEMA).to_pandas()
 
 
-def day_prefix(day: date) -> str:
-    """Where the log of a day (UTC) lies in the logs bucket."""
+def make_day_prefix(day: date) -> str:
+    """Return the prefix of a day (UTC) in the logs bucket."""
     return f"date={day:%Y-%m-%d}/"
 
 
-def _keys(store: ObjectStore, start: datetime, end: datetime) -> Iterator[str]:
+def _list_keys(store: ObjectStore, start: datetime, end: datetime) -> Iterator[str]:
     hour = start.replace(minute=0, second=0, microsecond=0)
     while hour < end:
-        yield from store.list_keys(store.settings.logs_bucket, _hour_prefix(hour))
+        yield from store.list_keys(store.settings.logs_bucket, _make_hour_prefix(hour))
         hour += timedelta(hours=1)
 
 
-def _hour_prefix(time: datetime) -> str:
-    return f"{day_prefix(time)}hour={time:%H}/"
+def _make_hour_prefix(time: datetime) -> str:
+    return f"{make_day_prefix(time)}hour={time:%H}/"

@@ -1,4 +1,4 @@
-"""The predictions table: what each release says of each object, once."""
+"""The predictions table: one batch prediction per object and release."""
 
 from collections.abc import Iterator
 
@@ -10,23 +10,23 @@ from skyclass.survey.observation import KEY, MEASUREMENTS
 from skyclass.tables.prediction_log import PROBABILITIES
 
 SOURCE_ID = "source_id"
-"""Identifies an object of photometry alone, which has no plate, night and fibre; else 0."""
+"""Column with the id of an object without a spectrum; 0 for an object with a key."""
 
-_AHEAD = 2
-"""So many batches are read before they are asked for: enough to be busy, and no more memory."""
+_BATCH_READAHEAD = 2
+"""Number of batches to prefetch: enough to keep the reader busy, with little memory."""
 
 SCHEMA = pa.schema(
     [
         (SOURCE_ID, pa.int64()),
-        *((name, pa.int32()) for name in KEY),  # 0 for an object of photometry alone
+        *((name, pa.int32()) for name in KEY),  # 0 for an object without a spectrum
         ("model_version", pa.string()),
         ("mode", pa.string()),
         *((name, pa.float64()) for name in MEASUREMENTS),
         ("predicted", pa.string()),
         *((name, pa.float64()) for name in PROBABILITIES),
-        ("class", pa.string()),  # the label, where it is known
+        ("class", pa.string()),  # the label, null if unknown
         ("source", pa.string()),
-        ("scored_at", pa.timestamp("us", tz="UTC")),  # when the object was first answered
+        ("scored_at", pa.timestamp("us", tz="UTC")),  # when the object was first scored
     ]
 )
 
@@ -43,18 +43,20 @@ SPEC = TableSpec(
 
 
 class PredictionsTable(KeyedTable):
-    """All predictions in batches, keyed by object and release, partitioned by release."""
+    """The Delta table of batch predictions, partitioned by release."""
 
     def __init__(self, settings: Settings) -> None:
-        """Name the table; nothing is contacted yet."""
         super().__init__(settings, SPEC)
 
-    def batches(self, model_version: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Read what a release said, a batch of rows at a time.
+    def read_batches(self, model_version: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Read columns of the predictions of a release in batches.
 
         Args:
-            model_version: The release.
-            columns: The columns wanted.
+            model_version: Id of the release.
+            columns: Names of the columns.
+
+        Raises:
+            StoreError: The object store failed.
         """
         schema = pa.schema([SCHEMA.field(name) for name in columns])
         with self._translate_errors():
@@ -62,6 +64,6 @@ class PredictionsTable(KeyedTable):
                 file_pruning_predicate=[("model_version", "=", model_version)]
             )
             for batch in dataset.to_batches(
-                columns=columns, batch_readahead=_AHEAD, fragment_readahead=1
+                columns=columns, batch_readahead=_BATCH_READAHEAD, fragment_readahead=1
             ):
                 yield batch.cast(schema)

@@ -1,7 +1,7 @@
-"""The newest answers in the prediction log, page by page.
+"""Pages of the newest predictions in the prediction log.
 
-Files are read one at a time, the newest hours first, and only the rows of the page are kept: memory
-stays that of one file however much has been logged.
+Files are read one at a time, the newest hour first, and only the rows of the page are kept, so
+memory does not depend on the size of the log.
 """
 
 import io
@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.prediction_log import LOG_SCHEMA, day_prefix
+from skyclass.tables.prediction_log import LOG_SCHEMA, make_day_prefix
 
-LOOKED_BACK = timedelta(days=14)
-"""A page does not look further back than this for its rows."""
+MAX_PAGE_SPAN = timedelta(days=14)
+"""Maximum time between the start of a page and its oldest row."""
 
 _TIME = LOG_SCHEMA.field("time").type
 _CURSOR = re.compile(r"(\d{1,17})\.(\d{1,9})\.(.{1,200})")
@@ -28,12 +28,12 @@ _CURSOR = re.compile(r"(\d{1,17})\.(\d{1,9})\.(.{1,200})")
 
 @dataclass(frozen=True)
 class Cursor:
-    """The last row of a page: the next page begins after it.
+    """The last row of a page; the next page starts after it.
 
     Attributes:
-        time: When it was answered.
-        row: Its place in the request.
-        request_id: Its request.
+        time: Time of the prediction.
+        row: Index of the row in its request.
+        request_id: Id of the request.
     """
 
     time: datetime
@@ -41,51 +41,53 @@ class Cursor:
     request_id: str
 
     def __str__(self) -> str:
-        """The cursor as it stands in an address."""
+        """Return the cursor as a query parameter."""
         microseconds = (self.time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
         return f"{microseconds}.{self.row}.{self.request_id}"
 
     @classmethod
     def parse(cls, text: str) -> "Cursor | None":
-        """Read a cursor from an address; None when it is none."""
-        found = _CURSOR.fullmatch(text)
-        if not found:
+        """Parse a query parameter; return None if it is malformed."""
+        match = _CURSOR.fullmatch(text)
+        if not match:
             return None
-        since = timedelta(microseconds=int(found[1]))
-        return cls(datetime(1970, 1, 1, tzinfo=UTC) + since, int(found[2]), found[3])
+        since = timedelta(microseconds=int(match[1]))
+        return cls(datetime(1970, 1, 1, tzinfo=UTC) + since, int(match[2]), match[3])
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the newest answers.
+    """A page of predictions.
 
     Attributes:
-        rows: Columns of `LOG_SCHEMA`, the newest first.
-        next: Where the next page begins; none when there is no more within `LOOKED_BACK`.
+        rows: The predictions, newest first, with the columns of `LOG_SCHEMA`.
+        next: Cursor of the next page; None if there are no more rows within `MAX_PAGE_SPAN`.
     """
 
     rows: pd.DataFrame
     next: Cursor | None
 
 
-def recent_answers(
+def read_recent_predictions(
     store: ObjectStore, mode: Mode, size: int, now: datetime, after: Cursor | None = None
 ) -> Page:
-    """One page of the newest answers of a mode.
+    """Read a page of the newest predictions of a mode.
+
+    Unreadable files are skipped.
 
     Args:
         store: The object store.
-        mode: Whose answers.
-        size: Rows on a page.
-        now: The present time.
-        after: The last row of the page before.
+        mode: Mode of the predictions.
+        size: Number of rows of a page.
+        now: The current time.
+        after: The last row of the previous page; None for the first page.
     """
     newest = after.time if after else now
     kept = LOG_SCHEMA.empty_table().to_pandas()
-    for keys in _hours(store, newest, newest - LOOKED_BACK):
+    for keys in _list_keys_by_hour(store, newest, newest - MAX_PAGE_SPAN):
         for key in keys:
-            found = _rows(store, key, mode, after)
-            kept = pd.concat([kept, found] if len(kept) else [found])
+            rows = _read_rows(store, key, mode, after)
+            kept = pd.concat([kept, rows] if len(kept) else [rows])
             newest_first = kept.sort_values(
                 ["time", "request_id", "row"], ascending=[False, True, True]
             )
@@ -99,29 +101,31 @@ def recent_answers(
     return Page(page, Cursor(last["time"].to_pydatetime(), int(last["row"]), last["request_id"]))
 
 
-def _hours(store: ObjectStore, newest: datetime, oldest: datetime) -> Iterator[list[str]]:
-    """The files of each hour that has some, the newest hour first."""
+def _list_keys_by_hour(
+    store: ObjectStore, newest: datetime, oldest: datetime
+) -> Iterator[list[str]]:
+    """Yield the keys of the files of each hour that has any, the newest hour first."""
     day = newest.date()
     while day >= oldest.date():
         by_hour: dict[str, list[str]] = {}
-        for key in store.list_keys(store.settings.logs_bucket, day_prefix(day)):
+        for key in store.list_keys(store.settings.logs_bucket, make_day_prefix(day)):
             by_hour.setdefault(key.rsplit("/", 1)[0], []).append(key)
         for hour in sorted(by_hour, reverse=True):
             yield by_hour[hour]
         day -= timedelta(days=1)
 
 
-def _rows(store: ObjectStore, key: str, mode: Mode, after: Cursor | None) -> pd.DataFrame:
+def _read_rows(store: ObjectStore, key: str, mode: Mode, after: Cursor | None) -> pd.DataFrame:
     data = store.get(store.settings.logs_bucket, key)
-    wanted = pc.field("mode") == str(mode)
+    is_on_page = pc.field("mode") == str(mode)
     if after:
-        then = pa.scalar(after.time, _TIME)
-        beyond = (pc.field("request_id") > after.request_id) | (
+        time = pa.scalar(after.time, _TIME)
+        is_later_row = (pc.field("request_id") > after.request_id) | (
             (pc.field("request_id") == after.request_id) & (pc.field("row") > after.row)
         )
-        wanted &= (pc.field("time") < then) | ((pc.field("time") == then) & beyond)
+        is_on_page &= (pc.field("time") < time) | ((pc.field("time") == time) & is_later_row)
     try:
-        table = pq.read_table(io.BytesIO(data), schema=LOG_SCHEMA).filter(wanted)
+        table = pq.read_table(io.BytesIO(data), schema=LOG_SCHEMA).filter(is_on_page)
     except (pa.ArrowException, OSError):
-        table = LOG_SCHEMA.empty_table()  # the drift job counts it, and says so in its verdict
+        table = LOG_SCHEMA.empty_table()  # the drift job counts unreadable files in its verdict
     return table.to_pandas()

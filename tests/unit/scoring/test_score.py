@@ -13,7 +13,7 @@ from skyclass.errors import CatalogError, ReleaseError
 from skyclass.ingest.job import ingest
 from skyclass.registry.models import load_model
 from skyclass.registry.releases import Registry, Release
-from skyclass.scoring import inputs
+from skyclass.scoring import chunks, inputs
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import ScoringResult, Shard, find_release, score
 from skyclass.sources import open_source
@@ -30,7 +30,7 @@ from tests.support.scoring import predictions, publish_tree
 def run(store: ObjectStore, uri: str, release: Release, shard: str = "0/1") -> ScoringResult:
     settings = store.settings
     scored = score(settings, open_input(settings, uri), release, Shard.parse(shard))
-    assert scored.balanced
+    assert scored.is_balanced
     return scored
 
 
@@ -42,7 +42,7 @@ def parquet(folder: Path, rows: pd.DataFrame, name: str = "a.parquet", groups: i
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "CHUNK_ROWS", 70)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 70)
     monkeypatch.setattr(inputs, "PIECE_ROWS", 150)
 
 
@@ -191,7 +191,7 @@ def test_a_file_that_has_changed_is_another_one(
     [
         ({"u": "columns"}, "column u is missing, spectroscopic mode needs it"),
         ({"redshift": "columns"}, "column redshift is missing, spectroscopic mode needs it"),
-        ({"mjd": "columns"}, "neither plate, mjd, fiber_id nor source_id say which object"),
+        ({"mjd": "columns"}, "no key columns: add plate, mjd, fiber_id, or source_id"),
     ],
     ids=str,
 )
@@ -212,10 +212,10 @@ def test_a_column_that_is_missing_is_named(
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("nowhere", "nowhere: no Delta table and no Parquet"),
-        ("table:?version=x", "version is a whole number"),
-        ("table:", "there is no such table"),
-        ("s3://no-such-bucket/a.parquet", "no Delta table and no Parquet"),
+        ("nowhere", "nowhere: neither a Delta table nor Parquet"),
+        ("table:?version=x", "version is 'x', expected a whole number"),
+        ("table:", "the table or this version of it does not exist"),
+        ("s3://no-such-bucket/a.parquet", "neither a Delta table nor Parquet"),
     ],
 )
 def test_what_is_not_there_is_one_clear_line(uri: str, said: str, store: ObjectStore) -> None:
@@ -226,7 +226,7 @@ def test_what_is_not_there_is_one_clear_line(uri: str, said: str, store: ObjectS
 
 @pytest.mark.parametrize("text", ["1", "2/2", "-1/2", "a/b", "1/0"])
 def test_a_shard_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(CatalogError, match="is no shard: write 0/4 for the first of four"):
+    with pytest.raises(CatalogError, match="expected for example 0/4 for the first of four"):
         Shard.parse(text)
 
 
@@ -238,7 +238,7 @@ def test_the_release_is_the_champion_or_a_named_one_of_the_mode(
     assert find_release(settings, Mode.SPECTROSCOPIC, release.id[:8]).id == release.id
     with pytest.raises(ReleaseError, match="there is no photometric champion yet"):
         find_release(settings, Mode.PHOTOMETRIC, "champion")
-    with pytest.raises(ReleaseError, match="is of mode spectroscopic, not photometric"):
+    with pytest.raises(ReleaseError, match="has mode spectroscopic, not photometric"):
         find_release(settings, Mode.PHOTOMETRIC, release.id[:8])
 
 

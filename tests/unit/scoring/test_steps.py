@@ -8,12 +8,12 @@ import pytest
 from skyclass.errors import CatalogError
 from skyclass.ingest.job import ingest
 from skyclass.registry.releases import Release
-from skyclass.scoring.history import daily_history
 from skyclass.scoring.steps import plan_step, score_step
 from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.observations import ObservationsTable
+from skyclass.tables.prediction_history import read_daily_history
 
 
 @pytest.fixture
@@ -60,16 +60,16 @@ def test_each_day_is_counted_with_the_labels_that_have_come(
     for name in ("before", "after"):
         ingest(open_source(str(tmp_path / f"{name}.parquet"), store), table, store)
         score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion")
-        (day,) = daily_history(store.settings, release.id)
+        (day,) = read_daily_history(store.settings, release.id)
         assert day.day == datetime.now(UTC).date()
         assert (day.rows, sum(day.predicted.values())) == (60, 60)
-        labelled.append((day.labelled, day.right > day.labelled / 2))
+        labelled.append((day.labelled, day.correct > day.labelled / 2))
     assert labelled == [(0, False), (20, True)]
 
 
 def test_a_release_that_has_scored_nothing_has_no_days(
     version: int, store: ObjectStore, release: Release
 ) -> None:
-    assert daily_history(store.settings, release.id) == []
+    assert read_daily_history(store.settings, release.id) == []
     score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion")
-    assert daily_history(store.settings, "f" * 64) == []
+    assert read_daily_history(store.settings, "f" * 64) == []

@@ -8,7 +8,7 @@ import pytest
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
-from skyclass.tables.recent import Cursor, recent_answers
+from skyclass.tables.recent import Cursor, read_recent_predictions
 from tests.support.monitoring import END, START, draw_observations, make_log_rows, write_log_rows
 
 MODE = Mode.SPECTROSCOPIC
@@ -31,7 +31,7 @@ def test_pages_have_every_row_once_and_the_newest_first(
 ) -> None:
     found, cursor = [], None
     for _ in range(9):
-        page = recent_answers(store, MODE, 16, END, cursor)
+        page = read_recent_predictions(store, MODE, 16, END, cursor)
         found.append(page.rows)
         if page.next is None:
             break
@@ -46,7 +46,7 @@ def test_pages_have_every_row_once_and_the_newest_first(
 
 
 def test_an_empty_log_is_an_empty_page(store: ObjectStore) -> None:
-    page = recent_answers(store, MODE, 16, END)
+    page = read_recent_predictions(store, MODE, 16, END)
     assert page.rows.empty
     assert page.next is None
 
@@ -54,7 +54,7 @@ def test_an_empty_log_is_an_empty_page(store: ObjectStore) -> None:
 def test_an_unreadable_file_is_left_out(store: ObjectStore, rows: pd.DataFrame) -> None:
     key = f"date={START:%Y-%m-%d}/hour=23/torn.parquet"
     store.put(store.settings.logs_bucket, key, b"torn", "application/octet-stream")
-    assert len(recent_answers(store, MODE, 200, END).rows) == 100
+    assert len(read_recent_predictions(store, MODE, 200, END).rows) == 100
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.2", "1.x.y", "-1.2.a"])

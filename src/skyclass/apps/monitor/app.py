@@ -22,7 +22,7 @@ from skyclass.errors import SkyclassError
 from skyclass.monitoring.documents import DRIFT_PREFIX, REPORT
 from skyclass.storage.s3 import ObjectMissingError
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.tables.recent import Cursor, recent_answers
+from skyclass.tables.recent import Cursor, read_recent_predictions
 
 PAGE_ROWS = 50
 
@@ -153,7 +153,7 @@ def make_app(
         cursor = Cursor.parse(after) if after else None
         if after and cursor is None:
             raise HTTPException(422, f"parameter after: {after!r} is not a cursor")
-        page = recent_answers(reader.store, mode, PAGE_ROWS, clock(), cursor)
+        page = read_recent_predictions(reader.store, mode, PAGE_ROWS, clock(), cursor)
         variables = {
             "rows": views.make_prediction_rows(page.rows, mode),
             "inputs": INPUTS[mode],

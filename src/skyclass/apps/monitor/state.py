@@ -14,10 +14,10 @@ from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.events import Promotion
 from skyclass.promotion.lineage import find_parent
 from skyclass.registry.releases import Registry, Release
-from skyclass.scoring.history import ScoredDay, daily_history
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.prediction_log import day_prefix
+from skyclass.tables.prediction_history import ScoredDay, read_daily_history
+from skyclass.tables.prediction_log import make_day_prefix
 from skyclass.tables.predictions import PredictionsTable
 
 DEFAULT_WINDOWS = 30
@@ -141,7 +141,7 @@ class StateReader:
             version = PredictionsTable(self.store.settings).newest_version()
             cached = self._scored.get(release)
             if cached is None or cached[0] != version:
-                cached = (version, daily_history(self.store.settings, release))
+                cached = (version, read_daily_history(self.store.settings, release))
                 self._scored[release] = cached
             return cached[1]
 
@@ -158,7 +158,7 @@ class StateReader:
             time
             for day in (now.date(), (now - timedelta(days=1)).date())
             for _, time in self.store.list_with_times(
-                self.store.settings.logs_bucket, day_prefix(day)
+                self.store.settings.logs_bucket, make_day_prefix(day)
             )
         ]
         return ModeState(

@@ -13,9 +13,9 @@ from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.drift_policy import PREDICTED
 from skyclass.monitoring.retraining_policy import pool_comparisons
 from skyclass.monitoring.verdict import Comparison, DriftVerdict
-from skyclass.scoring.history import ScoredDay
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.prediction_history import ScoredDay
 from skyclass.tables.prediction_log import PROBABILITIES
 
 Variables = dict[str, Any]
@@ -93,7 +93,7 @@ def make_scored_rows(days: list[ScoredDay]) -> list[Variables]:
             "rows": day.rows,
             "predicted": {name: day.predicted.get(name, 0) / day.rows for name in CLASSES},
             "labelled": day.labelled,
-            "accuracy": day.right / day.labelled if day.labelled else None,
+            "accuracy": day.correct / day.labelled if day.labelled else None,
         }
         for day in reversed(days)
     ]
