@@ -189,8 +189,8 @@ def test_a_file_that_has_changed_is_another_one(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"u": "columns"}, "column u is missing, spectroscopic mode needs it"),
-        ({"redshift": "columns"}, "column redshift is missing, spectroscopic mode needs it"),
+        ({"u": "columns"}, "column u is missing, spectroscopic mode requires it"),
+        ({"redshift": "columns"}, "column redshift is missing, spectroscopic mode requires it"),
         ({"mjd": "columns"}, "no key columns: add plate, mjd, fiber_id, or source_id"),
     ],
     ids=str,
