@@ -31,7 +31,7 @@ from skyclass.monitoring.settings import NEWEST_ROWS
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.monitoring.windows import Accounting, Window
 from skyclass.registry.manifest import TrainingSet
-from skyclass.registry.models import Engine, joblib_engine
+from skyclass.registry.models import Engine, make_joblib_engine
 from skyclass.sources.files import FileSource
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES, FIRST_MJD, Era
@@ -193,7 +193,7 @@ def _train(rows: pd.DataFrame, mode: Mode, version: int) -> Model:
     held_out = dataset.random_holdout
     estimator = CANDIDATES[_CANDIDATE](0)
     estimator.fit(dataset.features[~held_out], dataset.labels[~held_out])
-    engine = joblib_engine(estimator)
+    engine = make_joblib_engine(estimator)
     name = hashlib.sha256(f"{mode} {version}".encode()).hexdigest()
     return Model(name, engine, _predict(engine, dataset.rows[held_out], mode), dataset.summary)
 

@@ -108,7 +108,7 @@ def inputs(served: Served, rows: pd.DataFrame) -> Matrix:
 
 @pytest.fixture
 def expected(served: Served, inputs: Matrix) -> Matrix:
-    return served.model.probabilities(inputs)
+    return served.model.predict_probabilities(inputs)
 
 
 def v1_probabilities(served: Served, instances: Any) -> Matrix:
@@ -279,7 +279,7 @@ def test_client_classifies_a_table_of_any_length(served: Served, rows: pd.DataFr
     table.index = table.index[::-1]
     predictions = Client(served.server.url, served.mode).classify(table.drop(columns=list(KEY)))
     assert predictions.index.equals(table.index)
-    expected = served.model.probabilities(table[list(served.names)].to_numpy())
+    expected = served.model.predict_probabilities(table[list(served.names)].to_numpy())
     np.testing.assert_allclose(predictions[list(PROBABILITIES)], expected, atol=1e-7)
     assert set(predictions["model_version"]) == {served.model.release.id}
     assert set(predictions["flags"]) == {""}

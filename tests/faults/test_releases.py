@@ -1,4 +1,4 @@
-"""A publisher that is killed leaves no release, and never another champion."""
+"""Publications and promotions that are killed leave a consistent registry."""
 
 from pathlib import Path
 
@@ -14,17 +14,17 @@ from tests.support.releases import FILES, draft, write_files
 
 MODE = Mode.PHOTOMETRIC
 CHALLENGER = draft(run_id="challenger")
-AFTER_THE_MANIFEST = 2 * len(FILES) + 1  # a moment before and after every write, from 0
+MOMENT_AFTER_MANIFEST = 2 * len(FILES) + 1  # moments before and after every write, from 0
 
 
 def publish_until(moment: int, settings: Settings, folder: Path) -> None:
-    """What a child does: publish, and die on the way."""
+    """Publish in a child process and exit at the given moment."""
     ObjectStore.put = Fuse(moment).around(ObjectStore.put)
     LocalChampionStore(ObjectStore(settings)).registry.publish(CHALLENGER, write_files(folder))
 
 
 def promote_until(moment: int, settings: Settings, release: Release) -> None:
-    """What a child does: promote, and die on the way."""
+    """Promote in a child process and exit at the given moment."""
     ObjectStore.put = Fuse(moment).around(ObjectStore.put)
     LocalChampionStore(ObjectStore(settings)).promote(release, "better", "run-2")
 
@@ -43,8 +43,8 @@ def champion(champions: LocalChampionStore, tmp_path: Path) -> Release:
     return release
 
 
-@pytest.mark.parametrize("moment", range(AFTER_THE_MANIFEST))
-def test_a_kill_before_the_manifest_leaves_no_release(
+@pytest.mark.parametrize("moment", range(MOMENT_AFTER_MANIFEST))
+def test_publication_killed_before_the_manifest_leaves_no_release(
     moment: int,
     champions: LocalChampionStore,
     champion: Release,
@@ -60,10 +60,10 @@ def test_a_kill_before_the_manifest_leaves_no_release(
     assert len(champions.registry.list_releases(MODE)) == 2
 
 
-def test_a_kill_after_the_manifest_leaves_a_whole_release_that_is_not_champion(
+def test_publication_killed_after_the_manifest_leaves_a_complete_release(
     champions: LocalChampionStore, champion: Release, settings: Settings, tmp_path: Path
 ) -> None:
-    assert exit_code(publish_until, AFTER_THE_MANIFEST, settings, tmp_path) == KILLED
+    assert exit_code(publish_until, MOMENT_AFTER_MANIFEST, settings, tmp_path) == KILLED
     [published] = [each for each in champions.registry.list_releases(MODE) if each != champion]
     champions.registry.download(published, tmp_path / "copy")
     assert open_release(tmp_path / "copy").manifest.run_id == "challenger"
@@ -71,7 +71,7 @@ def test_a_kill_after_the_manifest_leaves_a_whole_release_that_is_not_champion(
 
 
 @pytest.mark.parametrize(("moment", "promoted"), [(0, False), (1, True)])
-def test_a_killed_promotion_has_happened_or_has_not(
+def test_killed_promotion_is_atomic(
     moment: int,
     promoted: bool,
     champions: LocalChampionStore,

@@ -1,4 +1,4 @@
-"""A scoring that is killed, or meets another one, answers for each object once."""
+"""Killed and concurrent scoring runs score each object exactly once."""
 
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,14 @@ ROWS, CHUNK, PIECE = 400, 50, 200
 
 
 def run(folder: Path, settings: Settings, release: str, shard: str = "0/1") -> ScoringResult:
-    """Score the folder in small chunks."""
+    """Score a folder in small chunks."""
     chunks.CHUNK_ROWS, inputs.PIECE_ROWS = CHUNK, PIECE
     found = find_release(settings, Mode.PHOTOMETRIC, release)
     return score(settings, open_input(settings, str(folder)), found, Shard.parse(shard))
 
 
 def run_until(moment: int, folder: Path, settings: Settings, release: str) -> None:
-    """What a child does: score the folder and die on the way."""
+    """Score a folder in a child process and exit at the given commit."""
     PredictionsTable.merge = Fuse(moment).around(PredictionsTable.merge)
     run(folder, settings, release)
 
@@ -45,7 +45,7 @@ def run_until(moment: int, folder: Path, settings: Settings, release: str) -> No
 def run_together(
     folder: Path, settings: Settings, release: str, shard: str, start: Any, outcomes: Any
 ) -> None:
-    """What each of several children does: score at the same time as the others."""
+    """Score a folder in a child process at the same time as the others."""
     start.wait()
     try:
         outcomes.put(run(folder, settings, release, shard))
@@ -55,7 +55,7 @@ def run_together(
 
 @pytest.fixture(autouse=True)
 def sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Puts the sizes back after each test."""
+    """Restore the sizes after each test."""
     monkeypatch.setattr(chunks, "CHUNK_ROWS", CHUNK)
     monkeypatch.setattr(inputs, "PIECE_ROWS", PIECE)
 
@@ -67,7 +67,7 @@ def release(store: ObjectStore, tmp_path: Path) -> Release:
 
 @pytest.fixture
 def night(tmp_path: Path) -> Path:
-    """Two files; the second says the first one's last objects once more."""
+    """Two files; the second repeats the last ten objects of the first."""
     folder = tmp_path / "night"
     folder.mkdir()
     rows = draw(Era.BOSS, 0, ROWS, 0).to_pandas()
@@ -78,39 +78,39 @@ def night(tmp_path: Path) -> Path:
     return folder
 
 
-def assert_whole(settings: Settings, release: Release) -> None:
+def assert_each_object_scored_once(settings: Settings, release: Release) -> None:
     found = predictions(settings, release)
     assert len(found) == ROWS
     assert not found.duplicated(["plate", "mjd", "fiber_id"]).any()
 
 
 @pytest.mark.parametrize("moment", [0, 1, 8, 9])
-def test_a_kill_before_or_after_a_commit_is_made_good_by_the_next_run(
+def test_next_run_completes_a_run_killed_around_a_commit(
     moment: int, night: Path, store: ObjectStore, release: Release
 ) -> None:
     assert exit_code(run_until, moment, night, store.settings, release.id) == KILLED
     resumed = run(night, store.settings, release.id)
     assert resumed.is_balanced
     assert resumed.rows_in == ROWS + 10 - min((moment + 1) // 2 * CHUNK, ROWS + 10)
-    assert_whole(store.settings, release)
+    assert_each_object_scored_once(store.settings, release)
     assert run(night, store.settings, release.id).rows_in == 0
 
 
 @pytest.mark.parametrize(
-    "shards", [("0/2", "1/2"), ("0/1", "0/1")], ids=["two shards", "the same part twice"]
+    "shards", [("0/2", "1/2"), ("0/1", "0/1")], ids=["two shards", "the same shard twice"]
 )
-def test_runs_at_once_answer_for_each_object_once(
+def test_concurrent_runs_score_each_object_once(
     shards: tuple[str, str], night: Path, store: ObjectStore, release: Release
 ) -> None:
     calls = ((night, store.settings, release.id, shard) for shard in shards)
     results = at_once(run_together, *calls)
     assert any(isinstance(result, ScoringResult) for result in results), results
     assert all("has overtaken" in result for result in results if isinstance(result, str)), results
-    run(night, store.settings, release.id)  # what a retry would do
-    assert_whole(store.settings, release)
+    run(night, store.settings, release.id)  # the retry
+    assert_each_object_scored_once(store.settings, release)
 
 
-def test_a_store_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:
+def test_unreachable_store_is_reported(tmp_path: Path) -> None:
     with EmbeddedS3(tmp_path / "s3") as access:
         settings = Settings(**access.environment(), s3_retries=0)
         store = ObjectStore(settings)

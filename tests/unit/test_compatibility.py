@@ -86,7 +86,7 @@ def test_models_of_releases_predict_the_same(
     assert model.release.id == release_id
     assert model.engine_name == "onnx"
     np.testing.assert_allclose(
-        model.probabilities(expected["inputs"]), expected["probabilities"], atol=1e-6
+        model.predict_probabilities(expected["inputs"]), expected["probabilities"], atol=1e-6
     )
 
 

@@ -9,7 +9,6 @@ import logging
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 
 from skyclass.errors import ReleaseError
@@ -30,7 +29,7 @@ from skyclass.registry.models import download_model
 from skyclass.registry.releases import Registry
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import CLASSES, KEY
+from skyclass.survey.observation import KEY, most_probable_classes
 from skyclass.tables.observations import ObservationsTable
 
 logger = logging.getLogger(__name__)
@@ -178,9 +177,9 @@ def _compare(
     except (ReleaseError, ObjectMissingError) as error:
         logger.warning("the release is not compared with its parent: %s", error)
         return None
-    best = model.probabilities(labelled[list(INPUTS[mode])]).argmax(axis=1)
+    probabilities = model.predict_probabilities(labelled[list(INPUTS[mode])])
     true = labelled["class"].to_numpy()
-    parent_correct = np.array(CLASSES, dtype=object)[best] == true
+    parent_correct = most_probable_classes(probabilities) == true
     release_correct = labelled["predicted"].to_numpy() == true
     return ParentComparison(
         parent=parent,

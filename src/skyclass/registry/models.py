@@ -55,7 +55,7 @@ class LoadedModel:
     bulk_engine: Engine | None = None
     bulk_rows: int = 0
 
-    def probabilities(self, inputs: npt.ArrayLike) -> Probabilities:
+    def predict_probabilities(self, inputs: npt.ArrayLike) -> Probabilities:
         """Predict class probabilities.
 
         Args:
@@ -104,7 +104,7 @@ def load_verified_model(release: Release, folder: Path) -> LoadedModel:
     parity = release.manifest.parity
     if not parity.passed:
         return LoadedModel(release, "joblib", _load_joblib(release, folder))
-    onnx = LoadedModel(release, "onnx", onnx_engine(folder / ONNX_MODEL))
+    onnx = LoadedModel(release, "onnx", load_onnx_engine(folder / ONNX_MODEL))
     if parity.joblib_faster_from_rows is None:
         return onnx
     try:
@@ -126,10 +126,10 @@ def _load_joblib(release: Release, folder: Path) -> Engine:
             )
     import joblib  # imports scikit-learn: seconds and megabytes that ONNX does not need
 
-    return joblib_engine(joblib.load(folder / JOBLIB_MODEL))
+    return make_joblib_engine(joblib.load(folder / JOBLIB_MODEL))
 
 
-def onnx_engine(model: Path | bytes) -> Engine:
+def load_onnx_engine(model: Path | bytes) -> Engine:
     """Return an engine for an ONNX model that runs on one thread; replicas share the cores.
 
     Args:
@@ -150,7 +150,7 @@ def onnx_engine(model: Path | bytes) -> Engine:
     return run
 
 
-def joblib_engine(estimator: Any) -> Engine:
+def make_joblib_engine(estimator: Any) -> Engine:
     """Return an engine for a fitted scikit-learn classifier."""
 
     def run(features: npt.NDArray[np.float32], /) -> Probabilities:

@@ -196,7 +196,9 @@ def _predict_probabilities(
         return np.empty((0, len(CLASSES)))
     batches = np.array_split(inputs, -(-len(inputs) // MAX_CALL_ROWS))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        return np.concatenate(list(pool.map(model.probabilities, batches)), dtype=np.float64)
+        return np.concatenate(
+            list(pool.map(model.predict_probabilities, batches)), dtype=np.float64
+        )
 
 
 def _find_complete_rows(chunk: pa.Table, mode: Mode) -> pa.ChunkedArray:

@@ -104,7 +104,7 @@ class Predictor:
             )
         request_id = request_id or str(uuid.uuid4())
         model = self.model
-        probabilities = model.probabilities(inputs.values)
+        probabilities = model.predict_probabilities(inputs.values)
         self._log.append(
             LogEntry(
                 time=datetime.now(UTC),

@@ -67,7 +67,7 @@ def evaluate_champion(dataset: Dataset, champion: LoadedModel) -> ChampionEvalua
     The champion was not fitted on these rows either: the hold-out follows from the key alone.
     """
     held_out = dataset.random_holdout
-    probabilities = champion.probabilities(dataset.inputs[held_out])
+    probabilities = champion.predict_probabilities(dataset.inputs[held_out])
     evaluation = evaluate(dataset.labels[held_out], probabilities, dataset.mode, RANDOM_HOLDOUT)
     return ChampionEvaluation(champion.release.id, evaluation)
 

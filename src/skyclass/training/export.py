@@ -15,7 +15,7 @@ from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 from sklearn.base import ClassifierMixin
 
 from skyclass.registry.manifest import OnnxParity
-from skyclass.registry.models import FEATURES_INPUT, Engine, joblib_engine, onnx_engine
+from skyclass.registry.models import FEATURES_INPUT, Engine, load_onnx_engine, make_joblib_engine
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL
 
 MAX_DIFFERENCE = 1e-4
@@ -52,7 +52,7 @@ def export(model: ClassifierMixin, probe: npt.NDArray[np.float32], folder: Path)
         return OnnxParity(passed=False, reason=f"there is no ONNX converter for it: {reason}")
     onnx_model = converted.SerializeToString()
     (folder / ONNX_MODEL).write_bytes(onnx_model)
-    return _compare(joblib_engine(model), onnx_engine(onnx_model), probe)
+    return _compare(make_joblib_engine(model), load_onnx_engine(onnx_model), probe)
 
 
 def library_versions() -> dict[str, str]:

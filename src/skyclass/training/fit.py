@@ -8,7 +8,7 @@ from pathlib import Path
 import joblib
 
 from skyclass.registry.manifest import Document, OnnxParity
-from skyclass.registry.models import Engine, joblib_engine
+from skyclass.registry.models import Engine, make_joblib_engine
 from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
@@ -82,6 +82,6 @@ def load_fitted_models(folder: Path) -> FittedModels:
     temporal = folder / _TEMPORAL_MODEL
     return FittedModels(
         summary=FitSummary.load(folder),
-        release=joblib_engine(joblib.load(folder / JOBLIB_MODEL)),
-        temporal=joblib_engine(joblib.load(temporal)) if temporal.exists() else None,
+        release=make_joblib_engine(joblib.load(folder / JOBLIB_MODEL)),
+        temporal=make_joblib_engine(joblib.load(temporal)) if temporal.exists() else None,
     )

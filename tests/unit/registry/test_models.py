@@ -1,4 +1,4 @@
-"""The engine is chosen by how many rows there are."""
+"""Selection of the engine by the number of rows."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,19 +9,22 @@ from skyclass.registry.releases import Release
 from skyclass.survey.features import INPUTS, Mode
 from tests.support.releases import draft
 
-FEW, MANY = 1.0, 2.0
+DEFAULT, BULK = 1.0, 2.0
 
 
-def constant(value: float) -> object:
+def make_constant_engine(value: float) -> object:
     def run(features: npt.NDArray[np.float32], /) -> npt.NDArray[np.float64]:
         return np.full((len(features), 3), value)
 
     return run
 
 
-@pytest.mark.parametrize(("rows", "answers"), [(1, FEW), (9, FEW), (10, MANY), (11, MANY)])
-def test_many_rows_are_answered_by_the_engine_for_many(rows: int, answers: float) -> None:
+@pytest.mark.parametrize(("rows", "expected"), [(1, DEFAULT), (9, DEFAULT), (10, BULK), (11, BULK)])
+def test_bulk_engine_predicts_large_batches(rows: int, expected: float) -> None:
     mode = Mode.PHOTOMETRIC
     release = Release("ab" * 32, draft(mode))
-    model = LoadedModel(release, "onnx", constant(FEW), constant(MANY), bulk_rows=10)
-    assert (model.probabilities(np.zeros((rows, len(INPUTS[mode])))) == answers).all()
+    model = LoadedModel(
+        release, "onnx", make_constant_engine(DEFAULT), make_constant_engine(BULK), bulk_rows=10
+    )
+    inputs = np.zeros((rows, len(INPUTS[mode])))
+    assert (model.predict_probabilities(inputs) == expected).all()

@@ -1,4 +1,4 @@
-"""Releases are immutable and verified by their digests."""
+"""Publishing, finding and verifying releases."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Publish = Callable[..., Release]
 
 
-def parsed(data: bytes) -> Release:
+def parse(data: bytes) -> Release:
     return parse_release(data, sha256(data).hexdigest())
 
 
@@ -30,12 +30,12 @@ def registry(store: ObjectStore) -> Registry:
 
 @pytest.fixture
 def publish(registry: Registry, tmp_path: Path) -> Publish:
-    """Publishes a release of a mode, each a day younger than the one before."""
+    """Return a function that publishes a release; each is one day newer than the previous one."""
     days = iter(range(100))
 
     def publish(mode: Mode = MODE) -> Release:
-        made = draft(mode, created_at=NOW + timedelta(days=next(days)))
-        return registry.publish(made, write_files(tmp_path / "to publish"))
+        manifest = draft(mode, created_at=NOW + timedelta(days=next(days)))
+        return registry.publish(manifest, write_files(tmp_path / "to publish"))
 
     return publish
 
@@ -44,30 +44,26 @@ def put(store: ObjectStore, release: Release, path: str, data: bytes) -> None:
     store.put(store.settings.models_bucket, release.prefix + path, data, "")
 
 
-def test_a_release_is_read_back_as_it_was_published(registry: Registry, publish: Publish) -> None:
+def test_published_release_is_read_back_unchanged(registry: Registry, publish: Publish) -> None:
     release = publish()
     assert registry.list_releases(MODE) == [release]
     assert registry.find(release.id) == release
     assert {entry.path for entry in release.manifest.files} == set(FILES)
 
 
-def test_the_same_release_twice_is_one_release(registry: Registry, tmp_path: Path) -> None:
+def test_publish_is_idempotent(registry: Registry, tmp_path: Path) -> None:
     files = write_files(tmp_path)
     assert registry.publish(draft(), files) == registry.publish(draft(), files)
     assert len(registry.list_releases(MODE)) == 1
 
 
-def test_releases_are_listed_from_the_oldest_and_by_mode(
-    registry: Registry, publish: Publish
-) -> None:
+def test_releases_of_a_mode_are_listed_oldest_first(registry: Registry, publish: Publish) -> None:
     first, other, second = publish(), publish(Mode.SPECTROSCOPIC), publish()
     assert registry.list_releases(MODE) == [first, second]
     assert registry.list_releases(Mode.SPECTROSCOPIC) == [other]
 
 
-def test_a_release_is_found_by_the_beginning_of_its_id(
-    registry: Registry, publish: Publish
-) -> None:
+def test_find_accepts_a_prefix_of_the_id(registry: Registry, publish: Publish) -> None:
     for release in (publish(), publish(Mode.SPECTROSCOPIC)):
         assert registry.find(release.id[:6]) == release
 
@@ -81,7 +77,7 @@ def test_a_release_is_found_by_the_beginning_of_its_id(
         ("../../../x", "no release begins"),
     ],
 )
-def test_an_abbreviation_of_no_release_is_refused(
+def test_find_rejects_an_unknown_or_short_prefix(
     abbreviation: str, message: str, registry: Registry, publish: Publish
 ) -> None:
     publish()
@@ -89,7 +85,7 @@ def test_an_abbreviation_of_no_release_is_refused(
         registry.find(abbreviation)
 
 
-def test_an_abbreviation_of_two_releases_is_refused(registry: Registry, store: ObjectStore) -> None:
+def test_find_rejects_an_ambiguous_prefix(registry: Registry, store: ObjectStore) -> None:
     for ending in ("0", "1"):
         key = f"releases/{MODE}/abcdef{ending * 58}/{MANIFEST}"
         store.put(store.settings.models_bucket, key, b"", "")
@@ -97,7 +93,7 @@ def test_an_abbreviation_of_two_releases_is_refused(registry: Registry, store: O
         registry.find("abcdef")
 
 
-def test_a_release_without_its_manifest_is_none(registry: Registry, store: ObjectStore) -> None:
+def test_release_without_a_manifest_is_ignored(registry: Registry, store: ObjectStore) -> None:
     key = f"releases/{MODE}/{'ab' * 32}/model.joblib"
     store.put(store.settings.models_bucket, key, b"a publisher was killed", "")
     assert registry.list_releases(MODE) == []
@@ -106,7 +102,7 @@ def test_a_release_without_its_manifest_is_none(registry: Registry, store: Objec
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_a_changed_file_is_refused_by_its_name(
+def test_download_rejects_a_modified_file_by_name(
     path: str, registry: Registry, publish: Publish, store: ObjectStore, tmp_path: Path
 ) -> None:
     release = publish()
@@ -118,15 +114,17 @@ def test_a_changed_file_is_refused_by_its_name(
     assert not (tmp_path / "copy" / path).exists()
 
 
-def test_a_missing_file_is_named(registry: Registry, store: ObjectStore, tmp_path: Path) -> None:
+def test_download_reports_a_missing_file_by_name(
+    registry: Registry, store: ObjectStore, tmp_path: Path
+) -> None:
     entry = FileEntry(path="model.onnx", size=1, sha256="")
-    release = parsed(draft(files=(entry,)).to_bytes())
+    release = parse(draft(files=(entry,)).to_bytes())
     put(store, release, MANIFEST, release.manifest.to_bytes())
     with pytest.raises(ReleaseError, match=rf"^release {release.id[:12]}: model\.onnx is missing"):
         registry.download(registry.find(release.id), tmp_path)
 
 
-def test_a_changed_manifest_is_refused(
+def test_modified_manifest_is_rejected(
     registry: Registry, publish: Publish, store: ObjectStore
 ) -> None:
     release = publish()
@@ -137,7 +135,7 @@ def test_a_changed_manifest_is_refused(
             read()
 
 
-def test_a_download_opens_as_the_same_release(
+def test_downloaded_release_opens_unchanged(
     registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:
     release = publish()
@@ -147,13 +145,13 @@ def test_a_download_opens_as_the_same_release(
 
 @pytest.fixture
 def folder(registry: Registry, publish: Publish, tmp_path: Path) -> Path:
-    """A release as it lies in a predictor's folder."""
+    """A folder with a downloaded release, as in a predictor."""
     registry.download(publish(), tmp_path / "release")
     return tmp_path / "release"
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_a_flipped_byte_in_a_folder_is_refused_by_the_files_name(path: str, folder: Path) -> None:
+def test_open_release_rejects_a_flipped_byte(path: str, folder: Path) -> None:
     data = bytearray((folder / path).read_bytes())
     data[-1] ^= 1
     (folder / path).write_bytes(data)
@@ -161,7 +159,7 @@ def test_a_flipped_byte_in_a_folder_is_refused_by_the_files_name(path: str, fold
         open_release(folder)
 
 
-def test_a_longer_file_in_a_folder_is_refused(folder: Path) -> None:
+def test_open_release_rejects_a_longer_file(folder: Path) -> None:
     with (folder / "model.joblib").open("ab") as file:
         file.write(b"more")
     with pytest.raises(ReleaseError, match=r"^model\.joblib: \d+ bytes"):
@@ -169,14 +167,14 @@ def test_a_longer_file_in_a_folder_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [*FILES, MANIFEST])
-def test_a_missing_file_in_a_folder_is_named(path: str, folder: Path) -> None:
+def test_open_release_reports_a_missing_file_by_name(path: str, folder: Path) -> None:
     (folder / path).unlink()
     with pytest.raises(ReleaseError, match=f"{path}: the file is missing: check that storageUri"):
         open_release(folder)
 
 
-def test_a_manifest_is_the_same_after_a_round_trip() -> None:
-    assert parsed(draft().to_bytes()).manifest == draft()
+def test_manifest_round_trip() -> None:
+    assert parse(draft().to_bytes()).manifest == draft()
 
 
 @pytest.mark.parametrize(
@@ -191,27 +189,25 @@ def test_a_manifest_is_the_same_after_a_round_trip() -> None:
         (b'"files": []', b'"files": [{"path": "/etc/x", "size": 1, "sha256": ""}]', "files.0.path"),
     ],
 )
-def test_a_manifest_of_another_form_is_refused_by_its_field(
-    good: bytes, bad: bytes, field: str
-) -> None:
+def test_malformed_manifest_is_rejected_by_field(good: bytes, bad: bytes, field: str) -> None:
     data = draft().to_bytes()
     assert good in data
     with pytest.raises(ReleaseError, match=f"not a manifest of this version .*{field}") as error:
-        parsed(data.replace(good, bad))
+        parse(data.replace(good, bad))
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["latest", "ab" * 31, "AB" * 32, ""])
-def test_a_release_lies_under_its_digest_alone(name: str) -> None:
+def test_malformed_release_id_is_rejected(name: str) -> None:
     with pytest.raises(ReleaseError, match="is not a release id"):
         parse_release(draft().to_bytes(), name)
 
 
-def test_a_release_under_the_digest_of_another_is_refused() -> None:
+def test_manifest_with_another_digest_is_rejected() -> None:
     with pytest.raises(ReleaseError, match="its manifest was modified"):
         parse_release(draft().to_bytes(), "ab" * 32)
 
 
-def test_a_file_is_named_without_folders() -> None:
+def test_file_path_with_a_folder_is_rejected() -> None:
     with pytest.raises(ValueError, match="pattern"):
         FileEntry(path="../model.joblib", size=1, sha256="")

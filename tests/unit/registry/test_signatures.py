@@ -25,17 +25,17 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
 
 @pytest.fixture
 def folder(tmp_path: Path, keys: KeyPair) -> Path:
-    """A release as it was signed."""
+    """A folder with a signed release."""
     for name, data in {**FILES, SIGNATURE: sign(FILES, keys.private)}.items():
         (tmp_path / name).write_bytes(data)
     return tmp_path
 
 
-def test_what_was_signed_is_verified(folder: Path, keys: KeyPair) -> None:
+def test_signed_release_is_verified(folder: Path, keys: KeyPair) -> None:
     verify(folder, keys.public)
 
 
-def test_the_standards_own_command_verifies_it_too(folder: Path, keys: KeyPair) -> None:
+def test_model_signing_command_verifies_the_signature(folder: Path, keys: KeyPair) -> None:
     signature = folder / SIGNATURE
     options = ["--signature", signature, "--ignore-paths", signature, "--public_key", keys.public]
     command = [sys.executable, "-m", "model_signing", "verify", "key", folder, *options]
@@ -52,9 +52,9 @@ def test_the_standards_own_command_verifies_it_too(folder: Path, keys: KeyPair) 
         (lambda folder: (folder / "more").write_bytes(b""), "Extra files"),
         (lambda folder: (folder / SIGNATURE).unlink(), "is not signed"),
     ],
-    ids=["a changed file", "a missing file", "one file more", "no signature"],
+    ids=["modified file", "missing file", "extra file", "no signature"],
 )
-def test_any_change_is_found(
+def test_any_modification_is_detected(
     folder: Path, keys: KeyPair, change: Callable[[Path], object], reason: str
 ) -> None:
     change(folder)
@@ -65,21 +65,19 @@ def test_any_change_is_found(
 @pytest.mark.parametrize(
     "signature", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"verificationMaterial": {}}']
 )
-def test_what_is_no_signature_verifies_nothing(
-    folder: Path, keys: KeyPair, signature: bytes
-) -> None:
+def test_malformed_signature_is_rejected(folder: Path, keys: KeyPair, signature: bytes) -> None:
     (folder / SIGNATURE).write_bytes(signature)
     with pytest.raises(ReleaseError, match="do not serve it"):
         verify(folder, keys.public)
 
 
-def test_another_key_verifies_nothing(folder: Path, tmp_path: Path) -> None:
+def test_signature_of_another_key_is_rejected(folder: Path, tmp_path: Path) -> None:
     others = make_key_pair(tmp_path.parent / f"{tmp_path.name}-keys")
     with pytest.raises(ReleaseError, match="Key mismatch"):
         verify(folder, others.public)
 
 
-def test_a_file_that_is_no_key_is_named(folder: Path, keys: KeyPair) -> None:
+def test_file_that_is_not_a_key_is_reported_by_name(folder: Path, keys: KeyPair) -> None:
     for file in (keys.private, folder / MANIFEST, folder / "nothing"):
         with pytest.raises(ReleaseError, match=f"^{file} is not a key to verify with"):
             verify(folder, file)
@@ -87,7 +85,7 @@ def test_a_file_that_is_no_key_is_named(folder: Path, keys: KeyPair) -> None:
         sign(FILES, keys.public)
 
 
-def test_a_release_is_signed_as_it_is_published(
+def test_publish_signs_the_release(
     store: ObjectStore, settings: Settings, keys: KeyPair, tmp_path: Path
 ) -> None:
     signing = ObjectStore(settings.model_copy(update={"signing_key": keys.private}))

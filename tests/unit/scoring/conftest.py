@@ -1,4 +1,4 @@
-"""Releases of real, tiny models to score with."""
+"""Fixtures for tests of batch scoring."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.support.scoring import publish_tree
 
 @pytest.fixture
 def release(store: ObjectStore, tmp_path: Path) -> Release:
-    """A spectroscopic champion: a decision tree."""
+    """A decision tree, promoted to spectroscopic champion."""
     release = publish_tree(store, tmp_path / "release", Mode.SPECTROSCOPIC)
     open_champion_store(store.settings).promote(release, "a test", "test")
     return release

@@ -1,4 +1,4 @@
-"""Whatever is scored, however often: each object once, with the answers of the release."""
+"""Scoring of Delta tables and Parquet files: predictions, idempotency and error messages."""
 
 from pathlib import Path
 
@@ -29,12 +29,14 @@ from tests.support.scoring import predictions, publish_tree
 
 def run(store: ObjectStore, uri: str, release: Release, shard: str = "0/1") -> ScoringResult:
     settings = store.settings
-    scored = score(settings, open_input(settings, uri), release, Shard.parse(shard))
-    assert scored.is_balanced
-    return scored
+    result = score(settings, open_input(settings, uri), release, Shard.parse(shard))
+    assert result.is_balanced
+    return result
 
 
-def parquet(folder: Path, rows: pd.DataFrame, name: str = "a.parquet", groups: int = 100) -> str:
+def write_parquet(
+    folder: Path, rows: pd.DataFrame, name: str = "a.parquet", groups: int = 100
+) -> str:
     folder.mkdir(exist_ok=True)
     pq.write_table(pa.Table.from_pandas(rows), folder / name, row_group_size=groups)
     return str(folder / name)
@@ -51,16 +53,16 @@ def rows() -> pd.DataFrame:
     return draw(Era.BOSS, 0, 500, 0).to_pandas()
 
 
-def test_the_answers_are_those_of_the_model(
+def test_predictions_equal_those_of_the_model(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    scored = run(store, parquet(tmp_path, rows), release)
-    assert (scored.rows_in, scored.inserted) == (500, 500)
+    result = run(store, write_parquet(tmp_path, rows), release)
+    assert (result.rows_in, result.inserted) == (500, 500)
     found = predictions(store.settings, release)
     rows = rows.sort_values(["plate", "mjd", "fiber_id"], ignore_index=True)
     Registry(store).download(release, tmp_path / "model")
     model = load_model(tmp_path / "model")
-    expected = model.probabilities(rows[list(INPUTS[release.mode])].to_numpy())
+    expected = model.predict_probabilities(rows[list(INPUTS[release.mode])].to_numpy())
     assert np.array_equal(found[list(PROBABILITIES)].to_numpy(), expected)
     assert list(found["predicted"]) == [CLASSES[best] for best in expected.argmax(axis=1)]
     assert found[[*KEY, "class", "u", "redshift"]].equals(
@@ -69,7 +71,7 @@ def test_the_answers_are_those_of_the_model(
     assert set(found["mode"]) == {"spectroscopic"}
 
 
-def test_only_what_is_new_since_the_last_run_is_read(
+def test_second_run_reads_only_new_rows(
     store: ObjectStore, table: ObservationsTable, release: Release
 ) -> None:
     ingest(open_source("simulated:?rows=300", store), table, store)
@@ -81,7 +83,7 @@ def test_only_what_is_new_since_the_last_run_is_read(
     assert run(store, "table:", release).rows_in == 0
 
 
-def test_a_version_of_a_table_stays_what_it_was(
+def test_old_version_of_a_table_can_be_scored(
     store: ObjectStore, table: ObservationsTable, release: Release
 ) -> None:
     version = ingest(open_source("simulated:?rows=50&era=boss", store), table, store).version
@@ -90,23 +92,23 @@ def test_a_version_of_a_table_stays_what_it_was(
     assert run(store, f"table:?version={version}", release).inserted == 50
 
 
-def test_a_corrected_object_is_answered_anew_and_a_late_label_is_kept(
+def test_changed_measurement_and_late_label_update_the_prediction(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     first = rows.head(10).assign(**{"class": None})
-    run(store, parquet(tmp_path, first), release)
+    run(store, write_parquet(tmp_path, first), release)
     second = rows.head(10).assign(redshift=[5.0, *rows["redshift"][1:10]])
-    scored = run(store, parquet(tmp_path, second, "b.parquet"), release)
-    assert (scored.inserted, scored.updated) == (0, 10)
+    result = run(store, write_parquet(tmp_path, second, "b.parquet"), release)
+    assert (result.inserted, result.updated) == (0, 10)
     found = predictions(store.settings, release)
     assert found["redshift"][0] == 5.0
     assert found["class"].notna().all()
 
 
-def test_each_release_answers_for_itself(
+def test_releases_are_scored_independently(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    uri = parquet(tmp_path, rows)
+    uri = write_parquet(tmp_path, rows)
     other = publish_tree(store, tmp_path / "other", Mode.PHOTOMETRIC)
     assert run(store, uri, release).inserted == run(store, uri, other).inserted == 500
     assert set(predictions(store.settings, other)["redshift"].isna()) == {True}
@@ -114,7 +116,7 @@ def test_each_release_answers_for_itself(
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3])
-def test_shards_make_the_whole(
+def test_shards_cover_the_whole_input(
     shards: int,
     store: ObjectStore,
     release: Release,
@@ -122,56 +124,56 @@ def test_shards_make_the_whole(
     tmp_path: Path,
     small_pieces: None,
 ) -> None:
-    uri = parquet(tmp_path, rows)
+    uri = write_parquet(tmp_path, rows)
     parts = [run(store, uri, release, f"{number}/{shards}") for number in range(shards)]
     assert sum(part.inserted for part in parts) == 500
     assert len(predictions(store.settings, release)) == 500
     assert run(store, uri, release).rows_in == 0  # also with another number of shards
 
 
-def test_an_object_that_comes_twice_is_kept_once(
+def test_duplicate_objects_are_stored_once(
     store: ObjectStore,
     release: Release,
     rows: pd.DataFrame,
     tmp_path: Path,
     small_pieces: None,
 ) -> None:
-    """In a chunk, in a piece, and in another piece."""
+    """Duplicates occur within a chunk, within a piece and across pieces."""
     twice = pd.concat([rows.head(5), rows.head(5), rows, rows.tail(7)])
-    scored = run(store, parquet(tmp_path, twice), release)
-    assert (scored.rows_in, scored.inserted, scored.duplicates) == (517, 500, 17)
+    result = run(store, write_parquet(tmp_path, twice), release)
+    assert (result.rows_in, result.inserted, result.duplicates) == (517, 500, 17)
     assert len(predictions(store.settings, release)) == 500
 
 
-def test_what_cannot_be_answered_is_counted(
+def test_incomplete_rows_are_counted_and_not_scored(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     rows.loc[0, "u"], rows.loc[1, "g"], rows.loc[2, "redshift"] = np.nan, -9999, np.inf
-    scored = run(store, parquet(tmp_path, rows), release)
-    assert (scored.inserted, scored.incomplete) == (497, 3)
+    result = run(store, write_parquet(tmp_path, rows), release)
+    assert (result.inserted, result.incomplete) == (497, 3)
     nothing = rows.head(1)
-    assert run(store, parquet(tmp_path, nothing, "b.parquet"), release).incomplete == 1
+    assert run(store, write_parquet(tmp_path, nothing, "b.parquet"), release).incomplete == 1
 
 
-def test_objects_of_photometry_alone_are_known_by_their_id(
+def test_objects_without_a_spectrum_are_identified_by_source_id(
     store: ObjectStore, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     release = publish_tree(store, tmp_path / "other", Mode.PHOTOMETRIC)
     seen = rows[["u", "g", "r", "i", "z"]].assign(objID=1237648720693755918 + rows.index)
-    scored = run(store, parquet(tmp_path, seen), release)
-    assert scored.inserted == 500
+    result = run(store, write_parquet(tmp_path, seen), release)
+    assert result.inserted == 500
     found = predictions(store.settings, release)
     assert list(found["source_id"]) == list(seen["objID"])
     assert set(found["plate"]) == {0}
 
 
-def test_any_delta_table_and_any_folder_of_parquet_can_be_scored(
+def test_delta_tables_parquet_files_and_folders_are_accepted(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     write_deltalake(str(tmp_path / "delta"), pa.Table.from_pandas(rows.head(100)))
     assert run(store, str(tmp_path / "delta"), release).inserted == 100
     for name, part in (("a.parquet", rows[100:200]), ("b.parquet", rows[200:300])):
-        parquet(tmp_path / "many", part, name)
+        write_parquet(tmp_path / "many", part, name)
     assert run(store, str(tmp_path / "many"), release).inserted == 200
     data = (tmp_path / "many/a.parquet").read_bytes()
     store.put(store.settings.data_bucket, "sources/a.parquet", data, "application/octet-stream")
@@ -179,15 +181,15 @@ def test_any_delta_table_and_any_folder_of_parquet_can_be_scored(
     assert (again.rows_in, again.duplicates) == (100, 100)
 
 
-def test_a_file_that_has_changed_is_another_one(
+def test_changed_file_is_read_again(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    run(store, parquet(tmp_path, rows.head(100)), release)
-    assert run(store, parquet(tmp_path, rows.head(120)), release).inserted == 20
+    run(store, write_parquet(tmp_path, rows.head(100)), release)
+    assert run(store, write_parquet(tmp_path, rows.head(120)), release).inserted == 20
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"u": "columns"}, "column u is missing, spectroscopic mode requires it"),
         ({"redshift": "columns"}, "column redshift is missing, spectroscopic mode requires it"),
@@ -195,22 +197,22 @@ def test_a_file_that_has_changed_is_another_one(
     ],
     ids=str,
 )
-def test_a_column_that_is_missing_is_named(
+def test_missing_column_is_reported_by_name(
     change: dict[str, str],
-    said: str,
+    message: str,
     store: ObjectStore,
     release: Release,
     rows: pd.DataFrame,
     tmp_path: Path,
 ) -> None:
-    uri = parquet(tmp_path, rows.drop(columns=list(change)))
-    with pytest.raises(CatalogError, match=said) as error:
+    uri = write_parquet(tmp_path, rows.drop(columns=list(change)))
+    with pytest.raises(CatalogError, match=message) as error:
         run(store, uri, release)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("uri", "said"),
+    ("uri", "message"),
     [
         ("nowhere", "nowhere: neither a Delta table nor Parquet"),
         ("table:?version=x", "version is 'x', expected a whole number"),
@@ -218,21 +220,19 @@ def test_a_column_that_is_missing_is_named(
         ("s3://no-such-bucket/a.parquet", "neither a Delta table nor Parquet"),
     ],
 )
-def test_what_is_not_there_is_one_clear_line(uri: str, said: str, store: ObjectStore) -> None:
-    with pytest.raises(CatalogError, match=said) as error:
+def test_missing_input_is_reported_on_one_line(uri: str, message: str, store: ObjectStore) -> None:
+    with pytest.raises(CatalogError, match=message) as error:
         open_input(store.settings, uri)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["1", "2/2", "-1/2", "a/b", "1/0"])
-def test_a_shard_that_is_none_is_refused(text: str) -> None:
+def test_malformed_shard_is_rejected(text: str) -> None:
     with pytest.raises(CatalogError, match="expected for example 0/4 for the first of four"):
         Shard.parse(text)
 
 
-def test_the_release_is_the_champion_or_a_named_one_of_the_mode(
-    store: ObjectStore, release: Release
-) -> None:
+def test_find_release_by_name_or_champion(store: ObjectStore, release: Release) -> None:
     settings = store.settings
     assert find_release(settings, Mode.SPECTROSCOPIC, "champion").id == release.id
     assert find_release(settings, Mode.SPECTROSCOPIC, release.id[:8]).id == release.id
@@ -242,6 +242,6 @@ def test_the_release_is_the_champion_or_a_named_one_of_the_mode(
         find_release(settings, Mode.PHOTOMETRIC, release.id[:8])
 
 
-def test_before_anything_was_scored_there_is_no_table(store: ObjectStore) -> None:
+def test_missing_predictions_table_is_reported(store: ObjectStore) -> None:
     with pytest.raises(Exception, match=r"does not exist.*`skyclass score URI`"):
         PredictionsTable(store.settings).version()

@@ -1,4 +1,4 @@
-"""The plan of a scoring, its parts, and the days that it leaves behind."""
+"""Planning and running scoring steps, and the daily history of their predictions."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,39 +18,39 @@ from skyclass.tables.prediction_history import read_daily_history
 
 @pytest.fixture
 def version(table: ObservationsTable, store: ObjectStore) -> int:
-    """A table of three files: one of each era."""
+    """Version of a table with three files, one per era."""
     return ingest(open_source("simulated:?rows=300", store), table, store).version
 
 
-@pytest.mark.parametrize(("shards", "parts"), [(1, 1), (2, 2), (8, 3)])
-def test_a_plan_fixes_version_release_and_parts(
-    shards: int, parts: int, version: int, store: ObjectStore, release: Release
+@pytest.mark.parametrize(("shards", "count"), [(1, 1), (2, 2), (8, 3)])
+def test_plan_fixes_version_release_and_shards(
+    shards: int, count: int, version: int, store: ObjectStore, release: Release
 ) -> None:
     plan = plan_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion", shards)
     assert (plan.source, plan.release) == (f"table:?version={version}", release.id)
-    assert plan.shards == tuple(f"{number}/{parts}" for number in range(parts))
+    assert plan.shards == tuple(f"{number}/{count}" for number in range(count))
 
 
 @pytest.mark.parametrize("shards", [0, 65])
-def test_a_foolish_number_of_shards_is_refused(shards: int, store: ObjectStore) -> None:
+def test_number_of_shards_out_of_range_is_rejected(shards: int, store: ObjectStore) -> None:
     with pytest.raises(CatalogError, match="choose 1 to 64"):
         plan_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion", shards)
 
 
-def test_what_came_after_the_plan_waits_for_the_next(
+def test_rows_ingested_after_the_plan_are_left_to_the_next_run(
     version: int, table: ObservationsTable, store: ObjectStore, release: Release
 ) -> None:
     plan = plan_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion", 2)
     ingest(open_source("simulated:?rows=40&seed=1", store), table, store)
-    done = [
+    results = [
         score_step(store.settings, plan.source, Mode.SPECTROSCOPIC, plan.release, shard)
         for shard in plan.shards
     ]
-    assert sum(part.inserted for part in done) == 300
+    assert sum(result.inserted for result in results) == 300
     assert score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion").inserted == 40
 
 
-def test_each_day_is_counted_with_the_labels_that_have_come(
+def test_daily_history_includes_late_labels(
     table: ObservationsTable, store: ObjectStore, release: Release, tmp_path: Path
 ) -> None:
     rows = next(open_source("simulated:?rows=60&era=boss", store).read_batches(0)).rows.to_pandas()
@@ -67,7 +67,7 @@ def test_each_day_is_counted_with_the_labels_that_have_come(
     assert labelled == [(0, False), (20, True)]
 
 
-def test_a_release_that_has_scored_nothing_has_no_days(
+def test_daily_history_of_a_release_without_predictions_is_empty(
     version: int, store: ObjectStore, release: Release
 ) -> None:
     assert read_daily_history(store.settings, release.id) == []

@@ -1,4 +1,4 @@
-"""The prediction log: what the predictor wrote is what monitoring reads."""
+"""Writing the prediction log and reading windows of it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ from skyclass.tables.prediction_log import LOG_SCHEMA, read_log, write_log
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def answers(*times: datetime, release: str = "r", mode: Mode = Mode.PHOTOMETRIC) -> pa.Table:
+def make_rows(*times: datetime, release: str = "r", mode: Mode = Mode.PHOTOMETRIC) -> pa.Table:
     rows = [
         {
             **{"time": time, "request_id": "q", "row": row, "model_version": release},
@@ -23,14 +23,14 @@ def answers(*times: datetime, release: str = "r", mode: Mode = Mode.PHOTOMETRIC)
     return pa.Table.from_pylist(rows, schema=LOG_SCHEMA)
 
 
-def rows_read(store: ObjectStore, start: datetime, end: datetime) -> list[int]:
+def read_rows(store: ObjectStore, start: datetime, end: datetime) -> list[int]:
     rows = read_log(store, start, end, Mode.PHOTOMETRIC, "r").rows
     return sorted(rows["row"])
 
 
-def test_each_row_lies_under_the_hour_of_its_own_time(store: ObjectStore) -> None:
+def test_rows_are_stored_under_the_hour_of_their_time(store: ObjectStore) -> None:
     before = NOON - timedelta(microseconds=1)
-    keys = write_log(store, answers(before, NOON, NOON), "pod")
+    keys = write_log(store, make_rows(before, NOON, NOON), "pod")
     assert [key.rpartition("/")[0] for key in keys] == [
         "date=2026-01-01/hour=11",
         "date=2026-01-01/hour=12",
@@ -38,36 +38,36 @@ def test_each_row_lies_under_the_hour_of_its_own_time(store: ObjectStore) -> Non
     assert list(store.list_keys(store.settings.logs_bucket, "")) == sorted(keys)
 
 
-def test_a_window_includes_its_start_and_excludes_its_end(store: ObjectStore) -> None:
+def test_window_includes_its_start_and_excludes_its_end(store: ObjectStore) -> None:
     end = NOON + timedelta(hours=1)
     instants = [NOON - timedelta(microseconds=1), NOON, end - timedelta(microseconds=1), end]
-    write_log(store, answers(*instants), "pod")
-    assert rows_read(store, NOON, end) == [1, 2]
+    write_log(store, make_rows(*instants), "pod")
+    assert read_rows(store, NOON, end) == [1, 2]
 
 
-def test_a_window_may_begin_within_an_hour_and_cross_midnight(store: ObjectStore) -> None:
+def test_window_starts_within_an_hour_and_crosses_midnight(store: ObjectStore) -> None:
     times = [NOON + timedelta(hours=hours) for hours in (11.4, 11.6, 12.4, 12.6)]
-    write_log(store, answers(*times), "pod")
+    write_log(store, make_rows(*times), "pod")
     start, end = (NOON + timedelta(hours=hours) for hours in (11.5, 12.5))
-    assert rows_read(store, start, end) == [1, 2]
+    assert read_rows(store, start, end) == [1, 2]
 
 
 @pytest.mark.parametrize("other", [{"release": "s"}, {"mode": Mode.SPECTROSCOPIC}], ids=str)
-def test_a_window_belongs_to_one_release_and_mode(other: dict, store: ObjectStore) -> None:
-    write_log(store, answers(NOON), "pod")
-    write_log(store, answers(NOON, NOON, **other), "pod")
-    assert rows_read(store, NOON, NOON + timedelta(hours=1)) == [0]
+def test_window_contains_one_release_and_mode(other: dict, store: ObjectStore) -> None:
+    write_log(store, make_rows(NOON), "pod")
+    write_log(store, make_rows(NOON, NOON, **other), "pod")
+    assert read_rows(store, NOON, NOON + timedelta(hours=1)) == [0]
 
 
-def test_a_file_that_cannot_be_read_is_named_and_left_out(store: ObjectStore) -> None:
-    write_log(store, answers(NOON), "pod")
-    torn = "date=2026-01-01/hour=12/torn.parquet"
-    store.put(store.settings.logs_bucket, torn, b"PAR1", "")
-    found = read_log(store, NOON, NOON + timedelta(hours=1), Mode.PHOTOMETRIC, "r")
-    assert (len(found.rows), found.files, found.unreadable) == (1, 1, (torn,))
+def test_unreadable_file_is_skipped_and_reported(store: ObjectStore) -> None:
+    write_log(store, make_rows(NOON), "pod")
+    truncated = "date=2026-01-01/hour=12/truncated.parquet"
+    store.put(store.settings.logs_bucket, truncated, b"PAR1", "")
+    window = read_log(store, NOON, NOON + timedelta(hours=1), Mode.PHOTOMETRIC, "r")
+    assert (len(window.rows), window.files, window.unreadable) == (1, 1, (truncated,))
 
 
-def test_an_empty_window_has_the_columns_of_the_log(store: ObjectStore) -> None:
-    found = read_log(store, NOON, NOON + timedelta(hours=1), Mode.PHOTOMETRIC, "r")
-    assert list(found.rows.columns) == LOG_SCHEMA.names
-    assert found.files == 0
+def test_empty_window_has_the_columns_of_the_log(store: ObjectStore) -> None:
+    window = read_log(store, NOON, NOON + timedelta(hours=1), Mode.PHOTOMETRIC, "r")
+    assert list(window.rows.columns) == LOG_SCHEMA.names
+    assert window.files == 0

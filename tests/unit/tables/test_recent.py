@@ -1,4 +1,4 @@
-"""Recent answers, page by page: every row once, the newest first."""
+"""Pages of recent predictions."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ RELEASE = "a" * 64
 
 @pytest.fixture
 def rows(store: ObjectStore) -> pd.DataFrame:
-    """Seventy answers over a day, thirty more in one instant, and others in the other mode."""
+    """Seventy predictions over a day, thirty at one instant, and some of the other mode."""
     observed = draw_observations(Era.LEGACY, 70, seed=1)
     spread = make_log_rows(observed, RELEASE)
     burst = spread.head(30).assign(time=START + timedelta(hours=7), request_id="burst")
@@ -26,9 +26,7 @@ def rows(store: ObjectStore) -> pd.DataFrame:
     return pd.concat([spread, burst])
 
 
-def test_pages_have_every_row_once_and_the_newest_first(
-    store: ObjectStore, rows: pd.DataFrame
-) -> None:
+def test_pages_contain_every_row_once_newest_first(store: ObjectStore, rows: pd.DataFrame) -> None:
     found, cursor = [], None
     for _ in range(9):
         page = read_recent_predictions(store, MODE, 16, END, cursor)
@@ -45,18 +43,18 @@ def test_pages_have_every_row_once_and_the_newest_first(
     assert set(together["mode"]) == {str(MODE)}
 
 
-def test_an_empty_log_is_an_empty_page(store: ObjectStore) -> None:
+def test_page_of_an_empty_log_is_empty(store: ObjectStore) -> None:
     page = read_recent_predictions(store, MODE, 16, END)
     assert page.rows.empty
     assert page.next is None
 
 
-def test_an_unreadable_file_is_left_out(store: ObjectStore, rows: pd.DataFrame) -> None:
-    key = f"date={START:%Y-%m-%d}/hour=23/torn.parquet"
-    store.put(store.settings.logs_bucket, key, b"torn", "application/octet-stream")
+def test_unreadable_file_is_skipped(store: ObjectStore, rows: pd.DataFrame) -> None:
+    key = f"date={START:%Y-%m-%d}/hour=23/truncated.parquet"
+    store.put(store.settings.logs_bucket, key, b"PAR1", "application/octet-stream")
     assert len(read_recent_predictions(store, MODE, 200, END).rows) == 100
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.2", "1.x.y", "-1.2.a"])
-def test_what_is_no_cursor_is_none(text: str) -> None:
+def test_malformed_cursor_is_none(text: str) -> None:
     assert Cursor.parse(text) is None

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from skyclass.registry.models import joblib_engine, onnx_engine
+from skyclass.registry.models import load_onnx_engine, make_joblib_engine
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import MAX_DIFFERENCE, export, find_joblib_threshold, library_versions
@@ -24,8 +24,8 @@ def test_onnx_predicts_like_joblib(name: str, dataset: Dataset, tmp_path: Path) 
     parity = export(model, probe, tmp_path)
     assert parity.passed
     assert (parity.rows, parity.label_mismatches) == (len(probe), 0)
-    expected = joblib_engine(joblib.load(tmp_path / "model.joblib"))(probe)
-    predicted = onnx_engine((tmp_path / "model.onnx").read_bytes())(probe)
+    expected = make_joblib_engine(joblib.load(tmp_path / "model.joblib"))(probe)
+    predicted = load_onnx_engine((tmp_path / "model.onnx").read_bytes())(probe)
     np.testing.assert_allclose(predicted, expected, atol=MAX_DIFFERENCE)
     np.testing.assert_allclose(predicted.sum(axis=1), 1, atol=1e-5)
 
