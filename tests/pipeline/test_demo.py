@@ -44,9 +44,10 @@ def list_processes(home: Path) -> list[str]:
     return commands
 
 
+@pytest.mark.timeout(900)
 def test_drift_is_detected_and_retraining_restores_accuracy(tmp_path: Path) -> None:
     demo = start(tmp_path)
-    output, progress = demo.communicate(timeout=300)
+    output, progress = demo.communicate(timeout=800)
     assert demo.returncode == 0, progress
     result = json.loads(output)
     before, during, after = result["scenes"]

@@ -15,6 +15,7 @@ from skyclass.survey.features import Mode
 SMALL = {"source_uri": "simulated:?rows=2400&era=legacy,boss", "candidates": "random_forest"}
 
 
+@pytest.mark.timeout(900)
 def test_first_run_promotes_its_release_and_an_identical_run_only_publishes(
     store: ObjectStore, tmp_path: Path
 ) -> None:

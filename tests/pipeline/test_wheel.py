@@ -69,6 +69,7 @@ def test_help_is_printed(command: tuple[str, ...], program: Path, empty: Path) -
     assert "Usage: skyclass" in run(program, *command, "--help", folder=empty)
 
 
+@pytest.mark.timeout(900)
 def test_training_pipeline_runs_in_an_empty_folder(program: Path, s3: None, empty: Path) -> None:
     parameters = ("source_uri=simulated:?rows=1500&era=legacy", "candidates=decision_tree")
     options = [option for each in parameters for option in ("--param", each)]

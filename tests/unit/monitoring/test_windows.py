@@ -160,5 +160,5 @@ def test_reference_that_differs_from_the_manifest_is_rejected(
     )
     key, bucket = release.prefix + REFERENCE, store.settings.models_bucket
     store.put(bucket, key, store.get(bucket, key)[:-1] + b"x", "application/octet-stream")
-    with pytest.raises(ReleaseError, match=f"{REFERENCE}.*manifest"):
+    with pytest.raises(ReleaseError, match=f"{REFERENCE}.*expected"):
         read_reference_rows(store, release)
