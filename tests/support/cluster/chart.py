@@ -14,7 +14,7 @@ from skyclass.survey.features import Mode
 from tests.support.cluster.kube import ROOT, Namespace, Shell, run
 
 CHART = ROOT / "charts/skyclass"
-INGESTED_ROWS = 500_000
+INGESTED_ROWS = 3_000_000
 INGESTED = f"simulated:?rows={INGESTED_ROWS}&era=eboss&seed=2"
 """Source of the ingest job: three batches, so that a test can interrupt it between two."""
 MODES = tuple(str(mode) for mode in Mode)
