@@ -16,7 +16,7 @@ from tests.support.cluster.kube import ROOT, Namespace, Shell, run
 CHART = ROOT / "charts/skyclass"
 INGESTED_ROWS = 3_000_000
 INGESTED = f"simulated:?rows={INGESTED_ROWS}&era=eboss&seed=2"
-"""Source of the ingest job: three batches, so that a test can interrupt it between two."""
+"""Source of the ingest job: so many batches that a test can interrupt it between two."""
 MODES = tuple(str(mode) for mode in Mode)
 OBJECTS = {
     "spectroscopic": [[19.4, 19.2, 19.1, 19.0, 18.9, 2.0], [18.2, 17.0, 16.6, 16.4, 16.3, 0.0]],
