@@ -17,7 +17,7 @@ from skyclass.errors import MonitoringError, ReleaseError, one_line
 from skyclass.registry.releases import REFERENCE, Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import CLASSES, NOT_MEASURED
+from skyclass.survey.observation import CLASSES, is_sentinel
 from skyclass.tables.prediction_log import read_log, read_reference
 
 MAX_ROWS = 50_000
@@ -180,7 +180,7 @@ def _find_invalid_rows(rows: pd.DataFrame, mode: Mode) -> dict[str, npt.NDArray[
     causes = {"predicted is no known class": ~rows["predicted"].isin(CLASSES).to_numpy()}
     for name in INPUTS[mode]:
         values = rows[name].to_numpy(dtype=np.float64)
-        causes[f"{name} is the sentinel -9999"] = values == NOT_MEASURED
+        causes[f"{name} is the sentinel -9999"] = is_sentinel(values)
         causes[f"{name} is missing or not finite"] = ~np.isfinite(values)
     return causes
 
