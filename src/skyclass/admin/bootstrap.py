@@ -103,7 +103,10 @@ def main() -> None:
         help="argument of the pipeline; repeatable",
     )
     parser.add_argument(
-        "--patience", type=float, default=600.0, help="seconds to wait for the object store"
+        "--timeout", type=float, default=600.0, help="seconds to wait for the store (default: 600)"
+    )
+    parser.add_argument(  # the former name
+        "--patience", dest="timeout", type=float, default=argparse.SUPPRESS, help=argparse.SUPPRESS
     )
     options = parser.parse_args()
     parameters = dict(text.partition("=")[::2] for text in options.param)
@@ -116,7 +119,7 @@ def main() -> None:
             parameters,
             run_training,
             settings.home / "runs",
-            options.patience,
+            options.timeout,
         )
     except SkyclassError as error:
         sys.exit(f"error: {error}")
