@@ -16,8 +16,8 @@ from skyclass.monitoring.documents import load_documents
 from skyclass.monitoring.drift_job import run_drift
 from skyclass.monitoring.verdict import Verdict
 from skyclass.promotion.local import LocalChampionStore
-from skyclass.registry.models import load_model
-from skyclass.registry.releases import MANIFEST, REFERENCE, Registry, Release
+from skyclass.registry.models import load_verified_model
+from skyclass.registry.releases import MANIFEST, REFERENCE, Registry, Release, open_release
 from skyclass.registry.signatures import verify
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import score
@@ -82,7 +82,7 @@ def test_models_of_releases_predict_the_same(
     assert (tmp_path / MANIFEST).read_bytes() == (
         STORED / "models" / release.prefix / MANIFEST
     ).read_bytes()
-    model = load_model(tmp_path)
+    model = load_verified_model(open_release(tmp_path), tmp_path)
     assert model.release.id == release_id
     assert model.engine_name == "onnx"
     np.testing.assert_allclose(

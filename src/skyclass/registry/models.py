@@ -16,7 +16,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from skyclass.errors import ReleaseError
-from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release, open_release
+from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
 from skyclass.survey.features import make_features
 
 logger = logging.getLogger(__name__)
@@ -80,15 +80,6 @@ def download_model(registry: Registry, release: Release) -> LoadedModel:
     with tempfile.TemporaryDirectory() as folder:
         registry.download(release, Path(folder))  # verifies every file
         return load_verified_model(release, Path(folder))
-
-
-def load_model(folder: Path) -> LoadedModel:
-    """Verify a release in a folder and load its model.
-
-    Raises:
-        ReleaseError: A file differs from the manifest, or the model cannot be loaded here.
-    """
-    return load_verified_model(open_release(folder), folder)
 
 
 def load_verified_model(release: Release, folder: Path) -> LoadedModel:

@@ -11,7 +11,7 @@ from deltalake import write_deltalake
 
 from skyclass.errors import CatalogError, ReleaseError
 from skyclass.ingest.job import ingest
-from skyclass.registry.models import load_model
+from skyclass.registry.models import download_model
 from skyclass.registry.releases import Registry, Release
 from skyclass.scoring import chunks, inputs
 from skyclass.scoring.inputs import open_input
@@ -60,8 +60,7 @@ def test_predictions_equal_those_of_the_model(
     assert (result.rows_in, result.inserted) == (500, 500)
     found = predictions(store.settings, release)
     rows = rows.sort_values(["plate", "mjd", "fiber_id"], ignore_index=True)
-    Registry(store).download(release, tmp_path / "model")
-    model = load_model(tmp_path / "model")
+    model = download_model(Registry(store), release)
     expected = model.predict_probabilities(rows[list(INPUTS[release.mode])].to_numpy())
     assert np.array_equal(found[list(PROBABILITIES)].to_numpy(), expected)
     assert list(found["predicted"]) == [CLASSES[best] for best in expected.argmax(axis=1)]
