@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.manifest import GateVerdict, Manifest, TrainingSet
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
 from skyclass.sources.simulated import draw
@@ -13,7 +14,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import FEATURES, INPUTS, Mode, make_features
 from skyclass.survey.observation import CLASSES, MEASUREMENTS, NOT_MEASURED, Era
 from skyclass.training.candidates import CANDIDATES
-from skyclass.training.export import export, library_versions
+from skyclass.training.export import export
 
 TRAINING_ROWS = 20_000
 _PARITY_ROWS = 5_000
@@ -45,7 +46,7 @@ def publish_model(
         inputs=INPUTS[mode],
         features=FEATURES[mode],
         classes=CLASSES,
-        libraries=library_versions(),
+        libraries=get_library_versions(),
         training_set=TrainingSet(
             table="simulated",
             version=0,

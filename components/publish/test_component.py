@@ -11,7 +11,8 @@ from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.training.dataset import Dataset
-from skyclass.training.steps.evaluate import EvaluationResult, evaluate_step
+from skyclass.training.results import EvaluationResult
+from skyclass.training.steps.evaluate import evaluate_step
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from skyclass.errors import ReleaseError, ServingError
 from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.manifest import OnnxParity
 from skyclass.registry.releases import JOBLIB_MODEL, MANIFEST, ONNX_MODEL, Registry, Release
 from skyclass.registry.signatures import SIGNATURE
@@ -17,7 +18,6 @@ from skyclass.serving.reload import ChampionWatcher
 from skyclass.serving.settings import ServingSettings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import FEATURES, Mode
-from skyclass.training.export import library_versions
 from tests.support.keys import make_key_pair
 from tests.support.predictor import START_SECONDS, Site, publish, serving, start
 from tests.support.releases import draft
@@ -114,7 +114,7 @@ def test_with_a_public_key_only_releases_signed_with_it_are_served(
 def test_a_pickle_from_other_library_versions_is_not_loaded(
     site: Site, tmp_path: Path, onnx: bool, library: str, version: str
 ) -> None:
-    libraries = library_versions() | {library: version}
+    libraries = get_library_versions() | {library: version}
     other = publish(site, tmp_path / "files", MODE, seed=2, onnx=onnx, libraries=libraries)
     folder = fetch_release(other, site.registry, site.settings.home)
     if onnx:
@@ -130,7 +130,7 @@ def test_a_model_that_cannot_run_is_rejected(site: Site, tmp_path: Path, onnx: b
     (tmp_path / ONNX_MODEL).write_bytes(b"no model")
     (tmp_path / JOBLIB_MODEL).write_bytes(b"cnowhere\nNothing\n.")
     parity = OnnxParity(passed=onnx, reason="for a test")
-    manifest = draft(MODE, parity=parity, libraries=library_versions())
+    manifest = draft(MODE, parity=parity, libraries=get_library_versions())
     other = site.registry.publish(manifest, files)
     with pytest.raises(ReleaseError, match="cannot run here"):
         load_release(fetch_release(other, site.registry, site.settings.home), MODE)

@@ -19,13 +19,14 @@ from sklearn.ensemble import RandomForestClassifier
 
 from skyclass.local.s3_server import Access
 from skyclass.polling import poll
+from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
 from skyclass.settings import Settings
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode, make_features, model_name
 from skyclass.survey.observation import MEASUREMENTS, NOT_MEASURED, Era
-from skyclass.training.export import export, library_versions
+from skyclass.training.export import export
 from tests.support.releases import draft
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,7 +197,7 @@ def publish(
     manifest = draft(
         mode,
         **{
-            "libraries": library_versions(),
+            "libraries": get_library_versions(),
             "parity": parity.model_copy(
                 update={"passed": onnx, "joblib_faster_from_rows": joblib_faster_from_rows}
             ),

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from skyclass.registry import releases
+from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.manifest import GateVerdict, Manifest, OnnxParity, TrainingSet
 from skyclass.survey.features import FEATURES, INPUTS, Mode
 from skyclass.survey.observation import CLASSES
-from skyclass.training.export import library_versions
 
 FILES = (releases.JOBLIB_MODEL, releases.ONNX_MODEL, releases.REFERENCE, releases.REPORT)
 
@@ -21,7 +21,7 @@ def draft(mode: Mode = Mode.PHOTOMETRIC, **changes: Any) -> Manifest:
         inputs=INPUTS[mode],
         features=FEATURES[mode],
         classes=CLASSES,
-        libraries=library_versions(),
+        libraries=get_library_versions(),
         training_set=TrainingSet(
             table="s3://skyclass-data/observations",
             version=1,

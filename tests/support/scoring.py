@@ -6,13 +6,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, REFERENCE, Registry, Release
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.prediction_log import REFERENCE_SCHEMA
 from skyclass.tables.predictions import SCHEMA, PredictionsTable
-from skyclass.training.export import library_versions
 from skyclass.training.fit import fit
 from tests.support.datasets import simulated_dataset
 from tests.support.monitoring import add_predictions
@@ -27,7 +27,7 @@ def publish_tree(store: ObjectStore, folder: Path, mode: Mode, seed: int = 0) ->
         add_predictions(dataset.rows), REFERENCE_SCHEMA, preserve_index=False
     )
     pq.write_table(rows, folder / REFERENCE)
-    manifest = draft(mode, parity=fitted.parity, libraries=library_versions(), run_id=f"{seed}")
+    manifest = draft(mode, parity=fitted.parity, libraries=get_library_versions(), run_id=f"{seed}")
     names = (JOBLIB_MODEL, ONNX_MODEL, REFERENCE)
     return Registry(store).publish(manifest, {name: folder / name for name in names})
 

@@ -1,9 +1,7 @@
 """Export of a fitted model as joblib, which is canonical, and as ONNX, which is faster."""
 
 import timeit
-from importlib import metadata
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
 import joblib
@@ -25,8 +23,6 @@ _TIMED_ROWS = (300, 1_000, 3_000, 10_000)
 _TIMED_CALLS = 3
 _FASTER_RATIO = 0.8
 """joblib counts as faster if it takes at most this share of ONNX Runtime's time."""
-
-_LIBRARIES = ("joblib", "numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 
 
 def export(model: ClassifierMixin, probe: npt.NDArray[np.float32], folder: Path) -> OnnxParity:
@@ -53,11 +49,6 @@ def export(model: ClassifierMixin, probe: npt.NDArray[np.float32], folder: Path)
     onnx_model = converted.SerializeToString()
     (folder / ONNX_MODEL).write_bytes(onnx_model)
     return _compare(make_joblib_engine(model), load_onnx_engine(onnx_model), probe)
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that the exported files depend on."""
-    return {"python": python_version(), **{name: metadata.version(name) for name in _LIBRARIES}}
 
 
 def find_joblib_threshold(

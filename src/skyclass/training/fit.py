@@ -7,34 +7,18 @@ from pathlib import Path
 
 import joblib
 
-from skyclass.registry.manifest import Document, OnnxParity
+from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.models import Engine, make_joblib_engine
 from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import export
-from skyclass.training.search import SearchResult, search
+from skyclass.training.results import FitSummary
+from skyclass.training.search import search
 
 logger = logging.getLogger(__name__)
 
 _TEMPORAL_MODEL = "temporal.joblib"
-_SUMMARY = "fitted.json"
-
-
-class FitSummary(Document):
-    """Outcome of the search and of the ONNX parity check."""
-
-    search: SearchResult
-    parity: OnnxParity
-
-    def save(self, folder: Path) -> None:
-        """Write the summary to a folder."""
-        (folder / _SUMMARY).write_bytes(self.to_bytes())
-
-    @classmethod
-    def load(cls, folder: Path) -> "FitSummary":
-        """Read the summary from the output folder of `fit`."""
-        return cls.model_validate_json((folder / _SUMMARY).read_bytes())
 
 
 @dataclass(frozen=True)
@@ -72,7 +56,7 @@ def fit(dataset: Dataset, names: Sequence[str], seed: int, folder: Path) -> FitS
     if set(labels[older]) == set(labels):
         temporal = CANDIDATES[found.winner](seed).fit(features[older], labels[older])
         joblib.dump(temporal, folder / _TEMPORAL_MODEL)
-    summary = FitSummary(search=found, parity=parity)
+    summary = FitSummary(search=found, parity=parity, libraries=get_library_versions())
     summary.save(folder)
     return summary
 

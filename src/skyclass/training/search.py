@@ -14,52 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold, cross_validate, train_test_split
 
-from skyclass.registry.manifest import Document
 from skyclass.training.candidates import CANDIDATES
+from skyclass.training.results import FOLDS, CandidateScore, SearchResult
 
 logger = logging.getLogger(__name__)
 
-FOLDS = 5
 SEARCH_ROWS = 6_000
 """Enough rows to rank the candidates; a support vector machine costs their square."""
-
-
-class CandidateScore(Document):
-    """Cross-validated metrics of one candidate.
-
-    Attributes:
-        candidate: Key of `CANDIDATES`.
-        macro_f1: Mean macro-F1 over the folds.
-        deviation: Standard deviation of the macro-F1 over the folds.
-        log_loss: Mean log-loss over the folds (nats).
-        seconds: Duration of the cross-validation.
-    """
-
-    candidate: str
-    macro_f1: float
-    deviation: float
-    log_loss: float
-    seconds: float
-
-
-class SearchResult(Document):
-    """Outcome of a search.
-
-    Attributes:
-        scores: One per candidate, the best macro-F1 first.
-        rows: Number of rows that were cross-validated.
-    """
-
-    scores: tuple[CandidateScore, ...]
-    rows: int
-
-    @property
-    def winner(self) -> str:
-        """Candidate with the lowest log-loss among those tied for the best macro-F1."""
-        best = self.scores[0]
-        tied_from = best.macro_f1 - best.deviation / FOLDS**0.5
-        tied = [score for score in self.scores if score.macro_f1 >= tied_from]
-        return min(tied, key=lambda score: score.log_loss).candidate
 
 
 def search(

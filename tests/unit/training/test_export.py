@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.models import load_onnx_engine, make_joblib_engine
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
-from skyclass.training.export import MAX_DIFFERENCE, export, find_joblib_threshold, library_versions
+from skyclass.training.export import MAX_DIFFERENCE, export, find_joblib_threshold
 
 Features = npt.NDArray[np.float32]
 
@@ -70,4 +71,4 @@ def test_model_without_onnx_converter_is_exported_as_joblib_only(
 
 
 def test_library_versions_include_what_a_pickle_depends_on() -> None:
-    assert {"scikit-learn", "numpy", "joblib", "python"} <= set(library_versions())
+    assert {"scikit-learn", "numpy", "joblib", "python"} <= set(get_library_versions())

@@ -11,10 +11,10 @@ from skyclass.survey.features import Mode
 from skyclass.tables.prediction_log import PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import ModelEvaluation
-from skyclass.training.fit import FitSummary
 from skyclass.training.gate import check_gate
 from skyclass.training.reference import make_reference
 from skyclass.training.reports.training import render_training_report
+from skyclass.training.results import FitSummary
 
 
 @pytest.mark.parametrize("mode", Mode)

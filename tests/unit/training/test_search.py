@@ -5,7 +5,8 @@ import pytest
 from skyclass.errors import TrainingError
 from skyclass.training.candidates import CANDIDATES, parse_candidates
 from skyclass.training.dataset import Dataset
-from skyclass.training.search import CandidateScore, SearchResult, search
+from skyclass.training.results import CandidateScore, SearchResult
+from skyclass.training.search import search
 
 
 def make_score(

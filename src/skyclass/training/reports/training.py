@@ -6,9 +6,9 @@ from skyclass.survey.observation import CLASSES
 from skyclass.training.calibration import CALIBRATION_BINS
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import ModelEvaluation
-from skyclass.training.fit import FitSummary
 from skyclass.training.reports import plots
 from skyclass.training.reports.pages import render_page
+from skyclass.training.results import FitSummary
 
 
 def render_training_report(

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skyclass.promotion.champions import open_champion_store
-from skyclass.registry.manifest import Document, Evaluation, GateVerdict
 from skyclass.registry.models import download_model
 from skyclass.registry.releases import CONFUSION, REFERENCE, REPORT, Registry
 from skyclass.settings import Settings
@@ -20,24 +19,7 @@ from skyclass.training.gate import ChampionEvaluation, check_gate
 from skyclass.training.reference import make_reference
 from skyclass.training.reports import plots
 from skyclass.training.reports.training import render_training_report
-
-_RESULT = "evaluated.json"
-
-
-class EvaluationResult(Document):
-    """Output of the step: metrics by hold-out, and the verdict of the gate."""
-
-    metrics: dict[str, Evaluation]
-    gate: GateVerdict
-
-    def save(self, folder: Path) -> None:
-        """Write the result to a folder."""
-        (folder / _RESULT).write_bytes(self.to_bytes())
-
-    @classmethod
-    def load(cls, folder: Path) -> "EvaluationResult":
-        """Read the result from a folder."""
-        return cls.model_validate_json((folder / _RESULT).read_bytes())
+from skyclass.training.results import EvaluationResult
 
 
 def evaluate_step(

@@ -21,9 +21,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import FEATURES, INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 from skyclass.training.dataset import Dataset
-from skyclass.training.export import library_versions
-from skyclass.training.fit import FitSummary
-from skyclass.training.steps.evaluate import EvaluationResult
+from skyclass.training.results import EvaluationResult, FitSummary
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +67,7 @@ def publish_step(
         inputs=INPUTS[mode],
         features=FEATURES[mode],
         classes=CLASSES,
-        libraries=library_versions(),
+        libraries=summary.libraries,
         training_set=Dataset.load(dataset, mode).summary,
         metrics=result.metrics,
         parity=summary.parity,

@@ -5,7 +5,8 @@ from pathlib import Path
 from skyclass.survey.features import Mode
 from skyclass.training.candidates import parse_candidates
 from skyclass.training.dataset import Dataset
-from skyclass.training.fit import FitSummary, fit
+from skyclass.training.fit import fit
+from skyclass.training.results import FitSummary
 
 
 def train_step(dataset: Path, mode: Mode, candidates: str, seed: int, folder: Path) -> FitSummary:
