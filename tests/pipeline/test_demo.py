@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -62,14 +63,25 @@ def test_drift_is_detected_and_retraining_restores_accuracy(tmp_path: Path) -> N
     assert list_processes(tmp_path) == []
 
 
-def test_an_interrupted_demo_stops_its_processes(tmp_path: Path) -> None:
-    demo = start(tmp_path)
+def interrupt(demo: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C: the terminal signals the whole process group."""
+    os.killpg(demo.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [pytest.param(interrupt, id="Ctrl-C"), pytest.param(subprocess.Popen.terminate, id="SIGTERM")],
+)
+def test_an_interrupted_demo_stops_its_processes(
+    stop: Callable[[subprocess.Popen[str]], None], tmp_path: Path
+) -> None:
+    demo = start(tmp_path, "--candidates", "decision_tree")
     assert demo.stderr is not None
     for line in demo.stderr:
         if "the KServe predictor" in line and "Starting" in line:
             break
     assert any("weed" in each for each in list_processes(tmp_path))
-    os.killpg(demo.pid, signal.SIGINT)
+    stop(demo)
     _, errors = demo.communicate(timeout=60)
     assert demo.returncode != 0
     assert "Traceback" not in errors

@@ -44,6 +44,8 @@ def demo(
     home = HomeSettings().home / "demo"
     shutil.rmtree(home, ignore_errors=True)  # each demo starts empty
     start = time.monotonic()
+    # SIGTERM stops the server and the predictor, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     start_logging(logging.WARNING)  # the progress reporter covers what INFO would say
     # The pipeline's steps and the predictor are processes: they read these settings.
     os.environ["SKYCLASS_HOME"] = str(home)

@@ -18,7 +18,7 @@ from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.lineage import find_parent
-from skyclass.registry.releases import Registry
+from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables import OBSERVATIONS_URI
@@ -114,7 +114,7 @@ def close_loop(
         run=Run(state=RunState.STARTING) if choice.action is Action.RETRAIN else None,
     )
     if choice.action is Action.ROLL_BACK and parent is not None:
-        _roll_back(store, champions, mode, parent, choice)
+        _roll_back(store, champions, champion, parent, choice)
     save_document(store, decision)
     logger.info("%s: %s", decision.action, decision.reason)
     if choice.action is Action.RETRAIN:
@@ -143,9 +143,14 @@ def _start_run(
 
 
 def _roll_back(
-    store: ObjectStore, champions: ChampionStore, mode: Mode, parent: str, choice: Choice
+    store: ObjectStore, champions: ChampionStore, champion: Release, parent: str, choice: Choice
 ) -> None:
-    target = Registry(store).read(mode, parent)
+    target = Registry(store).read(champion.mode, parent)
+    if champions.get_champion(champion.mode) != champion:
+        raise MonitoringError(
+            f"release {champion.id[:12]} was replaced as champion during the decision: it is not "
+            "rolled back; the next job decides again"
+        )
     champions.promote(target, f"rolled back: {choice.reason}", ROLLBACK_RUN_ID)
 
 

@@ -13,6 +13,7 @@ from skyclass.monitoring.documents import load_documents, save_document, window_
 from skyclass.monitoring.loop import ROLLBACK_RUN_ID, close_loop
 from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import Verdict
+from skyclass.promotion.events import Promotion
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import Release
 from skyclass.settings import Settings, load
@@ -168,9 +169,11 @@ def test_job_killed_while_starting_a_run_starts_no_second_run(
     assert trainer.started == []
 
 
-def test_release_worse_than_its_parent_is_rolled_back_once(
+@pytest.fixture
+def worse_champion(
     store: ObjectStore, champions: LocalChampionStore, champion: Release, tmp_path: Path
-) -> None:
+) -> Release:
+    """A champion that is worse than its parent, which is `champion`."""
     worse = champions.registry.publish(draft(MODE, run_id="x"), write_files(tmp_path / "worse"))
     champions.promote(worse, "gate passed", "x")
     save_verdicts(store, worse, Verdict.NO_DRIFT)
@@ -187,7 +190,15 @@ def test_release_worse_than_its_parent_is_rolled_back_once(
         rivalry=ParentComparison(parent=champion.id, rows=900, only_release=4, only_parent=80),
     )
     save_document(store, found)
+    return worse
 
+
+def test_release_worse_than_its_parent_is_rolled_back_once(
+    store: ObjectStore,
+    champions: LocalChampionStore,
+    champion: Release,
+    worse_champion: Release,
+) -> None:
     made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     assert made.action is Action.ROLL_BACK
     assert champions.get_champion(MODE) == champion
@@ -197,11 +208,30 @@ def test_release_worse_than_its_parent_is_rolled_back_once(
     assert close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW) == made
     assert len(champions.list_promotions(MODE)) == 3
 
-    champions.promote(worse, "manual override", "by hand")
-    save_document(store, make_daily_verdict(Verdict.NO_DRIFT, worse.id, END + DAY))
+    champions.promote(worse_champion, "manual override", "by hand")
+    save_document(store, make_daily_verdict(Verdict.NO_DRIFT, worse_champion.id, END + DAY))
     later = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW + DAY)
     assert later.action is Action.WAIT
-    assert champions.get_champion(MODE) == worse
+    assert champions.get_champion(MODE) == worse_champion
+
+
+def test_champion_promoted_during_the_decision_is_not_replaced_by_a_rollback(
+    store: ObjectStore, champions: LocalChampionStore, worse_champion: Release, tmp_path: Path
+) -> None:
+    newer = champions.registry.publish(draft(MODE, run_id="y"), write_files(tmp_path / "newer"))
+
+    class OvertakenStore(LocalChampionStore):
+        """Another process promotes a release after the champion was read."""
+
+        def list_promotions(self, mode: Mode) -> list[Promotion]:
+            events = super().list_promotions(mode)
+            champions.promote(newer, "gate passed", "y")
+            return events
+
+    with pytest.raises(MonitoringError, match="was replaced as champion during the decision"):
+        close_loop(store, OvertakenStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    assert champions.get_champion(MODE) == newer
+    assert load_documents(store, Decision, MODE) == []
 
 
 def test_no_decision_without_a_window(
