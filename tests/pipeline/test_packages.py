@@ -4,8 +4,6 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Iterator
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -173,36 +171,6 @@ def test_names_are_valid_in_kubernetes(package: Package) -> None:
     tasks = [name for graph in package.task_graphs for name in graph]
     for each in (package.name, package.version, *tasks):
         assert DNS_LABEL.fullmatch(each), each
-
-
-def mismatched_loop_items(package: Package) -> Iterator[str]:
-    """Loop items whose type differs from the input that consumes them.
-
-    KFP's driver checks these types when a run reaches the loop; the local runner does not.
-    """
-    components = package.pipeline["components"]
-    for loop in components.values():
-        if "dag" not in loop:
-            continue
-        declared = loop["inputDefinitions"]["parameters"]
-        for task in loop["dag"]["tasks"].values():
-            consumer = components[task["componentRef"]["name"]]["inputDefinitions"]["parameters"]
-            for name, source in task["inputs"]["parameters"].items():
-                outer = declared[source["componentInputParameter"]]["parameterType"]
-                inner = consumer[name]["parameterType"]
-                if outer != inner:
-                    yield f"{name}: {outer} passed to {inner}"
-
-
-def test_loop_items_have_the_type_of_their_consumer(package: Package) -> None:
-    assert list(mismatched_loop_items(package)) == []
-
-
-def test_loop_item_of_another_type_is_detected() -> None:
-    package = deepcopy(load_package(SCORING))
-    loop = package.pipeline["components"]["comp-for-loop-1"]["inputDefinitions"]["parameters"]
-    loop["pipelinechannel--plan-Output-loop-item"]["parameterType"] = "STRING"
-    assert list(mismatched_loop_items(package)) == ["part: STRING passed to STRUCT"]
 
 
 def test_version_is_named_after_its_content(name: str, package: Package) -> None:
