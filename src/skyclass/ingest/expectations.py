@@ -83,7 +83,7 @@ def load_expectations() -> Expectations:
 def expect_rows(
     rows: pd.DataFrame,
     inputs: Sequence[str],
-    last_nights: pd.Series | None,
+    earlier_nights: pd.Series | None,
     limits: Expectations,
 ) -> None:
     """Check the candidate rows of a training set.
@@ -91,7 +91,8 @@ def expect_rows(
     Args:
         rows: Columns `ROW_COLUMNS`.
         inputs: The model's inputs.
-        last_nights: Nights (MJD) of the rows of the previous release, if there is one.
+        earlier_nights: Nights (MJD) that would have been checked when the previous release was
+            trained, if known.
         limits: The expectations.
 
     Raises:
@@ -102,7 +103,7 @@ def expect_rows(
         *_check_completeness(rows, inputs, limits),
         *_check_classes(rows, limits),
         *_check_copies(rows, limits),
-        *(_check_eras(rows, last_nights, limits) if last_nights is not None else ()),
+        *(_check_eras(rows, earlier_nights, limits) if earlier_nights is not None else ()),
     ]
     if violations:
         raise ValidationError(
@@ -200,19 +201,19 @@ def _check_copies(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violatio
 
 
 def _check_eras(
-    rows: pd.DataFrame, last_nights: pd.Series, limits: Expectations
+    rows: pd.DataFrame, earlier_nights: pd.Series, limits: Expectations
 ) -> Iterator[Violation]:
     """Newer eras are accepted, since the survey moves on. A larger share of older ones is not."""
     now, before = (
         pd.Series(find_eras(nights)).value_counts(normalize=True).reindex(list(Era), fill_value=0)
-        for nights in (rows["mjd"], last_nights)
+        for nights in (rows["mjd"], earlier_nights)
     )
     increase = now.cumsum() - before.cumsum()
     era = str(increase.idxmax())
     if len(rows) >= _MIN_ROWS and increase[era] > limits.older_eras:
         yield Violation(
             "mjd",
-            f"era {era} or before, which were {before.cumsum()[era]:.1%} in the last release,",
+            f"era {era} or before, {before.cumsum()[era]:.1%} when the last release was trained,",
             float(now.cumsum()[era]),
             f"at most {limits.older_eras:.1%} more",
             _describe_first(rows, "mjd"),  # rows are sorted by night: these are the oldest

@@ -27,6 +27,16 @@ MAX_ATTEMPTS = 20
 _KEEP_EVERY_VERSION = {"delta.enableExpiredLogCleanup": "false"}
 """By default, delta-rs drops versions after 30 days, and training sets refer to versions."""
 
+_MISSING_VERSION_SIGNS = (
+    "specified end version",  # later than the newest version
+    "No table metadata or protocol found",  # the log no longer reaches back to it
+    "<Code>NoSuchKey</Code>",  # a data file was vacuumed
+)
+
+
+class VersionMissingError(StoreError):
+    """The table does not have a version, or no longer has all of its files."""
+
 
 @dataclass(frozen=True)
 class MergeResult:
@@ -246,11 +256,13 @@ class KeyedTable:
             raise self._explain(str(error)) from error
 
     def _explain(self, report: str) -> StoreError:
+        if any(sign in report for sign in _MISSING_VERSION_SIGNS):
+            return VersionMissingError(
+                f"{self.uri} has no such version, or its files were vacuumed: read another one"
+            )
         code = re.search(r"<Code>(\w+)</Code>", report)
         if code:
             return s3_error(code[1], self.uri)
-        if "specified end version" in report:
-            return StoreError(f"{self.uri} has no such version: read an earlier one")
         if is_connection_error(report):
             return unreachable_error(self._endpoint, "no connection")
         reason = one_line(report.replace("\x1b[31m↳\x1b[0m", ""))

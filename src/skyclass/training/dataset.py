@@ -102,8 +102,7 @@ def select_dataset(
         TrainingError: A class has fewer than `MIN_ROWS_PER_CLASS` rows.
     """
     rows = observations[[*KEY, *MEASUREMENTS, "class", "release"]]
-    rows = rows.dropna(subset=[*INPUTS[mode], "class"])
-    rows = rows.tail(newest_rows).reset_index(drop=True)
+    rows = _find_newest(rows, mode, newest_rows).reset_index(drop=True)
     counts = rows["class"].value_counts().reindex(CLASSES, fill_value=0)
     if counts.min() < MIN_ROWS_PER_CLASS:
         raise TrainingError(
@@ -120,3 +119,19 @@ def select_dataset(
         synthetic_rows=int(rows["release"].map(is_synthetic).sum()),
     )
     return Dataset(rows, summary, mode)
+
+
+def find_first_night(observations: pd.DataFrame, mode: Mode, newest_rows: int) -> int | None:
+    """Return the oldest night (MJD) of the rows that `select_dataset` would select, if any.
+
+    Args:
+        observations: The inputs of the mode, `class` and `mjd`, in order of time.
+        mode: Mode to train.
+        newest_rows: Maximum number of rows.
+    """
+    nights = _find_newest(observations, mode, newest_rows)["mjd"]
+    return None if nights.empty else int(nights.min())
+
+
+def _find_newest(observations: pd.DataFrame, mode: Mode, newest_rows: int) -> pd.DataFrame:
+    return observations.dropna(subset=[*INPUTS[mode], "class"]).tail(newest_rows)

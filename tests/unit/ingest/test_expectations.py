@@ -31,12 +31,12 @@ def rows() -> pd.DataFrame:
 def judge(
     rows: pd.DataFrame,
     mode: Mode = Mode.SPECTROSCOPIC,
-    last: pd.Series | None = None,
+    earlier: pd.Series | None = None,
     limits: Expectations = LIMITS,
 ) -> str:
     """What is said of the rows; empty when nothing is wrong."""
     try:
-        expect_rows(rows, INPUTS[mode], last, limits)
+        expect_rows(rows, INPUTS[mode], earlier, limits)
     except ValidationError as error:
         return str(error)
     return ""
@@ -110,11 +110,12 @@ def test_a_mode_is_judged_by_what_it_sees(rows: pd.DataFrame) -> None:
 
 def test_a_survey_that_goes_back_is_told_and_one_that_moves_on_is_followed() -> None:
     legacy, eboss = (draw(era, 0, 1_000, 0).to_pandas() for era in (Era.LEGACY, Era.EBOSS))
-    message = judge(legacy, last=eboss["mjd"])
-    assert "mjd: era legacy or before, which were 0.0% in the last release, in 100.0%" in message
+    message = judge(legacy, earlier=eboss["mjd"])
+    expected = "mjd: era legacy or before, 0.0% when the last release was trained, in 100.0%"
+    assert expected in message
     assert re.search(rf"\(at most 50\.0% more\), for example ({EXAMPLE}(; )?){{3}}:", message)
-    assert judge(eboss, last=legacy["mjd"]) == ""
-    assert judge(pd.concat([legacy, eboss], ignore_index=True), last=eboss["mjd"]) == ""
+    assert judge(eboss, earlier=legacy["mjd"]) == ""
+    assert judge(pd.concat([legacy, eboss], ignore_index=True), earlier=eboss["mjd"]) == ""
 
 
 def test_the_limits_are_those_of_the_file(rows: pd.DataFrame) -> None:

@@ -1,20 +1,23 @@
 """Step 2: validate the newest rows of the observations table, and select the dataset."""
 
+import logging
 from pathlib import Path
 
 import pandas as pd
 
 from skyclass.ingest.expectations import expect_rows, load_expectations
 from skyclass.registry.manifest import TrainingSet
-from skyclass.registry.releases import REFERENCE, Registry
+from skyclass.registry.releases import Registry
 from skyclass.settings import Settings
+from skyclass.storage.delta import VersionMissingError
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import ROW_COLUMNS
 from skyclass.tables.observations import ObservationsTable
-from skyclass.tables.prediction_log import read_reference
-from skyclass.training.dataset import select_dataset
+from skyclass.training.dataset import find_first_night, select_dataset
 from skyclass.training.reports.exploration import SourceSample, render_exploration
+
+logger = logging.getLogger(__name__)
 
 
 def validate_step(
@@ -45,15 +48,36 @@ def validate_step(
     rows = observations[newest].reset_index(drop=True)
     name = f"observations table, version {version}"
     exploration.write_text(render_exploration(SourceSample(name, rows, len(rows), 0)))
-    expect_rows(rows, INPUTS[mode], _last_release_nights(settings, mode), load_expectations())
+    earlier_nights = _read_earlier_nights(settings, table, mode, newest_rows)
+    expect_rows(rows, INPUTS[mode], earlier_nights, load_expectations())
     dataset.save(folder)
     return dataset.summary
 
 
-def _last_release_nights(settings: Settings, mode: Mode) -> "pd.Series[int] | None":
-    """Read the nights (MJD) of the newest release's reference, a sample of its training set."""
-    registry = Registry(ObjectStore(settings))
-    releases = registry.list_releases(mode)
+def _read_earlier_nights(
+    settings: Settings, table: ObservationsTable, mode: Mode, newest_rows: int
+) -> "pd.Series[int] | None":
+    """Read the nights that this run would have validated when the last release was trained.
+
+    The rows that the release was trained on are no measure: they may be fewer than `newest_rows`.
+
+    Returns:
+        None if there is no release yet, or if the table that it was trained on is gone.
+    """
+    releases = Registry(ObjectStore(settings)).list_releases(mode)
     if not releases:
         return None
-    return read_reference(registry.read_file(releases[-1], REFERENCE))["mjd"].dropna()
+    trained_on = releases[-1].manifest.training_set
+    message = f"eras are not compared with those of release {releases[-1].id[:12]}"
+    if trained_on.table != table.uri:
+        logger.warning("%s: it was trained on %s", message, trained_on.table)
+        return None
+    try:
+        observations = table.read(trained_on.version, [*INPUTS[mode], "class", "mjd"])
+    except VersionMissingError as error:
+        logger.warning("%s: %s", message, error)
+        return None
+    first_night = find_first_night(observations, mode, newest_rows)
+    if first_night is None:
+        return None
+    return observations.loc[observations["mjd"] >= first_night, "mjd"]
