@@ -19,6 +19,7 @@ from uvicorn import Config, Server
 from skyclass.errors import ServingError
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.serving.app import PredictionApp
+from skyclass.serving.http_protocol import HttpProtocol
 from skyclass.serving.loading import load_release, resolve_release
 from skyclass.serving.log_writer import PredictionLogWriter
 from skyclass.serving.predictor import Predictor
@@ -126,6 +127,8 @@ class _Server(Server):
         super().__init__(
             Config(
                 application,
+                http=HttpProtocol,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 lifespan="off",
