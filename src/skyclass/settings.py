@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     logs_bucket: str = "skyclass-logs"
     reports_bucket: str = "skyclass-reports"
 
+    expectations_file: Path | None = None
+    """TOML file with limits of the expectations that differ from those of the package."""
     signing_key: Path | None = None
     """PEM file with the private key that signs published releases."""
     skyserver_url: str = "https://skyserver.sdss.org"

@@ -1,9 +1,7 @@
-"""Expectations on the rows of a training set. The limits are in `expectations.toml`."""
+"""Expectations on the rows of a training set."""
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from skyclass.errors import ValidationError
+from skyclass.ingest.limits import HOW_TO_CHANGE, Expectations
 from skyclass.ingest.validation import validate_rows
 from skyclass.survey.observation import (
     CLASSES,
@@ -32,28 +31,16 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Expectations:
-    """Limits, as shares of the rows; `expectations.toml` describes each."""
-
-    rejected: float
-    invalid: float
-    copied: float
-    unlabelled: float
-    not_measured: dict[str, float]
-    classes: dict[str, tuple[float, float]]
-    older_eras: float
-
-
-@dataclass(frozen=True)
 class Violation:
     """An expectation that the rows do not meet.
 
     Attributes:
         column: The column concerned.
         rule: Description of the violation.
-        share: Share of the rows, 0 to 1.
+        share: Share of the rows concerned, 0 to 1.
         limit: Description of the limit.
         examples: Descriptions of some of the rows.
+        of: Which rows the share is of.
     """
 
     column: str
@@ -61,23 +48,11 @@ class Violation:
     share: float
     limit: str
     examples: tuple[str, ...]
+    of: str = "the rows"
 
     def __str__(self) -> str:
         shown = f", for example {'; '.join(self.examples)}" if self.examples else ""
-        return f"{self.column}: {self.rule} in {self.share:.1%} of the rows ({self.limit}){shown}"
-
-
-def load_expectations() -> Expectations:
-    """Read the limits from `expectations.toml`."""
-    text = resources.files("skyclass.ingest").joinpath("expectations.toml").read_text()
-    limits = tomllib.loads(text)
-    return Expectations(
-        rejected=limits["ingest"]["rejected"],
-        **limits["rows"],
-        not_measured=limits["not_measured"],
-        classes={name: (low, high) for name, (low, high) in limits["classes"].items()},
-        older_eras=limits["eras"]["older"],
-    )
+        return f"{self.column}: {self.rule} in {self.share:.1%} of {self.of} ({self.limit}){shown}"
 
 
 def expect_rows(
@@ -102,13 +77,14 @@ def expect_rows(
         *_check_validity(rows, limits),
         *_check_completeness(rows, inputs, limits),
         *_check_classes(rows, limits),
+        *_check_redshifts(rows, limits),
         *_check_copies(rows, limits),
         *(_check_eras(rows, earlier_nights, limits) if earlier_nights is not None else ()),
     ]
     if violations:
         raise ValidationError(
-            f"validation failed: {' | '.join(map(str, violations))}: correct the source, or the "
-            "limits in expectations.toml"
+            f"validation failed: {' | '.join(map(str, violations))}: correct the source, or "
+            f"change the limits ({HOW_TO_CHANGE})"
         )
 
 
@@ -136,7 +112,8 @@ def expect_few_rejected(
     )
     raise ValidationError(
         f"validation failed: {rejected:,} of {rows_in:,} rows were rejected, most of them for "
-        f"{worst}: the valid rows were ingested; correct the source"
+        f"{worst}: the valid rows were ingested; correct the source, or change the limits "
+        f"({HOW_TO_CHANGE})"
     )
 
 
@@ -191,6 +168,23 @@ def _check_classes(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violati
         if len(labelled) >= _MIN_ROWS and not low <= share <= high:
             expected = f"{low:.0%} to {high:.0%} expected"
             yield Violation("class", name, share, expected, _describe_first(of_class, "class"))
+
+
+def _check_redshifts(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:
+    """Relate labels to redshifts: exchanged labels may leave every class a plausible share."""
+    for name, (low, high) in limits.redshifts.items():
+        of_class = rows[(rows["class"] == name) & rows["redshift"].notna()]
+        outside = of_class[~of_class["redshift"].between(low, high)]
+        share = len(outside) / max(len(of_class), 1)
+        if len(of_class) >= _MIN_ROWS and share > limits.redshift_outside:
+            yield Violation(
+                "redshift",
+                f"outside {low:g} to {high:g}",
+                share,
+                _at_most(limits.redshift_outside),
+                _describe_first(outside, "redshift"),
+                of=f"the rows of class {name}",
+            )
 
 
 def _check_copies(rows: pd.DataFrame, limits: Expectations) -> Iterator[Violation]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from skyclass.ingest.expectations import expect_few_rejected, load_expectations
+from skyclass.ingest.expectations import expect_few_rejected
 from skyclass.ingest.job import Accounting, ingest
+from skyclass.ingest.limits import load_expectations
 from skyclass.settings import Settings
 from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
@@ -23,11 +24,13 @@ def ingest_step(
 
     Raises:
         CatalogError: The source cannot be read.
-        ValidationError: The share of rejected rows exceeds its limit. Valid rows were ingested.
+        ValidationError: The share of rejected rows exceeds its limit, and valid rows were ingested;
+            or the file with the limits is malformed, and nothing was.
     """
+    limits = load_expectations(settings.expectations_file)
     table, store = ObservationsTable(settings), ObjectStore(settings)
     if source_uri == OBSERVATIONS_URI:
         return Accounting(source_uri, version=table.version())
     done = ingest(open_source(source_uri, store), table, store, progress)
-    expect_few_rejected(done.rows_in, done.reasons, done.examples, load_expectations().rejected)
+    expect_few_rejected(done.rows_in, done.reasons, done.examples, limits.rejected)
     return done

@@ -2,20 +2,19 @@
 
 import dataclasses
 import re
+from itertools import permutations
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from skyclass.errors import ValidationError
-from skyclass.ingest.expectations import (
-    Expectations,
-    expect_few_rejected,
-    expect_rows,
-    load_expectations,
-)
+from skyclass.ingest.expectations import expect_few_rejected, expect_rows
+from skyclass.ingest.limits import Expectations, load_expectations
 from skyclass.sources.simulated import draw
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import CLASSES, Era
+from skyclass.survey.observation import CLASSES, ROW_COLUMNS, Era, find_eras
+from tests.support.monitoring import read_observations
 
 EXAMPLE = r"plate=\d+ mjd=\d+ fiber_id=\d+"
 COPIED = "u, g, r, i, z, redshift: the same measurements under another key"
@@ -26,6 +25,12 @@ LIMITS = load_expectations()
 def rows() -> pd.DataFrame:
     """Rows that are as expected."""
     return draw(Era.BOSS, 0, 1_000, 0).to_pandas()
+
+
+@pytest.fixture(scope="module")
+def observations(real_rows: Path) -> pd.DataFrame:
+    """20,000 real rows."""
+    return read_observations(real_rows)[list(ROW_COLUMNS)].reset_index(drop=True)
 
 
 def judge(
@@ -108,6 +113,33 @@ def test_a_mode_is_judged_by_what_it_sees(rows: pd.DataFrame) -> None:
     assert "redshift: not measured" in judge(unknown)
 
 
+PERMUTATIONS = [labels for labels in permutations(CLASSES) if labels != CLASSES]
+
+
+@pytest.mark.parametrize("labels", PERMUTATIONS, ids="-".join)
+@pytest.mark.parametrize("era", Era)
+def test_exchanged_labels_contradict_the_redshifts(era: Era, labels: tuple[str, ...]) -> None:
+    simulated = draw(era, 0, 3_000, 0).to_pandas()
+    assert "redshift: outside" in judge(exchange(simulated, labels))
+
+
+@pytest.mark.parametrize("labels", PERMUTATIONS, ids="-".join)
+def test_exchanged_labels_of_real_rows_contradict_their_redshifts(
+    labels: tuple[str, ...], observations: pd.DataFrame
+) -> None:
+    message = judge(exchange(observations, labels))
+    assert re.search(r"redshift: outside .* of the rows of class (GALAXY|QSO|STAR) ", message)
+
+
+def test_real_labels_agree_with_the_redshifts(observations: pd.DataFrame) -> None:
+    for era in Era:
+        assert judge(observations[find_eras(observations["mjd"]) == era]) == ""
+
+
+def exchange(rows: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:
+    return rows.assign(**{"class": rows["class"].map(dict(zip(CLASSES, labels, strict=True)))})
+
+
 def test_a_survey_that_goes_back_is_told_and_one_that_moves_on_is_followed() -> None:
     legacy, eboss = (draw(era, 0, 1_000, 0).to_pandas() for era in (Era.LEGACY, Era.EBOSS))
     message = judge(legacy, earlier=eboss["mjd"])
@@ -135,5 +167,6 @@ def test_too_many_rejected_rows_are_told_by_their_most_frequent_reason() -> None
     assert str(error.value) == (
         "validation failed: 10 of 100 rows were rejected, most of them for u: outside 5 to 35 in "
         "8.0% of the rows (at most 5.0% rejected), for example plate=1; plate=2: the valid rows "
-        "were ingested; correct the source"
+        "were ingested; correct the source, or change the limits (SKYCLASS_EXPECTATIONS_FILE, or "
+        "`expectations` of the chart)"
     )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from skyclass.ingest.expectations import expect_rows, load_expectations
+from skyclass.ingest.expectations import expect_rows
+from skyclass.ingest.limits import load_expectations
 from skyclass.registry.manifest import TrainingSet
 from skyclass.registry.releases import Registry
 from skyclass.settings import Settings
@@ -38,7 +39,7 @@ def validate_step(
         exploration: Output file for the exploration report, an HTML page.
 
     Raises:
-        ValidationError: The rows violate the expectations.
+        ValidationError: The rows violate the expectations, or the limits are malformed.
         TrainingError: There are too few rows of a class.
     """
     table = ObservationsTable(settings)
@@ -48,8 +49,9 @@ def validate_step(
     rows = observations[newest].reset_index(drop=True)
     name = f"observations table, version {version}"
     exploration.write_text(render_exploration(SourceSample(name, rows, len(rows), 0)))
+    limits = load_expectations(settings.expectations_file)
     earlier_nights = _read_earlier_nights(settings, table, mode, newest_rows)
-    expect_rows(rows, INPUTS[mode], earlier_nights, load_expectations())
+    expect_rows(rows, INPUTS[mode], earlier_nights, limits)
     dataset.save(folder)
     return dataset.summary
 
