@@ -105,8 +105,10 @@ def _merge(limits: _Section, changes: _Section, where: str) -> _Section:
 
 
 def _is_interval(value: object) -> bool:
-    is_pair = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
-    return is_pair and value[0] <= value[1]
+    if not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))):
+        return False
+    low, high = value
+    return bool(low <= high)
 
 
 def _is_number(value: object) -> bool:
