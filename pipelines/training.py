@@ -59,9 +59,20 @@ def training(
     """
     # Not cached: steps with side effects, or inputs outside KFP's cache key, such as the champion
     # in `evaluate`. `validate` takes the table's id, or a new store would get rows of an old one.
-    ingested = configure_pod(ingest(source_uri=source_uri), PODS["ingest"]).set_caching_options(
-        False
-    )
+    # `ingest` always runs, so that it can check all parameters without another pod and without
+    # invalidating a cache entry; the other steps' keys have only the parameters that they use.
+    ingested = configure_pod(
+        ingest(
+            source_uri=source_uri,
+            candidates=candidates,
+            mode=mode,
+            newest_rows=newest_rows,
+            promotion=promotion,
+            reason=reason,
+            seed=seed,
+        ),
+        PODS["ingest"],
+    ).set_caching_options(False)
     validated = configure_pod(
         validate(
             table_id=ingested.outputs["table_id"],

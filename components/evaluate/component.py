@@ -33,12 +33,12 @@ def evaluate(
     """
     from pathlib import Path
 
-    from skyclass.logs import start_logging
+    from skyclass.logs import start_step
     from skyclass.settings import load_settings
     from skyclass.training.parameters import parse_mode
     from skyclass.training.steps.evaluate import evaluate_step
 
-    start_logging()
+    start_step()
     inputs, folder = (Path(dataset.path), Path(model.path)), Path(evaluation.path)
     found = evaluate_step(load_settings(), *inputs, parse_mode(mode), seed, folder)
     for split, scores in found.metrics.items():

@@ -1,4 +1,4 @@
-"""Ingest new observations of a source into the observations table."""
+"""Check the parameters of the run, and ingest new observations of a source."""
 
 from typing import NamedTuple
 
@@ -8,24 +8,39 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def ingest(source_uri: str, accounting: dsl.Output[dsl.Metrics]) -> NamedTuple(
-    "Ingested", table_id=str, table_version=int
-):
-    """Ingest new observations of a source into the observations table.
+def ingest(
+    source_uri: str,
+    candidates: str,
+    mode: str,
+    newest_rows: int,
+    promotion: str,
+    reason: str,
+    seed: int,
+    accounting: dsl.Output[dsl.Metrics],
+) -> NamedTuple("Ingested", table_id=str, table_version=int):
+    """Check the parameters of the run, and ingest new observations of a source.
 
     Args:
         source_uri: URI of the source; `table:` ingests nothing.
+        candidates: Checked here, because this is the first step; used by `train`.
+        mode: Checked here, used by the other steps.
+        newest_rows: Checked here, used by `validate`.
+        promotion: Checked here, used by `publish`.
+        reason: Checked here, used by `publish`.
+        seed: Checked here, used by `train` and `evaluate`.
         accounting: Number of rows by outcome.
 
     Returns:
         Id of the table, and its version after the ingest.
     """
     from skyclass.ingest.step import ingest_step
-    from skyclass.logs import start_logging
+    from skyclass.logs import start_step
     from skyclass.settings import load_settings
     from skyclass.tables.observations import ObservationsTable
+    from skyclass.training.checks import check_parameters
 
-    start_logging()
+    start_step()
+    check_parameters(candidates, mode, newest_rows, promotion, reason, seed)
     settings = load_settings()
     done = ingest_step(settings, source_uri)
     for name in ("rows_in", "inserted", "updated", "duplicates", "rejected", "not_measured"):

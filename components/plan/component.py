@@ -19,12 +19,12 @@ def plan(source_uri: str, mode: str, release: str, shards: int) -> list[dict]:
         The parts, each with the pinned input, the id of the release and its shard. A single output,
         because KFP's local runner cannot loop over one of several.
     """
-    from skyclass.logs import start_logging
+    from skyclass.logs import start_step
     from skyclass.scoring.steps import plan_step
     from skyclass.settings import load_settings
     from skyclass.training.parameters import parse_mode
 
-    start_logging()
+    start_step()
     made = plan_step(load_settings(), source_uri, parse_mode(mode), release, shards)
     common = {"source": made.source, "release": made.release}
     return [{**common, "shard": shard} for shard in made.shards]

@@ -35,12 +35,12 @@ def publish(
     """
     from pathlib import Path
 
-    from skyclass.logs import start_logging
+    from skyclass.logs import start_step
     from skyclass.settings import load_settings
     from skyclass.training.parameters import parse_mode, parse_promotion
     from skyclass.training.steps.publish import publish_step
 
-    start_logging()
+    start_step()
     folders = (Path(dataset.path), Path(model.path), Path(evaluation.path))
     done = publish_step(
         load_settings(), *folders, parse_mode(mode), parse_promotion(promotion), reason, run_id

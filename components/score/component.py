@@ -17,12 +17,12 @@ def score(part: dict, mode: str, accounting: dsl.Output[dsl.Metrics]) -> int:
     Returns:
         Number of new predictions.
     """
-    from skyclass.logs import start_logging
+    from skyclass.logs import start_step
     from skyclass.scoring.steps import score_step
     from skyclass.settings import load_settings
     from skyclass.training.parameters import parse_mode
 
-    start_logging()
+    start_step()
     source, release, shard = part["source"], part["release"], part["shard"]
     done = score_step(load_settings(), source, parse_mode(mode), release, shard)
     for name in ("rows_in", "inserted", "updated", "duplicates", "incomplete"):

@@ -29,11 +29,11 @@ def train(
     """
     from pathlib import Path
 
-    from skyclass.logs import start_logging
+    from skyclass.logs import start_step
     from skyclass.training.parameters import parse_mode
     from skyclass.training.steps.train import train_step
 
-    start_logging()
+    start_step()
     fitted = train_step(Path(dataset.path), parse_mode(mode), candidates, seed, Path(model.path))
     for score in fitted.search.scores:
         search.log_metric(f"{mode}_macro_f1_{score.candidate}", score.macro_f1)

@@ -28,12 +28,12 @@ def validate(
     """
     from pathlib import Path
 
-    from skyclass.logs import start_logging
+    from skyclass.logs import start_step
     from skyclass.settings import load_settings
     from skyclass.training.parameters import parse_mode
     from skyclass.training.steps.validate import validate_step
 
-    start_logging()
+    start_step()
     summary = validate_step(
         load_settings(),
         table_version,

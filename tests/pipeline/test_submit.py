@@ -5,6 +5,7 @@ KFP's generated client talks to a local HTTP server with the models of KFP's API
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -234,6 +235,25 @@ def test_schedule_without_seconds_is_rejected_before_any_request(
 ) -> None:
     with pytest.raises(BackendError, match="expected six fields, seconds first"):
         submit.schedule_runs(backend, {}, "0 3 * * *")
+    assert kfp.authorization == set()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        ({"candidates": "foo"}, "unknown candidate 'foo': choose from decision_tree"),
+        ({"newest_rows": "0"}, "newest_rows is 0: choose 1 or more"),
+        ({"reason": "{{workflow.name}}"}, "reason is '{{workflow.name}}': remove '{{'"),
+    ],
+    ids=str,
+)
+def test_parameters_are_checked_before_any_request(
+    kfp: FakeKfp, backend: Backend, parameter: dict[str, str], expected: str
+) -> None:
+    with pytest.raises(TrainingError, match=re.escape(expected)):
+        submit.submit_run(backend, parameter)
+    with pytest.raises(TrainingError, match=re.escape(expected)):
+        submit.schedule_runs(backend, parameter, EVERY_NIGHT)
     assert kfp.authorization == set()
 
 

@@ -64,7 +64,10 @@ def test_metrics_confusion_matrix_and_reports_are_artifacts(
     [
         ({"mode": "both"}, "unknown mode 'both': choose spectroscopic or photometric"),
         ({"source_uri": "no.csv"}, "step ingest: no.csv: no such file: check the path"),
-        ({"candidates": "oracle"}, "step train: unknown candidate 'oracle': choose from"),
+        ({"candidates": "oracle"}, "unknown candidate 'oracle': choose from decision_tree"),
+        ({"newest_rows": "0"}, "newest_rows is 0: choose 1 or more"),
+        ({"reason": "{{$.pipeline_job_uuid}}"}, "reason is '{{$.pipeline_job_uuid}}': remove '{{'"),
+        ({"seed": "-1"}, "seed is -1: choose 0 to 4294967295"),
         ({"promotion": "maybe"}, "unknown promotion 'maybe': choose if_better or never"),
         ({"seed": "x"}, "seed is 'x': expected an integer"),
         ({"speed": "1"}, "unknown parameter 'speed': choose from candidates, mode"),
@@ -79,6 +82,16 @@ def test_invalid_parameter_is_reported_in_one_line_and_promotes_nothing(
     assert str(failed.value).startswith(message)
     assert "\n" not in str(failed.value)
     assert LocalChampionStore(store).get_champion(Mode.SPECTROSCOPIC) is None
+
+
+def test_failed_step_ends_its_log_with_the_error_and_without_a_traceback(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="no such file") as failed:
+        run_training({"source_uri": "no.csv"}, tmp_path, lambda step: None)
+    (log,) = tmp_path.glob("*/log.txt")
+    assert "Traceback" not in log.read_text()
+    assert f"error: {str(failed.value).removeprefix('step ingest: ')}\n" in log.read_text()
 
 
 def test_unreachable_object_store_fails_the_first_step(

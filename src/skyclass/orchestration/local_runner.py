@@ -15,12 +15,12 @@ from kfp import local
 from kfp.components import load_component_from_text
 
 from skyclass.errors import TrainingError
-from skyclass.orchestration.arguments import Arguments, parse_arguments
+from skyclass.logs import find_error
+from skyclass.orchestration.arguments import Arguments, parse_training_arguments
 from skyclass.orchestration.package import TRAINING, Package, load_package
 
 _COLOUR = re.compile(r"\x1b\[\d+m")
 _STEP_STARTED = re.compile(r"Executing task '(?P<step>[\w-]+)'")
-_STEP_ERROR = re.compile(r"\s*skyclass\.errors\.\w+: (?P<message>.+)")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def run_training(
             step's own if it has one.
     """
     package = load_package(TRAINING)
-    arguments = parse_arguments(package, parameters)
+    arguments = parse_training_arguments(package, parameters)
     folder = runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     outputs = run_package(package, arguments, folder, on_step)
     return LocalRun(
@@ -121,6 +121,5 @@ class _RunnerOutput(io.TextIOBase):
         if started := _STEP_STARTED.search(plain):
             self.step = started["step"]
             self._on_step(self.step)
-        if error := _STEP_ERROR.match(plain):
-            self.step_error = error["message"]
+        self.step_error = find_error(plain) or self.step_error
         return len(text)

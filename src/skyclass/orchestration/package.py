@@ -51,10 +51,12 @@ class Parameter:
 
     Attributes:
         type: KFP's type, such as STRING or NUMBER_INTEGER.
+        default: Value of runs that do not set it.
         choices: Accepted values; empty if any value of the type is accepted.
     """
 
     type: str
+    default: str | int
     choices: tuple[str, ...]
 
 
@@ -100,7 +102,9 @@ class Package:
         """Inputs of the pipeline by name."""
         inputs = self.pipeline["root"]["inputDefinitions"]["parameters"]
         return {
-            name: Parameter(spec["parameterType"], tuple(spec.get("literals", ())))
+            name: Parameter(
+                spec["parameterType"], spec["defaultValue"], tuple(spec.get("literals", ()))
+            )
             for name, spec in inputs.items()
         }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import kfp_server_api as api
 
-from skyclass.orchestration.arguments import parse_arguments
+from skyclass.orchestration.arguments import parse_training_arguments
 from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import BackendError
 from skyclass.orchestration.package import TRAINING, Package, load_package
@@ -98,7 +98,7 @@ def submit_run(
         BackendError: The backend is unreachable or rejected the request.
     """
     package = load_package(TRAINING)
-    arguments = parse_arguments(package, parameters)
+    arguments = parse_training_arguments(package, parameters)
     run_id = backend.create_run(
         display_name=f"{package.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
         experiment_id=backend.ensure_experiment(EXPERIMENT),
@@ -139,7 +139,7 @@ def schedule_runs(
             "every day at 03:00 UTC"
         )
     package = load_package(TRAINING)
-    arguments = parse_arguments(package, parameters)
+    arguments = parse_training_arguments(package, parameters)
     version = _ensure_version(backend, package)
     experiment_id = backend.ensure_experiment(EXPERIMENT)
     replaced = backend.find_recurring_runs(name, experiment_id)

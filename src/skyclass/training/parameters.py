@@ -6,6 +6,22 @@ from skyclass.survey.features import Mode
 PROMOTION_CHOICES = {"if_better": True, "never": False}
 """Values of `promotion`: whether a release that passes the gate becomes the champion."""
 
+_PLACEHOLDER = "{{"
+"""Begins what KFP, its local runner and Argo replace inside the values of parameters."""
+
+
+def parse_text(name: str, text: str) -> str:
+    """Parse a parameter that may be any text.
+
+    Raises:
+        TrainingError: The text has a placeholder, which KFP would replace.
+    """
+    if _PLACEHOLDER in text:
+        raise TrainingError(
+            f"{name} is {text!r}: remove {_PLACEHOLDER!r}, which begins a placeholder of KFP"
+        )
+    return text
+
 
 def parse_mode(name: str) -> Mode:
     """Parse the parameter `mode`.
