@@ -264,8 +264,11 @@ def test_grpc_metadata_equals_v2_metadata(served: Served) -> None:
         assert stub.ModelReady(pb.ModelReadyRequest(name=served.name)).ready
         server = stub.ServerMetadata(pb.ServerMetadataRequest())
         model = stub.ModelMetadata(pb.ModelMetadataRequest(name=served.name))
-        with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
-            stub.ModelReady(pb.ModelReadyRequest(name="other"))
+        version = served.model.release.id
+        assert stub.ModelReady(pb.ModelReadyRequest(name=served.name, version=version)).ready
+        for other in ({"name": "other"}, {"name": served.name, "version": "9"}):
+            with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
+                stub.ModelReady(pb.ModelReadyRequest(**other))
     for message, path in ((server, "/v2"), (model, f"/v2/models/{served.name}")):
         shown = MessageToDict(message, preserving_proto_field_name=True)
         wanted = served.server.request("GET", path).json()
@@ -319,6 +322,17 @@ def test_v2_metadata_lists_inputs_outputs_and_the_release(served: Served) -> Non
         "class": [-1],
         "probabilities": [-1, 3],
     }
+
+
+def test_v2_addresses_that_name_the_served_version(served: Served, inputs: Matrix) -> None:
+    plain = f"/v2/models/{served.name}"
+    versioned = f"{plain}/versions/{served.model.release.id}"
+    body = {"id": "mine", "inputs": [matrix(inputs, inputs.tolist())]}
+    for suffix in ("", "/ready"):
+        wanted = served.server.request("GET", plain + suffix).json()
+        assert served.server.request("GET", versioned + suffix).json() == wanted
+    wanted = served.server.request("POST", f"{plain}/infer", body).json()
+    assert served.server.request("POST", f"{versioned}/infer", body).json() == wanted
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,15 @@ def test_requests_get_503_until_the_model_is_loaded(
         for path, body in (
             (f"/v1/models/{NAME}:predict", REQUEST),
             (f"/v2/models/{NAME}/infer", {"inputs": [TENSOR]}),
+            (f"/v2/models/{NAME}/versions/9/infer", {"inputs": [TENSOR]}),
         ):
             rejected = server.request("POST", path, body)
             assert (rejected.status, rejected.headers["Retry-After"]) == (503, "1")
             assert rejected.json() == {"error": f"{NAME} is loading: retry after 1 s"}
-        for path in ("/v2/health/ready", f"/v2/models/{NAME}/ready", f"/v1/models/{NAME}"):
+        for path in (
+            *("/v2/health/ready", f"/v1/models/{NAME}"),
+            *(f"/v2/models/{NAME}/ready", f"/v2/models/{NAME}/versions/9/ready"),
+        ):
             ready = server.request("GET", path)
             assert (ready.status, ready.json()["ready"]) == (503, False)
         assert server.request("GET", f"/v2/models/{NAME}").status == 503

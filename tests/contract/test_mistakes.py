@@ -296,7 +296,18 @@ INVALID_REQUESTS = [
     InvalidRequest("path in the name", 404, (), {}, "/v1/models/..%2F..%2Fetc%2Fpasswd:predict"),
     InvalidRequest("null byte in the name", 404, (), {}, "/v1/models/%00:predict"),
     InvalidRequest(
-        "version", 404, (), {"inputs": [tensor()]}, V2.replace("/infer", "/versions/9/infer")
+        *("another version", 404, ("only one version is served",), {"inputs": [tensor()]}),
+        V2.replace("/infer", "/versions/9/infer"),
+    ),
+    *(
+        InvalidRequest(
+            *(f"{name} of another version", 404, ("only one version is served",), None),
+            *(f"/v2/models/{MODEL}/versions/9{suffix}", "GET"),
+        )
+        for name, suffix in (("metadata", ""), ("readiness", "/ready"))
+    ),
+    InvalidRequest(
+        "GET of a version", 405, (), None, f"/v2/models/{MODEL}/versions/9/infer", "GET"
     ),
     InvalidRequest("explain", 404, (), {}, V1.replace("predict", "explain")),
     InvalidRequest("unload", 404, (), {}, "/v2/repository/models/skyclass-spectroscopic/unload"),

@@ -8,10 +8,20 @@ from skyclass.client import Client
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.survey.features import INPUTS, Mode
-from tests.support.predictor import Site, eventually, publish, serving, simulated
+from tests.support.predictor import ServerProcess, Site, eventually, publish, serving, simulated
 
 MODE = Mode.PHOTOMETRIC
 INSTANCES = simulated(3)[list(INPUTS[MODE])].to_numpy().tolist()
+
+
+def status_of_version(server: ServerProcess, version: str) -> int:
+    """Return the status of a V2 request that names the version."""
+    tensor = {"name": "x", "shape": [3, 5], "datatype": "FP64", "data": INSTANCES}
+    path = f"/v2/models/skyclass-photometric/versions/{version}/infer"
+    response = server.request("POST", path, {"inputs": [tensor]})
+    if response.status == 200:
+        assert response.json()["model_version"] == version
+    return response.status
 
 
 def test_a_promotion_is_hot_reloaded_and_a_damaged_release_is_not(
@@ -39,8 +49,11 @@ def test_a_promotion_is_hot_reloaded_and_a_damaged_release_is_not(
         caller = threading.Thread(target=send_requests)
         caller.start()
         try:
+            assert status_of_version(server, first.id) == 200
             LocalChampionStore(site.store).promote(second, "better", "test")
             eventually(lambda: client.model_version() == second.id, 30)
+            assert status_of_version(server, second.id) == 200
+            assert status_of_version(server, first.id) == 404
             put(damaged)
             LocalChampionStore(site.store).promote(third, "better still", "test")
             eventually(lambda: f"{JOBLIB_MODEL}: {len(model)} bytes with digest" in server.log, 30)

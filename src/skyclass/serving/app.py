@@ -3,9 +3,11 @@
 Plain ASGI: the overhead of a web framework exceeds the time of a small prediction.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 import orjson
@@ -64,9 +66,10 @@ class PredictionApp:
             f"/v1/models/{name}:predict": (self._predict, RequestMetrics(name, "v1")),
             f"/v2/models/{name}/infer": (self._infer, RequestMetrics(name, "v2")),
         }
+        self._versioned_path = re.compile(rf"(/v2/models/{name})/versions/([^/]+)(/infer)")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._handlers.get(scope["path"]) if scope["type"] == "http" else None
+        found = self._handlers.get(scope["path"]) or self._find_versioned(scope["path"])
         if found is None:
             await self._routes(scope, receive, send)
             return
@@ -85,14 +88,23 @@ class PredictionApp:
             metrics.observe(response.status, time.perf_counter() - started)
             await _send(response, send)
 
+    def _find_versioned(self, path: str) -> tuple[_Handler, RequestMetrics] | None:
+        """Return the handler of an address that names the version of the model."""
+        match = self._versioned_path.fullmatch(path)
+        if match is None:
+            return None
+        _, metrics = self._handlers[match[1] + match[3]]
+        return partial(self._infer, version=match[2]), metrics
+
     async def _predict(self, headers: Headers, body: bytes) -> HttpResponse:
         _check_content_type(headers, (_JSON,))
         return await self._predictor.run(len(body), self._handle_v1, headers, body)
 
     def _handle_v1(self, headers: Headers, body: bytes) -> HttpResponse:
+        model = self._predictor.find_model()
         payload = parse_json(body, self._settings.max_nesting)
         inputs = v1.read_request(payload, self._predictor.mode, self._settings.max_rows)
-        prediction = self._predictor.predict(inputs, _get_request_id(headers))
+        prediction = self._predictor.predict(model, inputs, _get_request_id(headers))
         request_id = prediction.request_id.encode("latin-1")
         return HttpResponse(
             200,
@@ -100,17 +112,18 @@ class PredictionApp:
             ((b"content-type", _JSON), (_REQUEST_ID, request_id)),
         )
 
-    async def _infer(self, headers: Headers, body: bytes) -> HttpResponse:
+    async def _infer(self, headers: Headers, body: bytes, version: str = "") -> HttpResponse:
         _check_content_type(headers, (_JSON, _BYTES) if _JSON_LENGTH in headers else (_JSON,))
-        return await self._predictor.run(len(body), self._handle_v2, headers, body)
+        return await self._predictor.run(len(body), self._handle_v2, headers, body, version)
 
-    def _handle_v2(self, headers: Headers, body: bytes) -> HttpResponse:
+    def _handle_v2(self, headers: Headers, body: bytes, version: str) -> HttpResponse:
+        model = self._predictor.find_model(version)
         length = headers[_JSON_LENGTH].decode("latin-1") if _JSON_LENGTH in headers else None
         request, rest = v2.parse_request(body, length, self._settings.max_nesting)
         outputs = v2.select_outputs(request)
         inputs = read_inputs(request.inputs, rest, self._predictor.mode, self._settings.max_rows)
         request_id = _get_request_id(headers) or request.id
-        prediction = self._predictor.predict(inputs, request_id)
+        prediction = self._predictor.predict(model, inputs, request_id)
         response_id = request.id or prediction.request_id
         written, json_length = v2.write_response(
             prediction, outputs, self._predictor.name, response_id

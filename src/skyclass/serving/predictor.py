@@ -57,44 +57,62 @@ class Predictor:
     Attributes:
         name: Name of the model and of its InferenceService.
         mode: Mode of every release that is served.
-        ready: Whether a model is loaded.
     """
 
     def __init__(self, mode: Mode, log: PredictionLogWriter) -> None:
         self.name = model_name(mode)
         self.mode = mode
-        self.ready = False
         self._model: LoadedModel | None = None
         self._log = log
         self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "model")
 
-    @property
-    def model(self) -> LoadedModel:
-        """The model that is served now.
+    def is_ready(self, version: str = "") -> bool:
+        """Return whether a model is loaded.
 
         Raises:
-            RequestError: 503, no model is loaded yet.
+            RequestError: 404, another version is loaded.
         """
         if self._model is None:
+            return False
+        self.find_model(version)
+        return True
+
+    def find_model(self, version: str = "") -> LoadedModel:
+        """Return the model that is served now.
+
+        Args:
+            version: Id of the release that the client wants; empty for any.
+
+        Raises:
+            RequestError: 503, no model is loaded yet, or 404, it has another version.
+        """
+        model = self._model
+        if model is None:
             raise RequestError(
                 503, f"{self.name} is loading: retry after 1 s", ((b"retry-after", b"1"),)
             )
-        return self._model
+        if version and version != model.release.id:
+            raise RequestError(
+                404,
+                f"version not found: only one version is served, {model.release.id}: "
+                "omit the version, or use this one",
+            )
+        return model
 
     def set_model(self, model: LoadedModel) -> None:
         """Serve a model from now on; requests in flight keep the previous one."""
         self._model = model
-        self.ready = True
 
-    def predict(self, inputs: Inputs, request_id: str | None) -> Prediction:
+    def predict(self, model: LoadedModel, inputs: Inputs, request_id: str | None) -> Prediction:
         """Classify rows and add them to the prediction log.
 
         Args:
+            model: Returned by `find_model`.
             inputs: The rows.
             request_id: The client's id of the request; None generates one.
 
         Raises:
-            RequestError: 503, no model is loaded yet, or 400, the id is too long.
+            RequestError: 400, the id is too long.
         """
         if request_id and len(request_id) > MAX_REQUEST_ID_CHARACTERS:
             raise RequestError(
@@ -103,7 +121,6 @@ class Predictor:
                 f"{MAX_REQUEST_ID_CHARACTERS}: shorten it",
             )
         request_id = request_id or str(uuid.uuid4())
-        model = self.model
         probabilities = model.predict_probabilities(inputs.values)
         self._log.append(
             LogEntry(
@@ -127,7 +144,7 @@ class Predictor:
             args: Positional arguments of `handle`.
             kwargs: Keyword arguments of `handle`.
         """
-        if size <= INLINE_BYTES and self.model.engine_name == "onnx":
+        if size <= INLINE_BYTES and self.find_model().engine_name == "onnx":
             return handle(*args, **kwargs)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: handle(*args, **kwargs))

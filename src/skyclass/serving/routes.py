@@ -38,17 +38,18 @@ def make_routes(predictor: Predictor, settings: ServingSettings) -> Starlette:
         return _json({"live": True})
 
     async def v2_ready(request: Request) -> Response:
-        return _json({"ready": predictor.ready}, 200 if predictor.ready else 503)
+        ready = predictor.is_ready()
+        return _json({"ready": ready}, 200 if ready else 503)
 
     async def model_ready(request: Request) -> Response:
-        content = {"name": predictor.name, "ready": predictor.ready}
-        return _json(content, 200 if predictor.ready else 503)
+        ready = predictor.is_ready(_get_version(request))
+        return _json({"name": predictor.name, "ready": ready}, 200 if ready else 503)
 
     async def list_models(request: Request) -> Response:
         return _json({"models": [predictor.name]})
 
     async def model_metadata(request: Request) -> Response:
-        return _json(describe_model(predictor))
+        return _json(describe_model(predictor.find_model(_get_version(request))))
 
     async def server_metadata(request: Request) -> Response:
         return _json(SERVER_METADATA)
@@ -69,6 +70,7 @@ def make_routes(predictor: Predictor, settings: ServingSettings) -> Starlette:
         return _json({"error": message}, error.status_code, dict(error.headers or {}))
 
     v1, v2 = f"/v1/models/{predictor.name}", f"/v2/models/{predictor.name}"
+    versioned = f"{v2}/versions/{{version}}"
     return Starlette(
         routes=[
             Route("/", live),
@@ -82,6 +84,8 @@ def make_routes(predictor: Predictor, settings: ServingSettings) -> Starlette:
             Route("/v2/models", list_models),
             Route(v2, model_metadata),
             Route(f"{v2}/ready", model_ready),
+            Route(versioned, model_metadata),
+            Route(f"{versioned}/ready", model_ready),
         ],
         exception_handlers={
             RequestError: _handle_request_error,
@@ -89,6 +93,10 @@ def make_routes(predictor: Predictor, settings: ServingSettings) -> Starlette:
             Exception: _handle_internal_error,
         },
     )
+
+
+def _get_version(request: Request) -> str:
+    return str(request.path_params.get("version", ""))
 
 
 def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -15,6 +15,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import (
     add_GRPCInferenceServiceServicer_to_server,
 )
 
+from skyclass.registry.models import LoadedModel
 from skyclass.serving.errors import RequestError, model_not_found
 from skyclass.serving.metrics import RequestMetrics
 from skyclass.serving.predictor import Predictor
@@ -88,21 +89,23 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
         self, request: pb.ModelMetadataRequest, context: Context
     ) -> pb.ModelMetadataResponse:
         def describe() -> dict[str, Any]:
-            self._check_name(request.name, request.version)
-            return describe_model(self._predictor)
+            return describe_model(self._find_model(request.name, request.version))
 
         return pb.ModelMetadataResponse(**await _or_abort(describe, context))
 
     async def ModelReady(
         self, request: pb.ModelReadyRequest, context: Context
     ) -> pb.ModelReadyResponse:
-        await _or_abort(lambda: self._check_name(request.name), context)
-        return pb.ModelReadyResponse(ready=self._predictor.ready)
+        def find_ready() -> bool:
+            self._check_name(request.name)
+            return self._predictor.is_ready(request.version)
+
+        return pb.ModelReadyResponse(ready=await _or_abort(find_ready, context))
 
     async def ServerReady(
         self, request: pb.ServerReadyRequest, context: Context
     ) -> pb.ServerReadyResponse:
-        return pb.ServerReadyResponse(ready=self._predictor.ready)
+        return pb.ServerReadyResponse(ready=self._predictor.is_ready())
 
     async def ServerLive(
         self, request: pb.ServerLiveRequest, context: Context
@@ -124,13 +127,13 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
     def _infer(
         self, message: pb.ModelInferRequest, request_id: str | None
     ) -> pb.ModelInferResponse:
-        self._check_name(message.model_name, message.model_version)
         predictor = self._predictor
+        model = self._find_model(message.model_name, message.model_version)
         request = read_structure(_to_json(message))
         outputs = select_outputs(request)
         raw = b"".join(message.raw_input_contents)
         inputs = read_inputs(request.inputs, raw, predictor.mode, self._settings.max_rows)
-        prediction = predictor.predict(inputs, request_id or request.id)
+        prediction = predictor.predict(model, inputs, request_id or request.id)
         response = pb.ModelInferResponse(
             model_name=predictor.name,
             model_version=prediction.model_version,
@@ -149,13 +152,13 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
             response.parameters["flags"].string_param = format_flags(prediction.flags)
         return response
 
-    def _check_name(self, name: str, version: str = "") -> None:
+    def _find_model(self, name: str, version: str) -> LoadedModel:
+        self._check_name(name)
+        return self._predictor.find_model(version)
+
+    def _check_name(self, name: str) -> None:
         if name != self._predictor.name:
             raise model_not_found(self._predictor.mode)
-        if version and version != self._predictor.model.release.id:
-            raise RequestError(
-                404, "version not found: only one version is served, omit model_version"
-            )
 
 
 def _to_json(request: pb.ModelInferRequest) -> dict[str, Any]:

@@ -12,6 +12,13 @@ from skyclass.survey.features import INPUTS, Mode, model_name
 
 Schema = dict[str, Any]
 
+_VERSION: Schema = {
+    "name": "version",
+    "in": "path",
+    "required": True,
+    "description": "Id of the release.",
+    "schema": {"type": "string"},
+}
 _ERRORS = {
     400: "The request cannot be parsed.",
     405: "The method is not POST.",
@@ -52,21 +59,20 @@ def describe_api(mode: Mode, settings: ServingSettings) -> Schema:
         "required": ["instances"],
     }
     errors = {
-        str(status): {
-            "description": reason.format_map(settings.model_dump()),
-            "content": _json(error),
-        }
+        str(status): _describe_error(reason.format_map(settings.model_dump()), error)
         for status, reason in _ERRORS.items()
     }
 
-    def describe_post(summary: str, request: Schema, response: Schema) -> Schema:
+    def describe_post(
+        summary: str, request: Schema, response: Schema, responses: Schema = errors
+    ) -> Schema:
         return {
             "post": {
                 "summary": summary,
                 "requestBody": {"required": True, "content": _json(request)},
                 "responses": {
                     "200": {"description": "The prediction.", "content": _json(response)},
-                    **errors,
+                    **responses,
                 },
             }
         }
@@ -83,9 +89,21 @@ def describe_api(mode: Mode, settings: ServingSettings) -> Schema:
             f"/v2/models/{name}/infer": describe_post(
                 "Classify rows (Open Inference Protocol)", v2_request, v2_response
             ),
+            f"/v2/models/{name}/versions/{{version}}/infer": {
+                "parameters": [_VERSION],
+                **describe_post(
+                    "Classify rows with this release only",
+                    *(v2_request, v2_response),
+                    {**errors, "404": _describe_error("The release is not served.", error)},
+                ),
+            },
         },
         "components": {"schemas": components},
     }
+
+
+def _describe_error(description: str, error: Schema) -> Schema:
+    return {"description": description, "content": _json(error)}
 
 
 def _json(schema: Schema) -> Schema:

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import msgspec
 import orjson
 
+from skyclass.registry.models import LoadedModel
 from skyclass.serving.errors import RequestError, describe, quote
-from skyclass.serving.predictor import MAX_REQUEST_ID_CHARACTERS, Prediction, Predictor
+from skyclass.serving.predictor import MAX_REQUEST_ID_CHARACTERS, Prediction
 from skyclass.serving.protocol.outputs import OUTPUTS, Output, format_flags
 from skyclass.serving.protocol.strict_json import StructureError, convert, parse_json
 from skyclass.serving.protocol.tensors import DTYPES, Tensor, TensorParameters
-from skyclass.survey.features import INPUTS
+from skyclass.survey.features import INPUTS, model_name
 
 OutputName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(OUTPUTS)})]
 
@@ -200,20 +201,16 @@ SERVER_METADATA = {
 }
 
 
-def describe_model(predictor: Predictor) -> dict[str, Any]:
-    """Return the model metadata; `versions` holds the id of the release that is served.
+def describe_model(model: LoadedModel) -> dict[str, Any]:
+    """Return the metadata of a model; `versions` holds the id of its release.
 
     Inputs are listed as one column each: metadata can name them in no other form.
-
-    Raises:
-        RequestError: 503, no model is loaded yet.
     """
+    mode = model.release.mode
     return {
-        "name": predictor.name,
-        "versions": [predictor.model.release.id],
-        "platform": predictor.model.engine_name,
-        "inputs": [
-            {"name": name, "datatype": "FP64", "shape": [-1]} for name in INPUTS[predictor.mode]
-        ],
+        "name": model_name(mode),
+        "versions": [model.release.id],
+        "platform": model.engine_name,
+        "inputs": [{"name": name, "datatype": "FP64", "shape": [-1]} for name in INPUTS[mode]],
         "outputs": [output.metadata for output in OUTPUTS.values()],
     }
