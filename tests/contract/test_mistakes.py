@@ -1,7 +1,9 @@
 """Every invalid request gets the documented status and error, and has no side effects."""
 
+import gzip
 import json
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +37,29 @@ DETAILS = (
     "kserve",
     "starlette",
 )
+
+
+VALID = json.dumps({"instances": [GOOD]}).encode()
+COMPRESSED = [
+    ("unknown encoding", 415, "br", VALID, "encoding is 'br', expected gzip, deflate or none"),
+    ("two encodings", 415, "gzip, gzip", VALID, "encoding is 'gzip, gzip'"),
+    ("not gzip", 400, "gzip", VALID, "the body is not gzip: compress it again"),
+    ("not deflate", 400, "deflate", gzip.compress(VALID), "the body is not deflate"),
+    ("nothing as gzip", 400, "gzip", b"", "gzip body is truncated after 0 bytes"),
+    ("truncated gzip", 400, "gzip", gzip.compress(VALID)[:-1], "gzip body is truncated"),
+    ("truncated deflate", 400, "deflate", zlib.compress(VALID)[:-1], "deflate body is truncated"),
+    ("wrong checksum", 400, "gzip", gzip.compress(VALID)[:-8] + bytes(8), "not gzip"),
+    ("two gzip members", 400, "gzip", gzip.compress(VALID) * 2, "bytes after its end: remove"),
+    (
+        "too large when decompressed",
+        413,
+        "gzip",
+        gzip.compress(b" " * (MAX_BYTES + 1)),
+        f"larger than {MAX_BYTES} bytes when decompressed: split",
+    ),
+    ("no JSON in gzip", 400, "gzip", gzip.compress(b"["), "the body is not JSON"),
+]
+"""Name, status, encoding, body and words of the error of compressed requests."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +146,16 @@ INVALID_REQUESTS = [
                 )
                 for kind in ("text/plain", "text/xml", "application/x-www-form-urlencoded")
             ),
-            InvalidRequest(
-                f"{version} gzip",
-                415,
-                ("compressed",),
-                b"\x1f\x8b",
-                path,
-                headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            *(
+                InvalidRequest(
+                    f"{version} {name}",
+                    status,
+                    (words,),
+                    body,
+                    path,
+                    headers={"Content-Type": "application/json", "Content-Encoding": encoding},
+                )
+                for name, status, encoding, body, words in COMPRESSED
             ),
             InvalidRequest(
                 f"{version} long request id",
@@ -447,6 +475,18 @@ def test_json_content_types_are_accepted(server: ServerProcess, content_type: st
     headers = {"Content-Type": content_type} if content_type else {}
     assert server.request("POST", V1, {"instances": [GOOD]}, headers).status == 200
     assert server.request("POST", V2, {"inputs": [tensor()]}, headers).status == 200
+
+
+def test_a_415_names_the_accepted_encodings(server: ServerProcess) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "br"}
+    response = server.request("POST", V1, VALID, headers)
+    assert response.headers["Accept-Encoding"] == "gzip, deflate"
+
+
+def test_a_compressed_body_may_have_the_largest_size(server: ServerProcess) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    body = gzip.compress(VALID.ljust(MAX_BYTES))
+    assert server.request("POST", V1, body, headers).status == 200
 
 
 def test_a_chunked_body_is_limited_too(server: ServerProcess) -> None:

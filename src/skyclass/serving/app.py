@@ -18,12 +18,14 @@ from skyclass.serving.errors import RequestError, quote
 from skyclass.serving.metrics import RequestMetrics
 from skyclass.serving.predictor import Predictor
 from skyclass.serving.protocol import v1, v2
+from skyclass.serving.protocol.compression import decompress
 from skyclass.serving.protocol.strict_json import parse_json
 from skyclass.serving.protocol.tensors import read_inputs
 from skyclass.serving.settings import ServingSettings
 
 _JSON, _BYTES = b"application/json", b"application/octet-stream"
 _JSON_LENGTH = b"inference-header-content-length"
+_CONTENT_ENCODING = b"content-encoding"
 _REQUEST_ID = b"x-request-id"
 _CLIENT_CLOSED_REQUEST = 499  # as nginx logs it
 
@@ -134,7 +136,7 @@ class PredictionApp:
         return HttpResponse(200, written, ((b"content-type", _BYTES), length_header))
 
     async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
-        """Read the body, up to the limit on its size."""
+        """Read and decompress the body, up to the limit on its size."""
         limit = self._settings.max_body_bytes
         too_large = int(headers.get(b"content-length", 0)) > limit
         body, more = b"", True
@@ -146,6 +148,9 @@ class PredictionApp:
             more, too_large = message["more_body"], len(body) > limit
         if too_large:
             raise RequestError(413, f"the body is larger than {limit} bytes: split the request")
+        if _CONTENT_ENCODING in headers:
+            encoding = headers[_CONTENT_ENCODING]
+            return await self._predictor.run_in_thread(decompress, body, encoding, limit)
         return body
 
 
@@ -182,10 +187,4 @@ def _check_content_type(headers: Headers, allowed: tuple[bytes, ...]) -> None:
         raise RequestError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"the content type is {quote(given.decode('latin-1'))}, expected {expected}",
-        )
-    encoding = headers.get(b"content-encoding", b"identity")
-    if encoding != b"identity":
-        raise RequestError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"the body is compressed ({quote(encoding.decode('latin-1'))}): send it uncompressed",
         )

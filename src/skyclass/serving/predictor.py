@@ -146,5 +146,9 @@ class Predictor:
         """
         if size <= INLINE_BYTES and self.find_model().engine_name == "onnx":
             return handle(*args, **kwargs)
+        return await self.run_in_thread(handle, *args, **kwargs)
+
+    async def run_in_thread(self, handle: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a function in a thread, so that the event loop serves other requests."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: handle(*args, **kwargs))

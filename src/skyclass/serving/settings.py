@@ -14,7 +14,7 @@ class ServingSettings(BaseSettings):
     max_rows: PositiveInt = 10_000
     """Limit on the rows of a request (413)."""
     max_body_bytes: PositiveInt = 6_000_000
-    """Limit on the size of a request body (413); no more than that is read."""
+    """Limit on the size of a request body (413); no more than that is read or decompressed."""
     max_nesting: PositiveInt = 16
     """Limit on the levels of lists and objects in a request (413)."""
 

@@ -23,7 +23,7 @@ _ERRORS = {
     400: "The request cannot be parsed.",
     405: "The method is not POST.",
     413: "The request has more than {max_rows} rows or {max_body_bytes} bytes.",
-    415: "The content type is not JSON.",
+    415: "The content type is not JSON, or the content encoding not gzip or deflate.",
     422: "A row cannot be classified; the message names row and field.",
     503: "The model is loading; retry.",
 }
