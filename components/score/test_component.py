@@ -43,7 +43,7 @@ def test_planned_partitions_are_scored_and_counted(release: Release, tmp_path: P
         ({"mode": "both"}, TrainingError, "unknown mode 'both'"),
         ({"mode": "spectroscopic"}, ReleaseError, "there is no spectroscopic champion yet"),
         ({"shards": 0}, CatalogError, "choose 1 to 64"),
-        ({"source_uri": "nowhere"}, CatalogError, "neither a Delta table nor Parquet"),
+        ({"source_uri": "nowhere"}, CatalogError, "no such file"),
     ],
     ids=str,
 )

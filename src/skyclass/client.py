@@ -1,6 +1,7 @@
 """HTTP client of the predictor, for tables of any length."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +23,26 @@ _CONNECT_SECONDS = 3
 _READ_SECONDS = 30
 _RETRIES = 3
 _BACKOFF_SECONDS = 0.5
-_COLUMNS = ("predicted", *PROBABILITIES, "model_version", "flags")
+PREDICTION_COLUMNS = ("predicted", *PROBABILITIES, "model_version", "flags")
+"""Columns of a prediction."""
+
+
+_ROW_REASON = re.compile(r"row (\d+): (.+)")
+"""An error of the predictor that names a row of the request."""
+
+
+class RowError(ServingError):
+    """The predictor rejected a row.
+
+    Attributes:
+        row: Position of the row in the table, from 0.
+        reason: Why it was rejected.
+    """
+
+    def __init__(self, row: int, reason: str) -> None:
+        super().__init__(f"row {row} of the table, counted from 0: {reason}")
+        self.row = row
+        self.reason = reason
 
 
 class _TooLargeError(ServingError):
@@ -86,27 +106,23 @@ class Client:
             `model_version` and `flags`, which names values outside the survey's range.
 
         Raises:
-            ServingError: A column is missing, the predictor is unreachable, or it rejected a row.
+            RowError: The predictor rejected a row.
+            ServingError: A column is missing or duplicated, or the predictor is unreachable.
         """
-        absent = [name for name in INPUTS[self._mode] if name not in rows.columns]
-        if absent:
-            raise ServingError(
-                f"the table has no column {absent[0]}: {self._name} needs "
-                f"{', '.join(INPUTS[self._mode])}"
-            )
+        names = list(rows.columns)
+        for name in INPUTS[self._mode]:
+            if names.count(name) != 1:
+                problem = "duplicate" if name in names else "missing"
+                raise ServingError(
+                    f"{problem} column {name}: {self._name} needs each of "
+                    f"{', '.join(INPUTS[self._mode])} once"
+                )
         records = to_records(rows, self._mode)
         predictions: list[list[Any]] = []
         for start in range(0, len(records), BATCH_ROWS):
-            batch = records[start : start + BATCH_ROWS]
-            try:
-                predictions += self._classify_batch(batch)
-            except ServingError as error:
-                raise ServingError(
-                    f"rows {start} to {start + len(batch) - 1} of the table, counted from "
-                    f"{start}: {error}"
-                ) from error
+            predictions += self._classify_batch(records[start : start + BATCH_ROWS], start)
             progress(len(predictions))
-        return pd.DataFrame(predictions, index=rows.index, columns=list(_COLUMNS))
+        return pd.DataFrame(predictions, index=rows.index, columns=list(PREDICTION_COLUMNS))
 
     def model_version(self) -> str:
         """Return the id of the release that is served now.
@@ -139,7 +155,7 @@ class Client:
                 "see the predictor's log"
             )
 
-    def _classify_batch(self, records: list[dict[str, Any]]) -> Iterator[list[Any]]:
+    def _classify_batch(self, records: list[dict[str, Any]], start: int) -> Iterator[list[Any]]:
         try:
             path = f"/v1/models/{self._name}:predict"
             response = self._request("POST", path, {"instances": records})
@@ -147,9 +163,13 @@ class Client:
             if len(records) == 1:
                 raise
             half = len(records) // 2
-            yield from self._classify_batch(records[:half])
-            yield from self._classify_batch(records[half:])
+            yield from self._classify_batch(records[:half], start)
+            yield from self._classify_batch(records[half:], start + half)
             return
+        except ServingError as error:
+            if found := _ROW_REASON.fullmatch(str(error)):
+                raise RowError(start + int(found[1]), found[2]) from error
+            raise
         for prediction in response["predictions"]:
             yield [
                 prediction["class"],

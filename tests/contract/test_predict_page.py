@@ -22,7 +22,7 @@ from skyclass.apps.predict.page import (
     render_prediction,
 )
 from skyclass.client import Client
-from skyclass.errors import ServingError
+from skyclass.errors import ServingError, SkyclassError
 from skyclass.local.s3_server import Access
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.survey.features import INPUTS, Mode
@@ -62,8 +62,8 @@ def test_the_photometric_model_is_used_without_a_redshift(clients: Clients) -> N
 @pytest.mark.parametrize(
     ("magnitudes", "message"),
     [
-        ([None, *GALAXY[1:]], "row 0: u is null, expected a number"),
-        ([*GALAXY[:4], -9999], "row 0: z was not measured (-9999)"),
+        ([None, *GALAXY[1:]], "u is null, expected a number"),
+        ([*GALAXY[:4], -9999], "z was not measured (-9999)"),
     ],
 )
 def test_the_message_of_the_predictor_is_shown(
@@ -114,8 +114,8 @@ def test_each_row_of_a_table_is_classified_by_the_model_of_its_inputs(
         clients, table, tmp_path, lambda done, of: reported.append((done, of))
     )
     assert reported == [(0, 2100), (1000, 2100), (1400, 2100), (2100, 2100)]
-    assert list(predictions["mode"][:3]) == ["spectroscopic", "photometric", "spectroscopic"]
-    assert list(predictions["predicted"][:3]) == ["GALAXY", "STAR", "QSO"]
+    assert predictions["mode"].to_pylist()[:3] == ["spectroscopic", "photometric", "spectroscopic"]
+    assert predictions["predicted"].to_pylist()[:3] == ["GALAXY", "STAR", "QSO"]
     written = pd.read_csv(target)
     assert list(written["name"]) == list(rows["name"])
     assert target.name == "objects-classified.csv"
@@ -124,10 +124,10 @@ def test_each_row_of_a_table_is_classified_by_the_model_of_its_inputs(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("u,g,r,i\n1,2,3,4\n", "the table has no column z"),
-        ("u,g,r,i,z\n", "the table has no rows"),
-        ("", "not readable"),
-        ("u,g,r,i,z,redshift\n19,18,17,16,,0.1\n", "z is null, expected a number"),
+        ("u,g,r,i\n1,2,3,4\n", "objects.csv: missing column z"),
+        ("u,g,r,i,z\n", "objects.csv: no rows below the header"),
+        ("", "objects.csv: the file is empty"),
+        ("u,g,r,i,z,redshift\n19,18,17,16,,0.1\n", "objects.csv, line 2: z is null"),
     ],
 )
 def test_an_unusable_table_is_rejected_with_a_message(
@@ -135,7 +135,7 @@ def test_an_unusable_table_is_rejected_with_a_message(
 ) -> None:
     table = tmp_path / "objects.csv"
     table.write_text(content)
-    with pytest.raises(ServingError, match=message):
+    with pytest.raises(SkyclassError, match=message):
         classify_table(clients, table, tmp_path, lambda done, of: None)
 
 

@@ -1,6 +1,5 @@
 """Commands for the endpoint: `serve` and `predict`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +8,9 @@ from rich.progress import Progress
 
 from skyclass.cli.options import Host, ModeOption
 from skyclass.cli.output import err
+from skyclass.errors import ServingError
 from skyclass.settings import load_settings
-from skyclass.survey.features import Mode
+from skyclass.survey.features import INPUTS, Mode
 
 app = typer.Typer()
 _PANEL = "Predictions"
@@ -48,19 +48,39 @@ def predict(
             "-o", "--output", help="CSV or Parquet file to write; default: CSV on standard output."
         ),
     ] = None,
+    prefix: Annotated[
+        str, typer.Option(help="Prefix of the columns that are added, for example `sky_`.")
+    ] = "",
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the file, for example latin-1; default: UTF-8.")
+    ] = None,
 ) -> None:
     """Classify the objects of a file with a running predictor."""
-    from skyclass.client import Client
-    from skyclass.tables.objects import SUFFIXES, read_objects, write_predictions
+    from skyclass.client import PREDICTION_COLUMNS, Client, RowError
+    from skyclass.tables.classified import (
+        OUTPUT_SUFFIXES,
+        append_predictions,
+        check_output,
+        write_classified,
+    )
+    from skyclass.tables.objects import read_objects
 
-    if output and output.suffix not in SUFFIXES:
-        raise typer.BadParameter(f"{output}: end it with {' or '.join(SUFFIXES)}", param_hint="-o")
-    rows = read_objects(file)
-    with Progress(console=err, transient=True) as bar:
-        task = bar.add_task("classifying", total=len(rows))
-        predictions = Client(url, mode).classify(
-            rows, lambda done: bar.update(task, completed=done)
+    if output and output.suffix.lower() not in OUTPUT_SUFFIXES:
+        raise typer.BadParameter(
+            f"{output}: end it with {' or '.join(OUTPUT_SUFFIXES)}", param_hint="-o"
         )
-    write_predictions(rows.join(predictions), output or sys.stdout)
+    objects = read_objects(file, INPUTS[mode], encoding=encoding)
+    names = {name: prefix + name for name in PREDICTION_COLUMNS}
+    check_output(objects, names.values(), output)
+    with Progress(console=err, transient=True) as bar:
+        task = bar.add_task("classifying", total=len(objects.inputs))
+        try:
+            predictions = Client(url, mode).classify(
+                objects.inputs, lambda done: bar.update(task, completed=done)
+            )
+        except RowError as error:
+            raise ServingError(f"{objects.locate(error.row)}: {error.reason}") from error
+    rows = append_predictions(objects, predictions.rename(columns=names))
+    write_classified(objects, rows, output)
     if output:
-        err.print(f"{len(rows):,} objects classified: see {output}")
+        err.print(f"{len(predictions):,} objects classified: see {output}")

@@ -39,6 +39,7 @@ class Accounting:
         duplicates: Rows without a change.
         rejected: Invalid rows, written to the quarantine with their reasons.
         not_measured: Values that were the survey's sentinel and became null.
+        coded_classes: Rows whose class was a code, decoded with the source's option `classes`.
         resumed_after: Watermark of the source before the ingest.
         reasons: Number of rejected rows by reason.
         examples: Descriptions of some rejected rows by reason.
@@ -52,6 +53,7 @@ class Accounting:
     duplicates: int = 0
     rejected: int = 0
     not_measured: int = 0
+    coded_classes: int = 0
     resumed_after: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -130,6 +132,7 @@ def _ingest_batch(
         duplicates=result.valid.num_rows - merged.inserted - merged.updated,
         rejected=rejected.num_rows,
         not_measured=result.not_measured,
+        coded_classes=batch.coded_classes,
         reasons=dict(Counter(rejected["reason"].to_pylist()).most_common()),
         examples=_describe_rejected(result.rejected) | dict.fromkeys(batch.malformed, ()),
     )
@@ -168,6 +171,7 @@ def _add(total: Accounting, part: Accounting) -> Accounting:
         duplicates=total.duplicates + part.duplicates,
         rejected=total.rejected + part.rejected,
         not_measured=total.not_measured + part.not_measured,
+        coded_classes=total.coded_classes + part.coded_classes,
         resumed_after=total.resumed_after,
         reasons=dict(reasons.most_common()),
         examples={**part.examples, **total.examples},

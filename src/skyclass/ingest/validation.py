@@ -19,6 +19,7 @@ from skyclass.survey.observation import (
     ROW_COLUMNS,
     is_sentinel,
 )
+from skyclass.tables.files.numbers import parse_numbers, to_texts
 
 Numbers = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -76,7 +77,7 @@ def validate_rows(rows: pa.Table) -> ValidationResult:
     reasons: dict[int, list[str]] = {}
     not_measured = 0
     for name in (*KEY, *POSITION, *MEASUREMENTS):
-        values, unreadable = _parse_numbers(rows[name])
+        values, unreadable = parse_numbers(rows[name])
         if name in MEASUREMENTS:
             sentinels = is_sentinel(values)
             not_measured += int(sentinels.sum())
@@ -84,7 +85,7 @@ def validate_rows(rows: pa.Table) -> ValidationResult:
         for reason, broken in _find_broken(values, unreadable, _RULES[name]):
             _add_reason(reasons, broken, f"{name}: {reason}")
         columns[name] = pa.array(values, from_pandas=True)  # NaN becomes null
-    columns["class"], columns["release"] = _to_text(rows["class"]), _to_text(rows["release"])
+    columns["class"], columns["release"] = to_texts(rows["class"]), to_texts(rows["release"])
     known = pc.is_in(columns["class"], pa.array([*CLASSES, None], pa.string()))
     _add_reason(reasons, ~_to_mask(known), f"class: not one of {', '.join(CLASSES)}")
     _add_reason(reasons, _to_mask(pc.is_null(columns["release"])), "release: missing")
@@ -93,7 +94,7 @@ def validate_rows(rows: pa.Table) -> ValidationResult:
     rejected_mask[list(reasons)] = True
     parsed = pa.table({name: columns[name] for name in ROW_COLUMNS})
     rejected = rows.select(ROW_COLUMNS).filter(pa.array(rejected_mask))
-    texts = {name: _to_text(rejected[name]) for name in ROW_COLUMNS}
+    texts = {name: to_texts(rejected[name]) for name in ROW_COLUMNS}
     texts["reason"] = pa.array(["; ".join(reasons[row]) for row in sorted(reasons)], pa.string())
     return ValidationResult(
         valid=_cast_keys(parsed.filter(pa.array(~rejected_mask)) if reasons else parsed),
@@ -123,39 +124,6 @@ def _cast_keys(rows: pa.Table) -> pa.Table:
     for index, name in enumerate(KEY):
         rows = rows.set_column(index, name, rows[name].cast(pa.int32()))
     return rows
-
-
-def _parse_numbers(column: pa.ChunkedArray) -> tuple[Numbers, Mask]:
-    """Return a column as numbers, NaN where there is none, and where its text is not a number.
-
-    Empty text is a missing number, not an unreadable one.
-    """
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        values = pc.cast(column, pa.float64(), safe=False).to_numpy()
-        return values, np.zeros(len(values), dtype=bool)
-    text = _to_text(column)
-    try:
-        values = pc.cast(text, pa.float64()).to_numpy()
-    except pa.ArrowInvalid:  # the error does not name the rows
-        text = pc.utf8_trim_whitespace(text)
-        text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
-        values = np.array([_parse_number(each) for each in text.to_pylist()], dtype=np.float64)
-    return values, np.isnan(values) & _to_mask(text.is_valid())
-
-
-def _parse_number(text: str | None) -> float:
-    try:
-        return float(text) if text and "_" not in text else np.nan  # float() accepts 1_000
-    except ValueError:
-        return np.nan
-
-
-def _to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    try:
-        return column.cast(pa.string())
-    except pa.ArrowException:  # a type without a conversion, such as a list
-        texts = [None if value is None else str(value) for value in column.to_pylist()]
-        return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 def _to_mask(values: pa.ChunkedArray) -> Mask:

@@ -1,50 +1,53 @@
 """Read the rows of a piece in chunks, with the column names of the observations table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from skyclass.errors import CatalogError
 from skyclass.scoring.inputs import Input, Piece, translate_errors
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import KEY
+from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.files import (
+    TableFile,
+    decode_labels,
+    find_columns,
+    read_integers,
+    read_numbers,
+)
 from skyclass.tables.predictions import SOURCE_ID
 
 CHUNK_ROWS = 200_000
 """Number of rows that are scored and committed together."""
 
-_READ_BUFFER_BYTES = 1 << 20
-_ALIASES = {
-    "mjd": ("mjd", "MJD"),
-    "fiber_id": ("fiber_id", "fiberid", "fiberID", "fiber_ID"),
-    SOURCE_ID: (SOURCE_ID, "objid", "objID", "obj_ID"),
-}
-"""Accepted names of a column, most preferred first."""
+_CLASS = "class"
 
 
 def read_chunks(source: Input, piece: Piece, mode: Mode, start_row: int) -> Iterator[pa.Table]:
     """Read the rows of a piece from row `start_row` on, `CHUNK_ROWS` at a time.
 
     Yields:
-        Tables with `KEY` or `source_id`, the inputs of the mode, and `class` if the file has it.
+        Tables with `KEY` or `source_id`, the inputs of the mode, and `class` if the input has it.
 
     Raises:
-        CatalogError: A column is missing; the message names it.
+        CatalogError: A column is missing, or a value has the wrong type; the message names it.
         StoreError: The object store is unreachable.
     """
-    with (
-        translate_errors(source.uri, source.endpoint),
-        source.filesystem.open_input_file(piece.path) as file,
-    ):
-        parquet = pq.ParquetFile(file, buffer_size=_READ_BUFFER_BYTES)
-        columns = _map_columns(parquet.schema_arrow.names, mode, source.uri)
+    with translate_errors(source.uri, source.endpoint):
+        file = source.open_piece(piece)
+        columns = _find_columns(file, mode)
         pending: list[pa.Table] = []
         position = 0
-        for batch in parquet.iter_batches(CHUNK_ROWS, piece.row_groups, list(columns.values())):
-            table = pa.table({ours: _to_string(batch[theirs]) for ours, theirs in columns.items()})
-            batch_start, position = position, position + table.num_rows
-            pending.append(table.slice(max(start_row - batch_start, 0)))
+        for chunk in file.read(list(columns.values()), CHUNK_ROWS):
+            first_row, position = position, position + chunk.rows
+            table = pa.table(
+                {
+                    name: _convert(source, file, name, columns[name], column, first_row)
+                    for name, column in zip(columns, chunk.columns, strict=True)
+                }
+            )
+            pending.append(table.slice(max(start_row - first_row, 0)))
             while sum(part.num_rows for part in pending) >= CHUNK_ROWS:
                 rows = pa.concat_tables(pending)
                 yield rows.slice(0, CHUNK_ROWS)
@@ -54,29 +57,39 @@ def read_chunks(source: Input, piece: Piece, mode: Mode, start_row: int) -> Iter
             yield remainder
 
 
-def _to_string(column: pa.Array) -> pa.Array:
-    """Convert `string_view`, which delta-rs returns and few functions of Arrow accept."""
-    return column.cast(pa.string()) if column.type == pa.string_view() else column
-
-
-def _map_columns(names: Sequence[str], mode: Mode, uri: str) -> dict[str, str]:
-    """Map the columns that scoring needs to their names in the file."""
-    mapping = {}
-    for ours in (SOURCE_ID, *KEY, *INPUTS[mode], "class"):
-        theirs = [name for name in _ALIASES.get(ours, (ours,)) if name in names]
-        if theirs:
-            mapping[ours] = theirs[0]
-    has_key = set(KEY) <= set(mapping)
-    if not has_key and SOURCE_ID not in mapping:
+def _find_columns(file: TableFile, mode: Mode) -> dict[str, int]:
+    """Return the positions of the columns that scoring needs."""
+    columns = find_columns(file, INPUTS[mode], (*KEY, SOURCE_ID, _CLASS))
+    if set(KEY) <= set(columns):
+        columns.pop(SOURCE_ID, None)  # an object with a spectrum is identified by its key
+    elif SOURCE_ID not in columns:
         raise CatalogError(
-            f"{uri}: no key columns: add {', '.join(KEY)}, or {SOURCE_ID} for photometry alone"
+            f"{file.name}: no key columns: add {', '.join(KEY)}, or {SOURCE_ID} for photometry "
+            "alone"
         )
-    for name in INPUTS[mode]:
-        if name not in mapping:
-            raise CatalogError(
-                f"{uri}: column {name} is missing, {mode} mode requires it: add it, or choose the "
-                "other mode"
-            )
-    if has_key:
-        mapping.pop(SOURCE_ID, None)  # an object with a spectrum is identified by its key
-    return mapping
+    return columns
+
+
+def _convert(
+    source: Input,
+    file: TableFile,
+    name: str,
+    position: int,
+    column: pa.ChunkedArray,
+    first_row: int,
+) -> pa.Array | pa.ChunkedArray:
+    """Convert a column of the file to the type that scoring needs."""
+    if name in (*KEY, SOURCE_ID):
+        return read_integers(file, position, column, first_row)
+    if name != _CLASS:
+        return pa.array(read_numbers(file, position, column, first_row))
+    labels, _ = decode_labels(column, source.codes, file.name)
+    unknown = pc.invert(pc.is_in(labels, pa.array([*CLASSES, None], pa.string())))
+    if pc.any(unknown).as_py():
+        row = pc.index(unknown, True).as_py()
+        raise CatalogError(
+            f"{file.name}, {file.locate(first_row + row)}: {_CLASS} is {labels[row].as_py()!r}, "
+            f"expected one of {', '.join(CLASSES)}: correct it, or rename a column that holds "
+            "something else"
+        )
+    return labels

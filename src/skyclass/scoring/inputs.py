@@ -1,19 +1,19 @@
-"""Inputs of batch scoring: the observations table, other Delta tables, and Parquet files.
+"""Inputs of batch scoring: the observations table, other Delta tables, and users' files.
 
-An input is split into immutable pieces of about a million rows. A watermark per piece and release
-records how many of its rows have been scored, so retries, later runs and runs with another number
-of shards continue from there.
+An input is split into immutable pieces; those of Parquet have about a million rows. A watermark
+per piece and release records how many of its rows have been scored, so retries, later runs and runs
+with another number of shards continue from there.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import fs
@@ -23,6 +23,9 @@ from skyclass.settings import Settings
 from skyclass.storage.delta import is_connection_error, make_storage_options
 from skyclass.storage.s3 import unreachable_error
 from skyclass.tables import OBSERVATIONS_URI
+from skyclass.tables.files import Options, TableFile, open_table, parse_classes, split_options
+from skyclass.tables.files.parquet import ParquetTable
+from skyclass.tables.files.partition import PartitionedTable
 from skyclass.tables.observations import SPEC
 
 PIECE_ROWS = 1_000_000
@@ -36,14 +39,14 @@ class Piece:
     Attributes:
         id: Unique for the content: a changed file has other pieces.
         path: Path of the file.
-        row_groups: Indices of the Parquet row groups of the piece.
-        rows: Number of rows.
+        row_groups: Indices of the Parquet row groups of the piece; None for a whole file.
+        partition: Values of the partition columns, which the file does not hold.
     """
 
     id: str
     path: str
-    row_groups: tuple[int, ...]
-    rows: int
+    row_groups: tuple[int, ...] | None = None
+    partition: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,28 @@ class Input:
         pieces: All pieces, in a stable order.
         filesystem: The Arrow file system of the files.
         endpoint: URL of the object store, for error messages.
+        encoding: Encoding of text files, if it was given.
+        codes: Class of each class code, if it was given.
     """
 
     uri: str
     pieces: tuple[Piece, ...]
     filesystem: Any
     endpoint: str
+    encoding: str | None = None
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+    def open_piece(self, piece: Piece) -> TableFile:
+        """Open the file of a piece.
+
+        Raises:
+            CatalogError: The file is missing, or cannot be a table.
+        """
+        if piece.row_groups is None:
+            return open_table(piece.path, self.uri, self.filesystem, self.encoding)
+        open_file = partial(self.filesystem.open_input_file, piece.path)
+        table = ParquetTable(self.uri, open_file, piece.row_groups)
+        return PartitionedTable(table, piece.partition) if piece.partition else table
 
 
 def open_input(settings: Settings, uri: str) -> Input:
@@ -69,29 +88,34 @@ def open_input(settings: Settings, uri: str) -> Input:
     Args:
         settings: Location of the object store.
         uri: `table:` for the observations table, or the s3:// address or path of a Delta table, a
-            Parquet file, or a folder of Parquet files. For a Delta table, `?version=…` selects a
-            version; the default is the newest.
+            CSV or Parquet file, or a folder of Parquet files. For a Delta table, `?version=…`
+            selects a version; the default is the newest. Behind a file, `?encoding=…` and
+            `?classes=…` say what it does not say about itself.
 
     Raises:
-        CatalogError: There is no Delta table and no Parquet file at the address.
+        CatalogError: There is no Delta table and no file at the address, or an option is malformed.
         StoreError: The object store is unreachable.
     """
-    base_uri, _, version = uri.partition("?version=")
-    if version and not version.isdigit():
+    base_uri, options = split_options(uri)
+    version = options.version
+    if version is not None and not version.isdigit():
         raise CatalogError(
             f"{uri}: version is {version!r}, expected a whole number like ?version=3"
         )
-    address = base_uri
-    if base_uri == OBSERVATIONS_URI:
-        address = f"s3://{settings.data_bucket}/{SPEC.prefix}"
     with translate_errors(uri, settings.endpoint_url):
-        if address.endswith(".parquet"):
-            return _open_parquet(settings, address)
-        if base_uri == OBSERVATIONS_URI or DeltaTable.is_deltatable(
-            address, storage_options=make_storage_options(settings)
-        ):
-            return _open_delta(settings, base_uri, address, int(version) if version else None)
-        return _open_parquet(settings, address)
+        if base_uri == OBSERVATIONS_URI:
+            address = f"s3://{settings.data_bucket}/{SPEC.prefix}"
+            return _open_delta(settings, base_uri, address, version)
+        filesystem = _open_filesystem(settings, base_uri)
+        info = filesystem.get_file_info(re.sub(r"^(s3|file)://", "", base_uri))
+        if info.type is fs.FileType.Directory:
+            if DeltaTable.is_deltatable(base_uri, make_storage_options(settings)):
+                return _open_delta(settings, base_uri, base_uri, version)
+            pieces = _split_folder(filesystem, info)
+        else:
+            pieces = _split_file(filesystem, info, uri, options)
+    codes = parse_classes(options.classes, uri) if options.classes else {}
+    return Input(uri, tuple(pieces), filesystem, settings.endpoint_url, options.encoding, codes)
 
 
 @contextmanager
@@ -104,6 +128,10 @@ def translate_errors(uri: str, endpoint: str) -> Iterator[None]:
     """
     try:
         yield
+    except CatalogError as error:
+        if is_connection_error(str(error.__cause__)):
+            raise unreachable_error(endpoint, "no connection") from error
+        raise
     except TableNotFoundError as error:
         raise CatalogError(
             f"{uri}: the table or this version of it does not exist: check the address"
@@ -112,52 +140,80 @@ def translate_errors(uri: str, endpoint: str) -> Iterator[None]:
         if is_connection_error(str(error)):
             raise unreachable_error(endpoint, "no connection") from error
         raise CatalogError(
-            f"{uri}: neither a Delta table nor Parquet ({one_line(error)}): check the address"
+            f"{uri}: neither a Delta table nor files ({one_line(error)}): check the address"
         ) from error
 
 
-def _open_delta(settings: Settings, base_uri: str, address: str, version: int | None) -> Input:
-    table = DeltaTable(address, version=version, storage_options=make_storage_options(settings))
+def _open_delta(settings: Settings, base_uri: str, address: str, version: str | None) -> Input:
+    table = DeltaTable(
+        address,
+        version=int(version) if version else None,
+        storage_options=make_storage_options(settings),
+    )
     dataset = table.to_pyarrow_dataset()
-    paths = sorted(fragment.path for fragment in dataset.get_fragments())
     pieces = [
         piece
-        for path in paths
-        for piece in _split_file(dataset.filesystem, path, f"{table.metadata().id}/{path}")
+        for fragment in sorted(dataset.get_fragments(), key=lambda fragment: fragment.path)
+        for piece in _split_fragment(
+            dataset.filesystem, fragment, f"{table.metadata().id}/{fragment.path}"
+        )
     ]
     uri = f"{base_uri}?version={table.version()}"
     return Input(uri, tuple(pieces), dataset.filesystem, settings.endpoint_url)
 
 
-def _open_parquet(settings: Settings, address: str) -> Input:
-    filesystem: fs.FileSystem = fs.LocalFileSystem()
-    if address.startswith("s3://"):
-        scheme, _, host = settings.endpoint_url.partition("://")
-        filesystem = fs.S3FileSystem(
-            access_key=settings.access_key_id,
-            secret_key=settings.secret_access_key.get_secret_value(),
-            endpoint_override=host,
-            scheme=scheme,
-            region=settings.region,
-            connect_timeout=settings.s3_connect_seconds,
-            request_timeout=settings.s3_read_seconds,
-        )
-    path = re.sub(r"^(s3|file)://", "", address)
-    dataset = ds.dataset(path, filesystem=filesystem, format="parquet")
+def _split_folder(filesystem: fs.FileSystem, info: fs.FileInfo) -> list[Piece]:
+    dataset = ds.dataset(info.path, filesystem=filesystem, format="parquet", partitioning="hive")
     pieces: list[Piece] = []
-    for info in filesystem.get_file_info(sorted(dataset.files)):
-        pieces += _split_file(filesystem, info.path, f"{info.path}#{info.size}-{info.mtime_ns}")
-    return Input(address, tuple(pieces), filesystem, settings.endpoint_url)
+    for fragment in sorted(dataset.get_fragments(), key=lambda fragment: fragment.path):
+        content_id = _identify(filesystem.get_file_info(fragment.path))
+        pieces += _split_fragment(filesystem, fragment, content_id)
+    return pieces
 
 
-def _split_file(filesystem: Any, path: str, content_id: str) -> Iterator[Piece]:
-    with filesystem.open_input_file(path) as file:
-        metadata = pq.read_metadata(file)
+def _open_filesystem(settings: Settings, address: str) -> fs.FileSystem:
+    if not address.startswith("s3://"):
+        return fs.LocalFileSystem()
+    scheme, _, host = settings.endpoint_url.partition("://")
+    return fs.S3FileSystem(
+        access_key=settings.access_key_id,
+        secret_key=settings.secret_access_key.get_secret_value(),
+        endpoint_override=host,
+        scheme=scheme,
+        region=settings.region,
+        connect_timeout=settings.s3_connect_seconds,
+        request_timeout=settings.s3_read_seconds,
+    )
+
+
+def _identify(info: fs.FileInfo) -> str:
+    return f"{info.path}#{info.size}-{info.mtime_ns}"
+
+
+def _split_file(
+    filesystem: fs.FileSystem, info: fs.FileInfo, uri: str, options: Options
+) -> list[Piece]:
+    table = open_table(info.path, uri, filesystem, options.encoding)
+    if isinstance(table, ParquetTable):
+        return list(_split_row_groups(table, info.path, _identify(info), {}))
+    return [Piece(_identify(info), info.path)]
+
+
+def _split_fragment(filesystem: Any, fragment: Any, content_id: str) -> Iterator[Piece]:
+    table = ParquetTable(fragment.path, partial(filesystem.open_input_file, fragment.path))
+    partition = ds.get_partition_keys(fragment.partition_expression)
+    return _split_row_groups(table, fragment.path, content_id, partition)
+
+
+def _split_row_groups(
+    table: ParquetTable, path: str, content_id: str, partition: Mapping[str, Any]
+) -> Iterator[Piece]:
+    sizes = table.list_row_groups()
     row_groups: list[int] = []
     rows = 0
-    for index in range(metadata.num_row_groups):
+    for index, size in enumerate(sizes):
         row_groups.append(index)
-        rows += metadata.row_group(index).num_rows
-        if rows >= PIECE_ROWS or index == metadata.num_row_groups - 1:
-            yield Piece(f"{content_id}#{row_groups[0]}", path, tuple(row_groups), rows)
+        rows += size
+        if rows >= PIECE_ROWS or index == len(sizes) - 1:
+            yield Piece(f"{content_id}#{row_groups[0]}", path, tuple(row_groups), partition)
             row_groups, rows = [], 0

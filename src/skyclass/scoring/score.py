@@ -29,6 +29,9 @@ from skyclass.tables.predictions import SCHEMA, SPEC, PredictionsTable
 
 logger = logging.getLogger(__name__)
 
+_MAX_KEY = {name: 2 ** (SCHEMA.field(name).type.bit_width - 1) - 1 for name in SPEC.key}
+"""Largest number that fits into each key column."""
+
 MAX_CALL_ROWS = 10_000
 """Maximum number of rows per call of the model, as in the largest request to the endpoint: support
 vector machines and neural networks need many times the memory of the rows."""
@@ -204,7 +207,10 @@ def _predict_probabilities(
 def _find_complete_rows(chunk: pa.Table, mode: Mode) -> pa.ChunkedArray:
     """Return a mask of the rows with a key and all inputs; the survey's sentinel is no value."""
     key_columns = [name for name in SPEC.key if name in chunk.column_names]
-    masks = [pc.greater(chunk[name], 0) for name in key_columns]
+    masks = [
+        pc.and_(pc.greater(chunk[name], 0), pc.less_equal(chunk[name], _MAX_KEY[name]))
+        for name in key_columns
+    ]
     masks += [
         pc.and_(pc.is_finite(chunk[name]), pc.not_equal(chunk[name], NOT_MEASURED))
         for name in INPUTS[mode]

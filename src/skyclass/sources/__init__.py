@@ -8,6 +8,7 @@ from skyclass.sources.remote import fetch
 from skyclass.sources.simulated import SimulatedSource
 from skyclass.sources.skyserver import SkyServerSource
 from skyclass.storage.s3 import ObjectStore
+from skyclass.tables.files import split_options
 
 __all__ = ["Batch", "FileSource", "SimulatedSource", "SkyServerSource", "Source", "open_source"]
 
@@ -17,7 +18,8 @@ def open_source(uri: str, store: ObjectStore) -> Source:
 
     Args:
         uri: `simulated:?rows=…&era=…&seed=…`, `skyserver:?release=…&mjd=…`, the path of a CSV or
-            Parquet file, or its http://, https:// or s3:// URL.
+            Parquet file, or its http://, https:// or s3:// URL. Behind a file, `?encoding=…` and
+            `?classes=…` say what it does not say about itself.
         store: Object store for s3:// URLs and for cached SkyServer responses. Its settings name
             the download folder and the SkyServer URL.
 
@@ -29,6 +31,7 @@ def open_source(uri: str, store: ObjectStore) -> Source:
         return SimulatedSource.from_uri(uri)
     if uri.startswith("skyserver:"):
         return SkyServerSource.from_uri(uri, store)
-    if uri.startswith(("http://", "https://", "s3://")):
-        return FileSource(fetch(uri, store), name=uri)
-    return FileSource(Path(uri.removeprefix("file://")), name=uri)
+    address, options = split_options(uri)
+    if address.startswith(("http://", "https://", "s3://")):
+        return FileSource(fetch(address, store), uri, options)
+    return FileSource(Path(address.removeprefix("file://")), uri, options)

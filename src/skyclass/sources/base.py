@@ -9,9 +9,6 @@ import pyarrow as pa
 BATCH_ROWS = 200_000
 """Rows per batch. It bounds the memory of an ingest, whatever the size of the source."""
 
-NULL_TEXTS = ("", "null", "NULL", "nan", "NaN")
-"""CSV fields that mean "no value"."""
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -21,11 +18,13 @@ class Batch:
         rows: Columns `ROW_COLUMNS`, not validated; numbers may be text.
         position: Position in the source after these rows; the watermark once they are committed.
         malformed: One reason for each row that could not be split into fields.
+        coded_classes: Number of rows whose class was a code.
     """
 
     rows: pa.Table
     position: int
     malformed: tuple[str, ...] = ()
+    coded_classes: int = 0
 
 
 class Source(Protocol):

@@ -24,7 +24,7 @@ def fetch(uri: str, store: ObjectStore) -> Path:
         store: Object store for s3:// URLs; its settings name the home folder.
 
     Returns:
-        Path of the copy, with the suffix of the URL.
+        Path of the copy, with the suffixes of the URL.
 
     Raises:
         CatalogError: The web server is unreachable or has no such file.
@@ -33,7 +33,7 @@ def fetch(uri: str, store: ObjectStore) -> Path:
     folder = store.settings.home / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(uri.encode()).hexdigest()[:16]
-    path = folder / (name + PurePosixPath(uri.partition("?")[0]).suffix)
+    path = folder / (name + "".join(PurePosixPath(uri.partition("?")[0]).suffixes[-2:]))
     part = folder / f"{name}.part"
     if uri.startswith("s3://"):
         store.download(*split_uri(uri), part)

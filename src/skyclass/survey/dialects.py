@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from skyclass.errors import CatalogError
-from skyclass.survey.observation import CLASSES, OBSERVATION_COLUMNS
+from skyclass.survey.observation import OBSERVATION_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,14 @@ class Dialect:
         name: Name in messages and in the documentation.
         data_release: SDSS data release of such files; None if they have a column `release`.
         aliases: The file's name of each observation column that the file names differently.
-        class_codes: Class of each code that stands for one. Some copies of the public files number
-            the classes in alphabetical order.
+        class_codes: Class of each code that such files document. Numbers have no meaning of their
+            own: some copies of the public files count in alphabetical order, some do not.
     """
 
     name: str
     data_release: str | None
     aliases: Mapping[str, str] = field(default_factory=dict)
-    class_codes: Mapping[str, str] = field(
-        default_factory=lambda: dict(zip("012", CLASSES, strict=True))
-    )
+    class_codes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -41,18 +39,6 @@ class Dialect:
         """Return the columns of the dialect that a header lacks."""
         return [column for column in self.columns if column not in header]
 
-    def decode_class(self, value: object) -> str | None:
-        """Return the class that a field of the file stands for; unknown text is returned as is.
-
-        Examples:
-            >>> DIALECTS[0].decode_class("2"), DIALECTS[0].decode_class("QSO")
-            ('STAR', 'QSO')
-        """
-        if value is None:
-            return None
-        text = str(value).strip().removesuffix(".0")  # integers beside a null are read as floats
-        return self.class_codes.get(text, text)
-
 
 DIALECTS = (
     Dialect("Kaggle SDSS17", "DR17", {"mjd": "MJD", "fiber_id": "fiber_ID"}),
@@ -63,6 +49,12 @@ DIALECTS = (
 )
 """The known dialects. The first one with the fewest missing columns is used."""
 
+ALIASES = {
+    name: tuple(dict.fromkeys(each.aliases[name] for each in DIALECTS if name in each.aliases))
+    for name in OBSERVATION_COLUMNS
+} | {"source_id": ("objid", "objID", "obj_ID")}
+"""Names in SDSS tables of our columns."""
+
 
 def detect_dialect(header: Sequence[str], file_name: str) -> Dialect:
     """Return the dialect of a file.
@@ -72,19 +64,22 @@ def detect_dialect(header: Sequence[str], file_name: str) -> Dialect:
         file_name: Name of the file in error messages.
 
     Raises:
-        CatalogError: A column is duplicated, or no dialect has all of its columns in the header.
+        CatalogError: No dialect has all of its columns in the header, or one of them is
+            duplicated.
 
     Examples:
         >>> header = "plate MJD fiber_ID alpha delta u g r i z redshift class".split()
         >>> detect_dialect(header, "photometry.csv").name
         'Kaggle SDSS17'
     """
-    duplicates = sorted({name for name in header if list(header).count(name) > 1})
-    if duplicates:
-        raise CatalogError(f"{file_name}: duplicate column {duplicates[0]}: rename one of them")
     nearest = min(DIALECTS, key=lambda dialect: len(dialect.find_missing(header)))
     missing = nearest.find_missing(header)
     if not missing:
+        for name in nearest.columns:
+            if list(header).count(name) > 1:
+                raise CatalogError(
+                    f"{file_name}: duplicate column {name}: rename or remove one of them"
+                )
         return nearest
     if len(missing) > len(OBSERVATION_COLUMNS) // 2:
         raise CatalogError(

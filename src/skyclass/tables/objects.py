@@ -1,39 +1,75 @@
-"""Users' own tables: objects to classify, and their predictions."""
+"""Objects to classify in users' files."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 import pandas as pd
 import pyarrow as pa
 
-from skyclass.errors import ServingError, one_line
+from skyclass.survey.observation import KEY
+from skyclass.tables.files import (
+    TableFile,
+    find_columns,
+    open_table,
+    read_integers,
+    read_numbers,
+)
 
-SUFFIXES = (".csv", ".parquet")
+_CHUNK_ROWS = 100_000
 
 
-def read_objects(file: Path) -> pd.DataFrame:
-    """Read a CSV or Parquet file with one row per object.
+@dataclass(frozen=True)
+class Objects:
+    """The objects of a file, in its order.
+
+    Attributes:
+        file: The file.
+        rows: All of its columns, unchanged.
+        inputs: Numbers of the model inputs, and plate, mjd and fiber_id where the file has them.
+            The index is the position of the row.
+        positions: Position in the file of each column of `inputs`.
+    """
+
+    file: TableFile
+    rows: pa.Table
+    inputs: pd.DataFrame
+    positions: Mapping[str, int]
+
+    def locate(self, row: int) -> str:
+        """Name a row of the file in a message, by its position."""
+        return f"{self.file.name}, {self.file.locate(row)}"
+
+
+def read_objects(
+    path: Path, required: Sequence[str], optional: Sequence[str] = (), encoding: str | None = None
+) -> Objects:
+    """Read a file with one row per object.
+
+    Args:
+        path: A CSV or Parquet file.
+        required: Names of the inputs that it must have.
+        optional: Names of the inputs that it can have.
+        encoding: Encoding of a text file; None for the one of a byte order mark, or UTF-8.
 
     Raises:
-        ServingError: The file is missing, has another suffix, or cannot be parsed.
+        CatalogError: The file cannot be read, has no rows, lacks a column, or has a value that is
+            not a number.
     """
-    if file.suffix not in SUFFIXES:
-        raise ServingError(
-            f"{file}: unsupported suffix {file.suffix!r}: convert the file to .csv or .parquet"
-        )
-    try:
-        return pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
-    except FileNotFoundError:
-        raise ServingError(f"{file}: no such file: check the path") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, pa.ArrowInvalid) as error:
-        raise ServingError(
-            f"{file}: not readable ({one_line(error)}): check where it came from"
-        ) from error
-
-
-def write_predictions(rows: pd.DataFrame, target: Path | TextIO) -> None:
-    """Write a table as Parquet if the target has that suffix, else as CSV."""
-    if isinstance(target, Path) and target.suffix == ".parquet":
-        rows.to_parquet(target, index=False)
-    else:
-        rows.to_csv(target, index=False)
+    file = open_table(str(path), path.name, encoding=encoding)
+    found = find_columns(file, required, (*optional, *KEY))
+    if not set(KEY) <= set(found):
+        found = {name: position for name, position in found.items() if name not in KEY}
+    chunks = list(file.read(range(len(file.header)), _CHUNK_ROWS))
+    columns = [
+        pa.chunked_array([part for column in columns for part in column.chunks], columns[0].type)
+        for columns in zip(*(chunk.columns for chunk in chunks), strict=True)
+    ]
+    inputs = {}
+    for name, position in found.items():
+        if name in KEY:
+            integers = read_integers(file, position, columns[position])
+            inputs[name] = integers.to_pandas(types_mapper=pd.ArrowDtype)
+        else:
+            inputs[name] = pd.Series(read_numbers(file, position, columns[position]))
+    return Objects(file, pa.table(columns, list(file.header)), pd.DataFrame(inputs), found)

@@ -1,4 +1,4 @@
-"""CSV and Parquet files: what they deliver, and how they are refused."""
+"""CSV and Parquet files of observations: the rows that they yield, and their errors."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from skyclass.errors import CatalogError
 from skyclass.ingest.validation import validate_rows
 from skyclass.sources import Batch, FileSource, Source, files
 from skyclass.survey.observation import CLASSES
+from skyclass.tables.files import Options, text
 from tests.support.rows import ROW, frame, table
 
 SDSS17 = (
@@ -68,13 +69,12 @@ def only_batch(source: Source) -> Batch:
             "SIMULATED",
             id="own names with the release",
         ),
-        pytest.param(OWN.replace("GALAXY", "0"), "UNKNOWN", id="class as a number"),
         pytest.param("\ufeff" + SDSS17, "DR17", id="byte order mark"),
         pytest.param("\ufeff" + SKYSERVER, "DR17", id="byte order mark before #Table1"),
         pytest.param(SKYSERVER.replace("\n", "\r\n"), "DR17", id="Windows line ends"),
     ],
 )
-def test_every_dialect_delivers_the_same_observation(
+def test_every_dialect_yields_the_same_observation(
     content: str, release: str, tmp_path: Path
 ) -> None:
     source = source_of(tmp_path, content)
@@ -91,23 +91,23 @@ def test_the_shared_sample_is_read_whole(real_rows: Path) -> None:
     assert [counts[name] for name in CLASSES] == [11_889, 3_792, 4_319]
 
 
-def test_malformed_lines_are_left_out_and_counted(tmp_path: Path) -> None:
-    batch = only_batch(source_of(tmp_path, own("1 21.2 STAR", "torn,line", "2 21.2 QSO")))
+def test_malformed_lines_are_skipped_and_counted(tmp_path: Path) -> None:
+    batch = only_batch(source_of(tmp_path, own("1 21.2 STAR", "malformed,line", "2 21.2 QSO")))
     assert batch.rows["fiber_id"].to_pylist() == ["1", "2"]
     assert batch.malformed == ("2 fields, expected 12",)
 
 
-def test_a_file_of_malformed_lines_alone_delivers_them(tmp_path: Path) -> None:
-    batch = only_batch(source_of(tmp_path, own("torn,line", "another")))
-    assert (batch.rows.num_rows, len(batch.malformed)) == (0, 2)
+def test_a_file_of_malformed_lines_alone_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="line 2 has 2 fields, the header 12: correct it"):
+        only_batch(source_of(tmp_path, own("malformed,line", "another")))
 
 
 def test_batches_and_their_malformed_lines_are_the_same_on_every_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "BATCH_ROWS", 10)
-    monkeypatch.setattr(files, "BLOCK_BYTES", 500)
-    source = source_of(tmp_path, own(*["1 21.2 STAR", "torn,line"] * 200))
+    monkeypatch.setattr(text, "BLOCK_BYTES", 500)
+    source = source_of(tmp_path, own(*["1 21.2 STAR", "malformed,line"] * 200))
 
     def read(cores: int) -> list[tuple[int, int]]:
         pa.set_cpu_count(cores)
@@ -118,12 +118,12 @@ def test_batches_and_their_malformed_lines_are_the_same_on_every_machine(
     pa.set_cpu_count(cores)
     assert small == large
     assert small[-1][0] == 400
-    assert sum(torn for _, torn in small) == 200
+    assert sum(malformed for _, malformed in small) == 200
 
 
-def test_empty_fields_are_not_measured_but_not_unreadable(tmp_path: Path) -> None:
-    text = own("1 NULL STAR", "2 nan STAR", "3 null STAR")
-    assert validate_rows(only_batch(source_of(tmp_path, text)).rows).valid["u"].null_count == 3
+def test_null_texts_are_missing_values(tmp_path: Path) -> None:
+    content = own("1 NULL STAR", "2 nan STAR", "3 null STAR")
+    assert validate_rows(only_batch(source_of(tmp_path, content)).rows).valid["u"].null_count == 3
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ def test_empty_fields_are_not_measured_but_not_unreadable(tmp_path: Path) -> Non
         ("a.csv", own(), "no rows below the header"),
         ("a.csv", "<!DOCTYPE html>\n<html>\n<p>Maintenance</p>\n</html>\n", "no known dialect"),
         ("a.csv", "error_message\nMaximum 60 queries\n", "found columns error_message"),
-        ("a.csv", own("1 21.2 ST\xc4R").encode("latin-1"), "not readable as csv"),
-        ("a.txt", own("1 21.2 STAR"), "unsupported suffix '.txt'"),
-        ("a.parquet", own("1 21.2 STAR"), "not readable as parquet"),
-        ("a.parquet", b"PAR1" + bytes(100) + b"\x08\0\0\0PAR1", "not readable as parquet"),
+        ("a.csv", own("1 21.2 ST\xc4R").encode("latin-1"), "not text .*declare its encoding"),
+        ("a.xls", own("1 21.2 STAR"), "unsupported suffix '.xls'"),
+        ("a.parquet", own("1 21.2 STAR"), "not readable as Parquet"),
+        ("a.parquet", b"PAR1" + bytes(100) + b"\x08\0\0\0PAR1", "not readable as Parquet"),
     ],
 )
 def test_what_is_no_table_of_observations_is_rejected_in_one_line(
@@ -148,20 +148,39 @@ def test_what_is_no_table_of_observations_is_rejected_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_file_that_is_not_there_is_rejected(tmp_path: Path) -> None:
+def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"nowhere\.csv: no such file: check the path"):
         FileSource(tmp_path / "nowhere.csv", "nowhere.csv")
 
 
-@pytest.mark.parametrize(
-    "classes", [["GALAXY", "QSO", None], [0, 1, None], ["0", "1", None]], ids=str
-)
-def test_parquet_delivers_what_csv_does(classes: list[object], tmp_path: Path) -> None:
-    rows = frame({}, {}, {}).infer_objects().assign(**{"class": classes})
+def test_parquet_yields_the_same_rows_as_csv(tmp_path: Path) -> None:
+    rows = frame({}, {}, {}).infer_objects().assign(**{"class": ["GALAXY", "QSO", None]})
     rows.to_parquet(tmp_path / "a.parquet")
     batch = only_batch(FileSource(tmp_path / "a.parquet", "a.parquet"))
     expected = table({}, {"class": "QSO"}, {"class": None})
     assert validate_rows(batch.rows).valid.equals(validate_rows(expected).valid)
+
+
+@pytest.mark.parametrize("codes", [[0, 2, None], ["0", "2", ""], [0.0, 2.0, None]], ids=str)
+def test_class_codes_are_decoded_only_with_a_given_meaning(
+    codes: list[object], tmp_path: Path
+) -> None:
+    rows = frame({}, {}, {}).infer_objects().assign(**{"class": codes})
+    rows.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(CatalogError, match=r"a\.parquet: the classes are the numbers 0"):
+        only_batch(FileSource(tmp_path / "a.parquet", "a.parquet"))
+    given = Options(classes="GALAXY,STAR,QSO")
+    batch = only_batch(FileSource(tmp_path / "a.parquet", "a.parquet", given))
+    assert batch.rows["class"].to_pylist() == ["GALAXY", "QSO", None]
+    assert batch.coded_classes == 2
+
+
+@pytest.mark.parametrize("classes", ["GALAXY,STAR", "GALAXY,STAR,STAR", "a,b,c"])
+def test_a_malformed_meaning_of_the_codes_is_rejected(classes: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(own("1 21.2 0"))
+    with pytest.raises(CatalogError, match=f"a.csv: classes is '{classes}', expected GALAXY, QSO"):
+        FileSource(path, "a.csv", Options(classes=classes))
 
 
 def test_reading_resumes_after_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
-from skyclass.client import BATCH_ROWS, Client
+from skyclass.client import BATCH_ROWS, PREDICTION_COLUMNS, Client, RowError
 from skyclass.errors import ServingError
 from skyclass.survey.features import INPUTS, MAGNITUDES, Mode
 from skyclass.survey.observation import CLASSES
-from skyclass.tables.objects import read_objects, write_predictions
+from skyclass.tables.classified import append_predictions, check_output, write_classified
+from skyclass.tables.objects import read_objects
 from skyclass.tables.prediction_log import PROBABILITIES
 
 MODE_COLUMN = "mode"
@@ -61,8 +63,8 @@ def classify_object(
     )
     try:
         (record,) = clients[mode].classify(row[list(INPUTS[mode])]).to_dict("records")
-    except ServingError as error:  # the cause lacks the client's row numbers, useless for one row
-        raise ServingError(str(error.__cause__ or error)) from error
+    except RowError as error:  # the number of the only row helps nobody
+        raise ServingError(error.reason) from error
     return Prediction(
         mode=mode,
         predicted=str(record["predicted"]),
@@ -76,46 +78,49 @@ def classify_object(
 
 def classify_table(
     clients: Clients, file: Path, folder: Path, progress: Callable[[int, int], None]
-) -> tuple[Path, pd.DataFrame]:
+) -> tuple[Path, pa.Table]:
     """Classify a table; rows without a redshift are sent to the photometric model.
 
     Args:
         clients: Client of each mode.
-        file: CSV file with the columns u, g, r, i, z and optionally redshift.
+        file: CSV or Parquet file with the columns u, g, r, i, z and optionally redshift.
         folder: Folder for the result.
         progress: Called with the number of classified rows and of all rows.
 
     Returns:
-        The path of a CSV file with the predictions added to the rows, and its content.
+        The path of a CSV file with the predictions beside the rows, and its content.
 
     Raises:
-        ServingError: A column is missing, or the predictor is unreachable or rejected a row.
+        CatalogError: The file cannot be read, lacks a column, or has a value that is no number.
+        ServingError: The predictor is unreachable or rejected a row.
     """
-    rows = read_objects(file)
-    missing = [name for name in MAGNITUDES if name not in rows.columns]
-    if missing:
-        raise ServingError(f"the table has no column {missing[0]}: it needs u, g, r, i, z")
-    if rows.empty:
-        raise ServingError("the table has no rows: add one line per object below the header")
-    if "redshift" not in rows.columns:
-        rows = rows.assign(redshift=float("nan"))
-    progress(0, len(rows))
+    objects = read_objects(file, MAGNITUDES, ["redshift"])
+    check_output(objects, [*PREDICTION_COLUMNS, MODE_COLUMN], target=None)
+    inputs = objects.inputs
+    if "redshift" not in inputs.columns:
+        inputs = inputs.assign(redshift=float("nan"))
+    progress(0, len(inputs))
     batches, done = [], 0
-    for mode, batch in _split_batches(rows):
-        batches.append(clients[mode].classify(batch).assign(**{MODE_COLUMN: str(mode)}))
+    for mode, batch in _split_batches(inputs):
+        try:
+            predictions = clients[mode].classify(batch)
+        except RowError as error:
+            row = int(batch.index[error.row])
+            raise ServingError(f"{objects.locate(row)}: {error.reason}") from error
+        batches.append(predictions.assign(**{MODE_COLUMN: str(mode)}))
         done += len(batch)
-        progress(done, len(rows))
-    result = rows.join(pd.concat(batches))
+        progress(done, len(inputs))
+    result = append_predictions(objects, pd.concat(batches).sort_index())
     target = folder / f"{file.stem}-classified.csv"
-    write_predictions(result, target)
+    write_classified(objects, result, target)
     return target, result
 
 
-def _split_batches(rows: pd.DataFrame) -> Iterator[tuple[Mode, pd.DataFrame]]:
-    has_redshift = rows["redshift"].notna()
+def _split_batches(inputs: pd.DataFrame) -> Iterator[tuple[Mode, pd.DataFrame]]:
+    has_redshift = inputs["redshift"].notna()
     for mode, part in (
-        (Mode.SPECTROSCOPIC, rows[has_redshift]),
-        (Mode.PHOTOMETRIC, rows[~has_redshift]),
+        (Mode.SPECTROSCOPIC, inputs[has_redshift]),
+        (Mode.PHOTOMETRIC, inputs[~has_redshift]),
     ):
         for start in range(0, len(part), BATCH_ROWS):
             yield mode, part.iloc[start : start + BATCH_ROWS]

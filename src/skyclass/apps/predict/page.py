@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Gradio reads it when it is imported
 
 import gradio as gr
-import pandas as pd
+import pyarrow as pa
 
 from skyclass.apps.predict.classification import (
     MODE_COLUMN,
@@ -19,9 +20,10 @@ from skyclass.apps.predict.classification import (
     classify_object,
     classify_table,
 )
-from skyclass.errors import ServingError
+from skyclass.errors import ServingError, SkyclassError
 from skyclass.survey.features import MAGNITUDES, Mode
 from skyclass.survey.observation import CLASSES
+from skyclass.tables.files.open import SUFFIXES
 
 TableOutputs = tuple[str, Any, Any]
 """Updates of the summary, the file and the rows on the table tab."""
@@ -144,11 +146,11 @@ def parse_numbers(texts: Sequence[str]) -> list[float | None]:
 
 def _make_table_tab(clients: Clients) -> None:
     gr.Markdown(
-        "A CSV file with the columns u, g, r, i, z and optionally redshift. Other columns are "
-        "kept. With the columns plate, mjd and fiber_id, the accuracy of the predictions is "
-        "measured when labels arrive."
+        "A CSV or Parquet file with the columns u, g, r, i, z and optionally redshift. Other "
+        "columns are kept. With the columns plate, mjd and fiber_id, the accuracy of the "
+        "predictions is measured when labels arrive."
     )
-    table = gr.File(label="Table", file_types=[".csv"], type="filepath")
+    table = gr.File(label="Table", file_types=list(SUFFIXES), type="filepath")
     button = gr.Button("Classify the table", variant="primary")
     summary = gr.HTML("", label="Summary")
     result_file = gr.File(label="Predictions", interactive=False, visible=False)
@@ -157,7 +159,7 @@ def _make_table_tab(clients: Clients) -> None:
     def classify(file: str | None, progress: gr.Progress = gr.Progress()) -> Iterator[TableOutputs]:  # noqa: B008 - Gradio recognises it as a default
         hidden = gr.update(visible=False, value=None)
         if file is None:
-            yield render_error(ServingError("no table: choose a CSV file")), hidden, hidden
+            yield render_error(ServingError("no table: choose a file")), hidden, hidden
             return
 
         def show_progress(done: int, rows: int) -> None:
@@ -166,13 +168,13 @@ def _make_table_tab(clients: Clients) -> None:
         with tempfile.TemporaryDirectory(prefix="skyclass-") as folder:
             try:
                 target, rows = classify_table(clients, Path(file), Path(folder), show_progress)
-            except ServingError as error:
+            except SkyclassError as error:
                 yield render_error(error), hidden, hidden
                 return
             yield (  # Gradio copies the file before it resumes, and the folder is deleted
                 render_summary(rows),
                 gr.update(visible=True, value=str(target)),
-                gr.update(visible=True, value=rows.head(PREVIEW_ROWS)),
+                gr.update(visible=True, value=make_preview(rows)),
             )
 
     button.click(classify, table, [summary, result_file, preview], api_name="classify_table")
@@ -192,15 +194,25 @@ def render_prediction(prediction: Prediction) -> str:
     )
 
 
-def render_summary(rows: pd.DataFrame) -> str:
+def render_summary(rows: pa.Table) -> str:
     """Return HTML with the number of rows of each class, and of those without a redshift."""
-    counts = rows["predicted"].value_counts()
-    by_class = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    photometric = int((rows[MODE_COLUMN] == str(Mode.PHOTOMETRIC)).sum())
+    counts = Counter(rows["predicted"].to_pylist())
+    by_class = ", ".join(f"{count:,} {name}" for name, count in counts.most_common())
+    photometric = rows[MODE_COLUMN].to_pylist().count(str(Mode.PHOTOMETRIC))
     without = f" {photometric:,} of them without a redshift." if photometric else ""
-    return f'<p role="status">{len(rows):,} objects classified: {by_class}.{without}</p>'
+    return f'<p role="status">{rows.num_rows:,} objects classified: {by_class}.{without}</p>'
 
 
-def render_error(error: ServingError) -> str:
+def make_preview(rows: pa.Table) -> dict[str, list[Any]]:
+    """Return the first rows for Gradio's table: by position, so that a name can occur twice."""
+    first = rows.slice(0, PREVIEW_ROWS)
+    texts = [column.cast("string").to_pylist() for column in first.columns]
+    return {
+        "headers": first.column_names,
+        "data": [list(row) for row in zip(*texts, strict=True)],
+    }
+
+
+def render_error(error: SkyclassError) -> str:
     """Return HTML with the message of an error."""
     return f'<p class="error-message" role="alert">{escape(str(error))}</p>'

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from skyclass.errors import one_line
-from skyclass.sources.base import NULL_TEXTS
+from skyclass.tables.files.numbers import NULL_TEXTS
 
 _COMMENT = "#"
 """First character of the line above the header, such as `#Table1`."""

@@ -1,0 +1,147 @@
+"""Tables in text files: CSV and its variants."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from skyclass.errors import CatalogError
+from skyclass.tables.files.base import Chunk, no_rows_error, translate_errors
+from skyclass.tables.files.layout import Layout, detect_layout
+
+BLOCK_BYTES = 8 << 20
+"""Bytes that are parsed at a time."""
+
+_KIND = "text"
+
+
+class TextTable:
+    """A text file with a header and one row per line; quoted fields can contain line breaks."""
+
+    def __init__(
+        self,
+        name: str,
+        open_file: Callable[[], Any],
+        encoding: str | None = None,
+        skip_malformed: bool = False,
+    ) -> None:
+        """Prepare a file; nothing is read yet.
+
+        Args:
+            name: Name of the file in messages.
+            open_file: Opens the decompressed bytes.
+            encoding: Encoding of the text; None for the one of a byte order mark, or UTF-8.
+            skip_malformed: Whether malformed lines are skipped and reported in chunks, unless all
+                lines are. Otherwise the first one is an error.
+        """
+        self.name = name
+        self._open_file = open_file
+        self._encoding = encoding
+        self._skip_malformed = skip_malformed
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Column names as written, without spaces around them."""
+        return self._layout.header
+
+    def read(self, positions: Sequence[int], chunk_rows: int) -> Iterator[Chunk]:
+        """Read columns as text, in order."""
+        rows = 0
+        malformed: list[str] = []
+        pending: list[pa.RecordBatch] = []
+        with translate_errors(self.name, _KIND), self._open_file() as file:
+            for block in self._open_reader(file, positions, malformed):
+                if malformed and not self._skip_malformed:
+                    raise self._malformed_error()
+                rows += block.num_rows
+                pending.append(block)
+                if sum(part.num_rows for part in pending) >= chunk_rows:
+                    yield _to_chunk(pending, positions, malformed)
+                    pending.clear()
+                    malformed.clear()
+            if malformed and not (self._skip_malformed and rows):
+                raise self._malformed_error()
+            if rows == 0:
+                raise no_rows_error(self.name)
+            if pending or malformed:
+                yield _to_chunk(pending, positions, malformed)
+
+    def locate(self, row: int) -> str:
+        """Name the line on which a row starts, counted from 1."""
+        fields = len(self.header)
+        valid = (line for line, found in self._list_records() if found == fields)
+        for _ in range(row):
+            next(valid)
+        return f"line {next(valid)}"
+
+    @cached_property
+    def _layout(self) -> Layout:
+        with translate_errors(self.name, _KIND):
+            return detect_layout(self._open_file, self._encoding, self.name)
+
+    def _open_reader(
+        self, file: Any, positions: Sequence[int], malformed: list[str]
+    ) -> pacsv.CSVStreamingReader:
+        def skip(row: pacsv.InvalidRow) -> str:
+            malformed.append(f"{row.actual_columns} fields, expected {row.expected_columns}")
+            return "skip"
+
+        names = [str(position) for position in range(len(self.header))]
+        selected = [names[position] for position in positions]
+        return pacsv.open_csv(
+            file,
+            read_options=pacsv.ReadOptions(
+                column_names=names,
+                skip_rows=self._layout.lines,
+                block_size=BLOCK_BYTES,
+                encoding=self._layout.encoding.removesuffix("-sig"),
+                # Threads prefetch as many blocks as there are cores, so the chunk of a malformed
+                # line would depend on the machine. Parsing text is as fast on one thread.
+                use_threads=False,
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=self._layout.separator,
+                newlines_in_values=True,
+                invalid_row_handler=skip,
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(selected, pa.string()), include_columns=selected
+            ),
+        )
+
+    def _malformed_error(self) -> CatalogError:
+        fields = len(self.header)
+        line, found = next(each for each in self._list_records() if each[1] != fields)
+        return CatalogError(
+            f"{self.name}: line {line} has {found} fields, the header {fields}: correct it"
+        )
+
+    def _list_records(self) -> Iterator[tuple[int, int]]:
+        """Yield the first line, counted from 1, and the number of fields of each record."""
+        layout = self._layout
+        with (
+            translate_errors(self.name, _KIND),
+            io.TextIOWrapper(self._open_file(), layout.encoding, newline="") as text,
+        ):
+            for _ in range(layout.lines):
+                text.readline()
+            records = csv.reader(text, delimiter=layout.separator)
+            line = layout.lines
+            for record in records:
+                if record:
+                    yield line + 1, len(record)
+                line = layout.lines + records.line_num
+
+
+def _to_chunk(
+    blocks: Sequence[pa.RecordBatch], positions: Sequence[int], malformed: Sequence[str]
+) -> Chunk:
+    columns = (
+        pa.chunked_array([block.column(place) for block in blocks], pa.string())
+        for place in range(len(positions))
+    )
+    return Chunk(tuple(columns), tuple(malformed))
