@@ -1,5 +1,7 @@
 """Evaluate a fitted model on both hold-outs and compare it with the champion."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
 from components.image import IMAGE
@@ -15,7 +17,7 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
     confusion: dsl.Output[dsl.ClassificationMetrics],
     report: dsl.Output[dsl.HTML],
-) -> bool:
+) -> NamedTuple("Evaluated", passed=bool):
     """Evaluate a fitted model on both hold-outs and compare it with the champion.
 
     Args:
@@ -24,7 +26,7 @@ def evaluate(
         mode: `spectroscopic` or `photometric`.
         seed: Seed of the sample that becomes the reference of drift detection.
         evaluation: Folder with scores, verdict of the gate, reference and report.
-        metrics: Scores of both hold-outs.
+        metrics: Scores of the random hold-out, and of the temporal one with suffix `_temporal`.
         confusion: Confusion matrix on the random hold-out.
         report: HTML report.
 
@@ -41,10 +43,9 @@ def evaluate(
     start_step()
     inputs, folder = (Path(dataset.path), Path(model.path)), Path(evaluation.path)
     found = evaluate_step(load_settings(), *inputs, parse_mode(mode), seed, folder)
-    for split, scores in found.metrics.items():
-        for name in ("rows", "accuracy", "macro_f1", "log_loss", "calibration_error"):
-            metrics.log_metric(f"{mode}_{split}_{name}", getattr(scores, name))
+    for name, value in found.list_metrics().items():
+        metrics.log_metric(name, value)
     random = found.metrics["random_holdout"]
     confusion.log_confusion_matrix(list(random.classes), [list(row) for row in random.confusion])
     Path(report.path).write_text((folder / "report.html").read_text())
-    return found.gate.passed
+    return (found.gate.passed,)

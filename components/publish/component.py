@@ -16,7 +16,7 @@ def publish(
     promotion: str,
     reason: str,
     run_id: str,
-    release: dsl.Output[dsl.Metrics],
+    result: dsl.Output[dsl.Markdown],
 ) -> NamedTuple("Published", release_id=str, promoted=bool, verdict=str):
     """Publish a release, and promote it if it passed the gate.
 
@@ -28,7 +28,7 @@ def publish(
         promotion: `if_better` or `never`.
         reason: Reason for the run; stored with the promotion.
         run_id: Id of the run; stored in the manifest.
-        release: Id of the release, and whether it was promoted.
+        result: Verdict, and metrics beside the champion's.
 
     Returns:
         Id of the release, whether it was promoted, and the reason.
@@ -37,7 +37,9 @@ def publish(
 
     from skyclass.logs import start_step
     from skyclass.settings import load_settings
+    from skyclass.training.outcome import RunOutcome
     from skyclass.training.parameters import parse_mode, parse_promotion
+    from skyclass.training.reports.result import render_result
     from skyclass.training.steps.publish import publish_step
 
     start_step()
@@ -45,6 +47,8 @@ def publish(
     done = publish_step(
         load_settings(), *folders, parse_mode(mode), parse_promotion(promotion), reason, run_id
     )
-    release.log_metric("release_id", done.release.id)
-    release.log_metric("promoted", done.promoted)
+    page = render_result(done.release, done.promoted, done.reason, done.champion)
+    Path(result.path).write_text(page)
+    outcome = RunOutcome(release_id=done.release.id, promoted=done.promoted, verdict=done.reason)
+    outcome.log()
     return done.release.id, done.promoted, done.reason

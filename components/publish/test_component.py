@@ -11,6 +11,7 @@ from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.training.dataset import Dataset
+from skyclass.training.outcome import RunOutcome, find_outcome
 from skyclass.training.results import EvaluationResult
 from skyclass.training.steps.evaluate import evaluate_step
 
@@ -41,15 +42,17 @@ def test_release_is_published_and_promoted_if_gate_and_parameter_allow(
     gate_passes: bool,
     promotion: str,
     promoted: bool,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder = Path(inputs[2].path)
     result = EvaluationResult.load(folder)
     gate = result.gate.model_copy(update={"passed": gate_passes, "reason": "a gate's reason"})
     (folder / "evaluated.json").write_bytes(result.model_copy(update={"gate": gate}).to_bytes())
 
-    metrics = dsl.Metrics(uri=str(tmp_path / "release"))
-    arguments = ("spectroscopic", promotion, "a test", "run-7", metrics)
-    release_id, was_promoted, verdict = publish.python_func(*inputs, *arguments)
+    page = dsl.Markdown(uri=str(tmp_path / "result"))
+    arguments = ("spectroscopic", promotion, "a test", "run-7", page)
+    with caplog.at_level("INFO", logger="skyclass"):
+        release_id, was_promoted, verdict = publish.python_func(*inputs, *arguments)
 
     champions = LocalChampionStore(store)
     assert was_promoted is promoted
@@ -62,4 +65,9 @@ def test_release_is_published_and_promoted_if_gate_and_parameter_allow(
     }
     champion = champions.get_champion(Mode.SPECTROSCOPIC)
     assert (champion is not None and champion.id == release_id) is promoted
-    assert metrics.metadata == {"release_id": release_id, "promoted": promoted}
+    text = Path(page.path).read_text()
+    assert text.startswith("# Promoted: " if promoted else "# Not promoted: ")
+    assert f"**Verdict:** {verdict}." in text
+    assert release_id in text
+    outcome = RunOutcome(release_id=release_id, promoted=promoted, verdict=verdict)
+    assert find_outcome(caplog.text) == outcome

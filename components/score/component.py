@@ -1,12 +1,16 @@
 """Score one part of an input and store the predictions."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
 from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def score(part: dict, mode: str, accounting: dsl.Output[dsl.Metrics]) -> int:
+def score(part: dict, mode: str, accounting: dsl.Output[dsl.Metrics]) -> NamedTuple(
+    "Scored", inserted=int
+):
     """Score one part of an input and store the predictions.
 
     Args:
@@ -27,4 +31,4 @@ def score(part: dict, mode: str, accounting: dsl.Output[dsl.Metrics]) -> int:
     done = score_step(load_settings(), source, parse_mode(mode), release, shard)
     for name in ("rows_in", "inserted", "updated", "duplicates", "incomplete"):
         accounting.log_metric(name, getattr(done, name))
-    return done.inserted
+    return (done.inserted,)

@@ -32,7 +32,7 @@ def test_planned_partitions_are_scored_and_counted(release: Release, tmp_path: P
     assert [part["shard"] for part in parts] == ["0/2", "1/2"]
     assert {part["release"] for part in parts} == {release.id}
     accounting = dsl.Metrics(uri=str(tmp_path / "accounting"))
-    scored = [score.python_func(part, "photometric", accounting) for part in parts]
+    scored = [score.python_func(part, "photometric", accounting)[0] for part in parts]
     assert sum(scored) == 300
     assert accounting.metadata["inserted"] == scored[-1]
 

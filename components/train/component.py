@@ -1,5 +1,7 @@
 """Compare candidate algorithms by cross-validation and fit the best."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
 from components.image import IMAGE
@@ -13,7 +15,7 @@ def train(
     seed: int,
     model: dsl.Output[dsl.Model],
     search: dsl.Output[dsl.Metrics],
-) -> str:
+) -> NamedTuple("Trained", winner=str):
     """Compare candidate algorithms by cross-validation and fit the best.
 
     Args:
@@ -36,5 +38,5 @@ def train(
     start_step()
     fitted = train_step(Path(dataset.path), parse_mode(mode), candidates, seed, Path(model.path))
     for score in fitted.search.scores:
-        search.log_metric(f"{mode}_macro_f1_{score.candidate}", score.macro_f1)
-    return fitted.search.winner
+        search.log_metric(f"{score.candidate}_macro_f1", score.macro_f1)
+    return (fitted.search.winner,)

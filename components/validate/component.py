@@ -12,7 +12,6 @@ def validate(
     mode: str,
     newest_rows: int,
     dataset: dsl.Output[dsl.Dataset],
-    training_set: dsl.Output[dsl.Metrics],
     exploration: dsl.Output[dsl.HTML],
 ):
     """Validate the newest rows, and fail the run if they violate the expectations.
@@ -23,7 +22,6 @@ def validate(
         mode: `spectroscopic` or `photometric`.
         newest_rows: Maximum number of rows, the newest first.
         dataset: Folder with training rows and hold-outs.
-        training_set: Origin of the rows.
         exploration: Statistics and distributions of the rows.
     """
     from pathlib import Path
@@ -34,7 +32,7 @@ def validate(
     from skyclass.training.steps.validate import validate_step
 
     start_step()
-    summary = validate_step(
+    validate_step(
         load_settings(),
         table_version,
         parse_mode(mode),
@@ -42,5 +40,3 @@ def validate(
         Path(dataset.path),
         Path(exploration.path),
     )
-    for name in ("version", "rows", "first_mjd", "watermark", "synthetic_rows"):
-        training_set.log_metric(name, getattr(summary, name))

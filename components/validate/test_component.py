@@ -24,7 +24,6 @@ def version(table: ObservationsTable, store: ObjectStore) -> int:
 def outputs(folder: Path) -> dict[str, dsl.Artifact]:
     return {
         "dataset": dsl.Dataset(uri=str(folder / "dataset")),
-        "training_set": dsl.Metrics(uri=str(folder / "training_set")),
         "exploration": dsl.HTML(uri=str(folder / "exploration")),
     }
 
@@ -32,9 +31,8 @@ def outputs(folder: Path) -> dict[str, dsl.Artifact]:
 def test_dataset_lineage_and_exploration_report_are_outputs(version: int, tmp_path: Path) -> None:
     artifacts = outputs(tmp_path)
     validate.python_func("a table", version, "photometric", 500, **artifacts)
-    metadata = artifacts["training_set"].metadata
-    assert metadata["rows"] == metadata["synthetic_rows"] == 500
-    assert len(Dataset.load(Path(artifacts["dataset"].path), Mode.PHOTOMETRIC).rows) == 500
+    dataset = Dataset.load(Path(artifacts["dataset"].path), Mode.PHOTOMETRIC)
+    assert len(dataset.rows) == dataset.summary.rows == dataset.summary.synthetic_rows == 500
     exploration = Path(artifacts["exploration"].path).read_text()
     assert "Synthetic data." in exploration
     assert not re.findall(r'(?:src|<link[^>]+href)="https?:', exploration)

@@ -226,6 +226,25 @@ def test_training_is_a_straight_line(training_package: Package) -> None:
     assert not any("triggerPolicy" in task or "iterator" in str(task) for task in tasks.values())
 
 
+def test_outputs_are_named(package: Package) -> None:
+    """KFP shows an output without a name as `Output`; the local runner loops only over such."""
+    outputs = {
+        (component["executorLabel"], output)
+        for component in package.pipeline["components"].values()
+        for output in component.get("outputDefinitions", {}).get("parameters", {})
+        if "executorLabel" in component
+    }
+    assert {label for label, output in outputs if output == "Output"} <= {"exec-plan"}
+
+
+def test_run_of_training_shows_fifteen_boxes(training_package: Package) -> None:
+    components = training_package.pipeline["components"].values()
+    outputs = [
+        component.get("outputDefinitions", {}).get("artifacts", {}) for component in components
+    ]
+    assert len(outputs) + sum(map(len, outputs)) == 15
+
+
 def test_scoring_loops_over_its_parts() -> None:
     loop, outer = sorted(load_package(SCORING).task_graphs, key=len)
     assert (set(outer), set(loop)) == ({"plan", "for-loop-1"}, {"score"})

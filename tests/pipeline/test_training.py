@@ -52,11 +52,13 @@ def test_metrics_confusion_matrix_and_reports_are_artifacts(
         return {name: each["artifacts"][0] for name, each in found.items()}
 
     evaluated = artifacts("evaluate")
-    assert "spectroscopic_random_holdout_accuracy" in evaluated["metrics"]["metadata"]
+    assert "accuracy" in evaluated["metrics"]["metadata"]
     assert "confusionMatrix" in evaluated["confusion"]["metadata"]
     validated = artifacts("validate")
     for page in (evaluated["report"], validated["exploration"]):
         assert Path(page["uri"]).read_text().lstrip().lower().startswith("<!doctype html>")
+    result = Path(artifacts("publish")["result"]["uri"]).read_text()
+    assert result.startswith("# Promoted: random forest, spectroscopic mode")
 
 
 @pytest.mark.parametrize(

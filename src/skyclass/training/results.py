@@ -12,6 +12,15 @@ FOLDS = 5
 
 _FIT_SUMMARY = "fitted.json"
 _EVALUATION_RESULT = "evaluated.json"
+_SUFFIXES = {"random_holdout": "", "temporal_holdout": "_temporal"}
+_METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro_f1",
+    "log_loss": "log_loss",
+    "ece": "calibration_error",
+    "rows": "rows",
+}
+"""Names as KFP shows them: KFP cuts them off at the right, so they begin with what differs."""
 
 
 class CandidateScore(Document):
@@ -76,10 +85,26 @@ class FitSummary(Document):
 
 
 class EvaluationResult(Document):
-    """Output of the step: metrics by hold-out, and the verdict of the gate."""
+    """Output of the step `evaluate`.
+
+    Attributes:
+        metrics: Metrics by hold-out.
+        gate: Verdict of the gate.
+        champion: Metrics of the champion on the random hold-out, if there is a champion.
+    """
 
     metrics: dict[str, Evaluation]
     gate: GateVerdict
+    champion: Evaluation | None = None
+
+    def list_metrics(self) -> dict[str, float]:
+        """Return the metrics by the names that KFP shows, the same in both modes."""
+        return {
+            f"{name}{suffix}": getattr(self.metrics[split], field)
+            for split, suffix in _SUFFIXES.items()
+            if split in self.metrics
+            for name, field in _METRICS.items()
+        }
 
     def save(self, folder: Path) -> None:
         """Write the result to a folder."""

@@ -38,7 +38,8 @@ def evaluate_step(
     rows = Dataset.load(dataset, mode)
     fitted = load_fitted_models(models)
     evaluation = evaluate_models(rows, fitted)
-    gate = check_gate(evaluation.random, _evaluate_current_champion(settings, rows))
+    champion = _evaluate_current_champion(settings, rows)
+    gate = check_gate(evaluation.random, champion)
     folder.mkdir(parents=True, exist_ok=True)
     report = render_training_report(rows, fitted.summary, evaluation, gate)
     (folder / REPORT).write_text(report)
@@ -48,7 +49,9 @@ def evaluate_step(
         pa.Table.from_pandas(reference, REFERENCE_SCHEMA, preserve_index=False), folder / REFERENCE
     )
     result = EvaluationResult(
-        metrics={each.split: each for each in evaluation.evaluations}, gate=gate
+        metrics={each.split: each for each in evaluation.evaluations},
+        gate=gate,
+        champion=champion.evaluation if champion else None,
     )
     result.save(folder)
     return result

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from skyclass.promotion.champions import open_champion_store
-from skyclass.registry.manifest import Manifest
+from skyclass.registry.manifest import Evaluation, Manifest
 from skyclass.registry.releases import (
     CONFUSION,
     JOBLIB_MODEL,
@@ -28,11 +28,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PublishResult:
-    """The published release, and whether and why it became the champion."""
+    """The published release, and whether and why it became the champion.
+
+    Attributes:
+        release: The release.
+        promoted: Whether it became the champion.
+        reason: Reason for the promotion, or against it.
+        champion: Metrics of the champion that it was compared with.
+    """
 
     release: Release
     promoted: bool
     reason: str
+    champion: Evaluation | None
 
 
 def publish_step(
@@ -87,14 +95,17 @@ def publish_step(
     files = {name: folder / name for name, folder in sources.items() if (folder / name).exists()}
     release = Registry(ObjectStore(settings)).publish(draft, files)
     logger.info("published release %s", release.id)
+    is_overtaken = (
+        champion and champion.id != result.gate.champion and champion.manifest.run_id != run_id
+    )
+    promoted, verdict = False, result.gate.reason
     if not promote:
-        return PublishResult(release, promoted=False, reason="the run has promotion=never")
-    if not result.gate.passed:
-        return PublishResult(release, promoted=False, reason=result.gate.reason)
-    if champion and champion.id != result.gate.champion and champion.manifest.run_id != run_id:
-        changed = (
+        verdict = "the run has promotion=never"
+    elif champion and is_overtaken and result.gate.passed:
+        verdict = (
             f"release {champion.id[:12]} became champion after this one was evaluated: run again"
         )
-        return PublishResult(release, promoted=False, reason=changed)
-    champions.promote(release, f"{reason}: {result.gate.reason}", run_id)
-    return PublishResult(release, promoted=True, reason=result.gate.reason)
+    elif result.gate.passed:
+        champions.promote(release, f"{reason}: {result.gate.reason}", run_id)
+        promoted = True
+    return PublishResult(release, promoted, verdict, result.champion)

@@ -1,0 +1,75 @@
+"""The result of a run as a short Markdown page, which KFP shows beside the run."""
+
+from collections.abc import Callable, Mapping
+
+from skyclass.registry.manifest import Evaluation
+from skyclass.registry.releases import Release
+
+_METRICS: Mapping[str, Callable[[Evaluation], float]] = {
+    "accuracy": lambda found: found.accuracy,
+    "macro-F1": lambda found: found.macro_f1,
+    "QSO recall": lambda found: found.classes["QSO"].recall,
+    "log-loss": lambda found: found.log_loss,
+    "calibration error": lambda found: found.calibration_error,
+}
+
+
+def render_result(
+    release: Release, promoted: bool, verdict: str, champion: Evaluation | None
+) -> str:
+    """Render whether a release was promoted and why, and its metrics beside the champion's.
+
+    Args:
+        release: The published release.
+        promoted: Whether it became the champion.
+        verdict: Reason for the promotion, or against it.
+        champion: Metrics of the champion that it was compared with, on the same rows.
+    """
+    manifest = release.manifest
+    random = manifest.metrics["random_holdout"]
+    outcome = "Promoted" if promoted else "Not promoted"
+    rows = f"{random.rows:,} rows of the random hold-out"
+    data = manifest.training_set
+    return "\n".join(
+        [
+            f"# {outcome}: {manifest.candidate.replace('_', ' ')}, {manifest.mode} mode",
+            "",
+            f"**Verdict:** {verdict}.",
+            "",
+            "| metric | this release | champion | difference |",
+            "|---|---|---|---|",
+            *(_render_row(name, read, random, champion) for name, read in _METRICS.items()),
+            "",
+            f"Both on the same {rows}." if champion else f"On {rows}; there was no champion.",
+            _render_temporal(manifest.metrics.get("temporal_holdout")),
+            "",
+            f"- Release: `{release.id}`",
+            f"- Champion at the evaluation: `{manifest.gate.champion or 'none'}`",
+            f"- Training set: {data.rows:,} rows ({data.synthetic_rows:,} simulated) of version "
+            f"{data.version} of the observations table, nights {data.first_mjd} to "
+            f"{data.watermark} (MJD)",
+            "",
+        ]
+    )
+
+
+def _render_row(
+    name: str,
+    read: Callable[[Evaluation], float],
+    challenger: Evaluation,
+    champion: Evaluation | None,
+) -> str:
+    value = read(challenger)
+    if champion is None:
+        return f"| {name} | {value:.4f} | - | - |"
+    other = read(champion)
+    return f"| {name} | {value:.4f} | {other:.4f} | {value - other:+.4f} |"
+
+
+def _render_temporal(temporal: Evaluation | None) -> str:
+    if temporal is None:
+        return "There is no temporal hold-out."
+    return (
+        f"On the temporal hold-out: accuracy {temporal.accuracy:.4f}, macro-F1 "
+        f"{temporal.macro_f1:.4f}, {temporal.rows:,} rows."
+    )
