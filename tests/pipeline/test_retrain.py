@@ -11,6 +11,8 @@ from skyclass.orchestration.retrain import KfpTrainer, LocalTrainer
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from skyclass.training.outcome import RunOutcome
+from tests.support.kfp_server import running
 from tests.support.web import Response, serve
 
 SMALL = {"source_uri": "simulated:?rows=2400&era=legacy", "candidates": "random_forest"}
@@ -53,6 +55,24 @@ def test_state_of_a_kfp_run_is_requested(
     assert web.requests == ["GET /apis/v2beta1/runs/abc"]
     assert found.state is state
     assert found.link == SUBMITTED.link
+
+
+def test_result_of_a_kfp_run_is_read_from_its_log() -> None:
+    outcome = RunOutcome(release_id="1" * 64, promoted=True, verdict="better")
+    with running() as kfp:
+        kfp.logs = {"publish": f"INFO: outcome of the run: {outcome.model_dump_json()}\n"}
+        found = KfpTrainer(Backend(kfp.address)).refresh(SUBMITTED)
+        assert (found.state, found.release, found.promoted) == (
+            RunState.SUCCEEDED,
+            outcome.release_id,
+            True,
+        )
+        assert found.message == "better"
+        kfp.states, kfp.failed = ["FAILED"], ("train",)
+        kfp.logs = {"train": "error: too few rows: ingest more\n"}
+        found = KfpTrainer(Backend(kfp.address)).refresh(SUBMITTED)
+        assert found.state is RunState.FAILED
+        assert found.message == "run ended FAILED in step train: too few rows: ingest more"
 
 
 def test_run_is_unchanged_while_kfp_is_unreachable() -> None:

@@ -17,6 +17,7 @@ from skyclass.orchestration import submit
 from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import BackendError
 from skyclass.orchestration.wait import wait_for_run
+from skyclass.training.outcome import RunOutcome
 from tests.support.kfp_server import LOGIN_PAGE, FakeKfp, Fault, running
 
 EVERY_NIGHT = "0 0 3 * * *"
@@ -122,6 +123,49 @@ def test_failed_run_is_reported_with_its_step(
     assert str(ended.value) == f"{expected} {run.link}"
 
 
+JSON_ERROR = json.dumps({"code": 7, "message": "Unauthenticated:\n no user"}).encode()
+LAUNCHER = "E1125 20:47:26.1 17 launcher_v2.go:449] Component failed\nError: exit status 1\n"
+OUTCOME = RunOutcome(release_id="1" * 64, promoted=True, verdict="better")
+PUBLISH_LOG = (
+    f"INFO skyclass: outcome of the run: {OUTCOME.model_dump_json()}\nI1125 main.go: done\n"
+)
+
+
+@pytest.mark.parametrize("serves_api_logs", [True, False], ids=["API server", "user interface"])
+def test_waiting_returns_the_outcome_of_the_run(
+    kfp: FakeKfp, backend: Backend, serves_api_logs: bool
+) -> None:
+    kfp.logs = {"train": "INFO skyclass: fitted\n", "publish": PUBLISH_LOG}
+    kfp.serves_api_logs = serves_api_logs
+    run = submit.submit_run(backend, {})
+    done = wait_for_run(backend, run, 10, interval_seconds=0)
+    assert (done.release_id, done.promoted, done.verdict) == ("1" * 64, True, "better")
+
+
+def test_waiting_succeeds_if_the_log_is_not_available(kfp: FakeKfp, backend: Backend) -> None:
+    kfp.logs = {"publish": PUBLISH_LOG}
+    run = submit.submit_run(backend, {})
+    for fault in (Fault(500, JSON_ERROR, "log"), Fault(200, LOGIN_PAGE, "log")):
+        kfp.fault = fault
+        done = wait_for_run(backend, run, 10, interval_seconds=0)
+        assert (done.state, done.release_id, done.promoted) == ("SUCCEEDED", None, None)
+        assert done.verdict.startswith("unknown: the log of step publish is not available")
+
+
+@pytest.mark.parametrize("serves_api_logs", [True, False], ids=["API server", "user interface"])
+def test_failed_run_is_reported_with_the_error_of_its_step(
+    kfp: FakeKfp, backend: Backend, serves_api_logs: bool
+) -> None:
+    kfp.states, kfp.failed = ["FAILED"], ("root", "validate")
+    kfp.logs = {"ingest": "", "validate": f"error: u is missing: ingest more\n{LAUNCHER}"}
+    kfp.serves_api_logs = serves_api_logs
+    run = submit.submit_run(backend, {})
+    with pytest.raises(TrainingError, match="run ended") as ended:
+        wait_for_run(backend, run, 10, interval_seconds=0)
+    expected = "run ended FAILED in step validate: u is missing: ingest more: see its log at"
+    assert str(ended.value) == f"{expected} {run.link}"
+
+
 def test_waiting_times_out(kfp: FakeKfp, backend: Backend) -> None:
     kfp.states = ["RUNNING"]
     run = submit.submit_run(backend, {})
@@ -142,9 +186,6 @@ def test_waiting_ends_after_a_long_outage(kfp: FakeKfp, backend: Backend) -> Non
     backend = Backend(kfp.address, timeouts=(0.1, 0.1))
     with pytest.raises(BackendError, match=r"KFP at .* is unreachable \(Read"):
         wait_for_run(backend, run, 10, interval_seconds=0, outage_tolerance_seconds=0.5)
-
-
-JSON_ERROR = json.dumps({"code": 7, "message": "Unauthenticated:\n no user"}).encode()
 
 
 @pytest.mark.parametrize(
@@ -268,10 +309,13 @@ def skyclass(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_command_prints_the_run_as_json(
     kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    kfp.logs = {"publish": PUBLISH_LOG}
     arguments = ("--host", kfp.address, "--param", "seed=1", "--wait", "--json")
     assert skyclass(monkeypatch, *arguments) == 0
     printed, errors = capsys.readouterr()
-    assert json.loads(printed)["state"] == "SUCCEEDED"
+    result = json.loads(printed)
+    assert result["state"] == "SUCCEEDED"
+    assert {name: result[name] for name in RunOutcome.model_fields} == OUTCOME.model_dump()
     assert f"{kfp.address}/#/runs/details/run-0" in errors
 
 

@@ -47,6 +47,9 @@ class FakeKfp:
     fault: Fault | None = None
     states: list[str] = field(default_factory=lambda: ["SUCCEEDED"])
     failed: tuple[str, ...] = ()
+    logs: dict[str, str] = field(default_factory=dict)
+    serves_api_logs: bool = True
+    """Whether it is the API server; the user interface has another address for logs."""
     message: str = ""
     authorization: set[str | None] = field(default_factory=set)
     pipelines: list[api.V2beta1Pipeline] = field(default_factory=list)
@@ -56,8 +59,23 @@ class FakeKfp:
     recurring: list[api.V2beta1RecurringRun] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
+    def list_nodes(self) -> Iterator[api.V2beta1PipelineTaskDetail]:
+        """Yield nodes of Argo's graph: the failed ones, and the attempts that have a log."""
+        for number, name in enumerate(self.failed):
+            yield make_node(name, "FAILED", number)
+        for number, step in enumerate(self.logs, start=1):
+            state = "FAILED" if step in self.failed else "SUCCEEDED"
+            yield make_node(step, state, 100 * number, 100 * number + 1)
+            yield make_node("executor", state, 100 * number + 1, 100 * number + 2)
+            yield make_node("executor(0)", state, 100 * number + 2, 100 * (number + 1))
+
+    def find_log(self, pod: str) -> str | None:
+        """Return the log of a pod; None for a node that is not an attempt."""
+        number, node = divmod(int(pod.rpartition("-")[2]), 100)
+        return [*self.logs.values()][number - 1] if node == 2 else None
+
     def respond(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
-        """Return the response to a request; None if the object does not exist."""
+        """Return the response to a request: a model, a log, or None if there is no such object."""
         parts = path.removeprefix("/apis/v2beta1/").split("/")
         match method, parts:
             case "GET", ["pipelines", "names", name]:
@@ -99,16 +117,16 @@ class FakeKfp:
                 return made
             case "GET", ["runs", run]:
                 state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-                tasks = [
-                    api.V2beta1PipelineTaskDetail(display_name=name, state="FAILED")
-                    for name in self.failed
-                ]
                 return api.V2beta1Run(
                     run_id=run,
                     state=state or None,
                     error=api.GoogleRpcStatus(code=9, message=self.message),
-                    run_details=api.V2beta1RunDetails(task_details=tasks),
+                    run_details=api.V2beta1RunDetails(task_details=list(self.list_nodes())),
                 )
+            case "GET", ["", "apis", "v1alpha1", "runs", _, "nodes", pod, "log"]:
+                return self.find_log(pod) if self.serves_api_logs else None
+            case "GET", ["", "k8s", "pod", "logs"]:
+                return self.find_log(query["podname"])
             case "POST", ["recurringruns"]:
                 number = len(self.recurring)
                 made = api.V2beta1RecurringRun(**body, recurring_run_id=f"recurring-{number}")
@@ -121,6 +139,19 @@ class FakeKfp:
                 self.recurring = [e for e in self.recurring if e.recurring_run_id != recurring_run]
                 return {}
         raise AssertionError(f"KFP has no {method} {path}")
+
+
+def make_node(name: str, state: str, number: int, *children: int) -> api.V2beta1PipelineTaskDetail:
+    """Make a node as KFP reports it: with the name of its pod, and the ids of its children."""
+    return api.V2beta1PipelineTaskDetail(
+        display_name=name,
+        state=state,
+        pod_name=f"skyclass-training-x7k2p-system-container-impl-{number}",
+        child_tasks=[
+            api.PipelineTaskDetailChildTask(pod_name=f"skyclass-training-x7k2p-{child}")
+            for child in children
+        ],
+    )
 
 
 @contextmanager
@@ -149,6 +180,8 @@ def running() -> Iterator[FakeKfp]:
             found = kfp.respond(self.command, url.path, query, self.parsed(content))
             if found is None:
                 self.reply(404, json.dumps({"code": NOT_FOUND, "message": "not found"}).encode())
+            elif isinstance(found, str):
+                self.reply(200, found.encode())
             else:
                 self.reply(200, json.dumps(to_json(found)).encode())
 

@@ -47,7 +47,7 @@ def submit_training(
     service_account: Annotated[
         str | None, typer.Option(help="Service account of the run; default: KFP's own.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result of the run.")] = False,
     deadline: Annotated[
         int, typer.Option(help="Time to wait at most, in seconds; used with --wait.")
     ] = 6 * 3600,

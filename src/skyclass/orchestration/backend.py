@@ -14,6 +14,7 @@ import kfp_server_api as api
 import urllib3
 
 from skyclass.orchestration.backend_errors import (
+    BackendError,
     NotFoundError,
     explain_connection_failure,
     explain_error_response,
@@ -29,18 +30,40 @@ _PAGE_SIZE = 100
 
 
 @dataclass(frozen=True)
+class Task:
+    """A node of a run's graph: a step, its driver, or the pod with its code.
+
+    Attributes:
+        name: Display name, such as `train` or `executor`.
+        state: KFP's state, such as RUNNING or SUCCEEDED.
+        pod: Name of its pod; empty if KFP does not report it.
+        children: Ids of the nodes that follow it.
+    """
+
+    name: str
+    state: str
+    pod: str
+    children: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class RunStatus:
     """State of a run.
 
     Attributes:
         state: KFP's state, such as RUNNING or SUCCEEDED.
-        failed: Names of the nodes that failed.
+        tasks: Nodes of its graph.
         message: KFP's error message; empty if there is none.
     """
 
     state: str
-    failed: tuple[str, ...]
+    tasks: tuple[Task, ...]
     message: str
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """Names of the nodes that failed."""
+        return frozenset(task.name for task in self.tasks if task.state == "FAILED")
 
 
 class Backend:
@@ -69,7 +92,7 @@ class Backend:
         if token:
             configuration.api_key = {"authorization": token}
             configuration.api_key_prefix = {"authorization": "Bearer"}
-        client = api.ApiClient(configuration)
+        self._client = client = api.ApiClient(configuration)
         self._pipelines = api.PipelineServiceApi(client)
         self._uploads = api.PipelineUploadServiceApi(client)
         self._experiments = api.ExperimentServiceApi(client)
@@ -130,10 +153,18 @@ class Backend:
         """Return the state of a run."""
         run = self._call(self._runs.run_service_get_run, run_id)
         self._require(run.run_id)
-        tasks = (run.run_details and run.run_details.task_details) or ()
-        failed = tuple(str(task.display_name) for task in tasks if task.state == "FAILED")
+        details = (run.run_details and run.run_details.task_details) or ()
+        tasks = tuple(_read_task(task) for task in details)
         message = shorten_message(run.error.message) if run.error and run.error.message else ""
-        return RunStatus(run.state or "PENDING", failed, message)
+        return RunStatus(run.state or "PENDING", tasks, message)
+
+    def read_log(self, run_id: str, pod: str) -> str:
+        """Return the log of a run's pod, from the API server or through the user interface."""
+        try:
+            return self._get_text(f"/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log", {})
+        except BackendError:  # the user interface forwards only /apis/v2beta1
+            filters = {"podnamespace": self._namespace} if self._namespace else {}
+            return self._get_text("/k8s/pod/logs", {"podname": pod, "runid": run_id, **filters})
 
     def create_recurring_run(self, **fields: Any) -> str:
         """Create a recurring run. Returns its id."""
@@ -153,6 +184,20 @@ class Backend:
     def delete_recurring_run(self, recurring_run_id: str) -> None:
         """Delete a recurring run but not the runs that it started."""
         self._call(self._recurring.recurring_run_service_delete_recurring_run, recurring_run_id)
+
+    def _get_text(self, path: str, query: dict[str, str]) -> str:
+        text: str = self._call(
+            self._client.call_api,
+            path,
+            "GET",
+            query_params=list(query.items()),
+            response_type="str",
+            auth_settings=["Bearer"],
+            _return_http_data_only=True,
+        )
+        if text.lstrip()[:9].lower() == "<!doctype":  # a login page
+            raise explain_foreign_response(self.host)
+        return text
 
     def _list(self, call: Callable[..., Any], field: str, **filters: str) -> Iterator[Any]:
         """Iterate over the items of all pages."""
@@ -179,3 +224,8 @@ class Backend:
         if not value:
             raise explain_foreign_response(self.host)
         return value
+
+
+def _read_task(task: api.V2beta1PipelineTaskDetail) -> Task:
+    children = tuple(str(child.pod_name) for child in task.child_tasks or ())
+    return Task(str(task.display_name), str(task.state), task.pod_name or "", children)

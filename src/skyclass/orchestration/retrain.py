@@ -9,6 +9,7 @@ from skyclass.monitoring.decisions import Run, RunState
 from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import NotFoundError, UnavailableError
 from skyclass.orchestration.local_runner import run_training
+from skyclass.orchestration.step_logs import describe_failure, read_outcome
 from skyclass.orchestration.submit import submit_run
 from skyclass.orchestration.wait import SUCCEEDED, UNSUCCESSFUL_STATES
 
@@ -75,6 +76,17 @@ class KfpTrainer:
             return run.model_copy(update=lost)
         if status.state not in (SUCCEEDED, *UNSUCCESSFUL_STATES):
             return run
-        state = RunState.SUCCEEDED if status.state == SUCCEEDED else RunState.FAILED
-        message = status.message or f"KFP reports {status.state}"
-        return run.model_copy(update={"state": state, "message": message})
+        if status.state != SUCCEEDED:
+            failure = describe_failure(self._backend, run.id or "", status)
+            return run.model_copy(update={"state": RunState.FAILED, "message": failure})
+        outcome = read_outcome(self._backend, run.id or "", status)
+        result = (
+            {
+                "release": outcome.release_id,
+                "promoted": outcome.promoted,
+                "message": outcome.verdict,
+            }
+            if outcome
+            else {"message": "KFP reports SUCCEEDED"}
+        )
+        return run.model_copy(update={"state": RunState.SUCCEEDED, **result})

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, dataclass
 
 from skyclass.errors import TrainingError
 from skyclass.orchestration.backend import Backend, RunStatus
 from skyclass.orchestration.backend_errors import UnavailableError
-from skyclass.orchestration.package import TRAINING, load_package
+from skyclass.orchestration.step_logs import describe_failure, read_outcome
 from skyclass.orchestration.submit import SubmittedRun
 from skyclass.polling import poll
 
@@ -17,6 +17,27 @@ UNSUCCESSFUL_STATES = ("FAILED", "SKIPPED", "CANCELED")
 OUTAGE_TOLERANCE_SECONDS = 300.0
 """How long a backend may be unavailable during a wait: longer than a restart takes."""
 
+_UNKNOWN_OUTCOME = {
+    "release_id": None,
+    "promoted": None,
+    "verdict": "unknown: the log of step publish is not available, see its outputs in KFP",
+}
+
+
+@dataclass(frozen=True)
+class SucceededRun(SubmittedRun):
+    """A run that succeeded.
+
+    Attributes:
+        release_id: Id of the published release; None if the log of the last step is not available.
+        promoted: Whether the release became champion; None likewise.
+        verdict: Reason for the promotion, or against it.
+    """
+
+    release_id: str | None
+    promoted: bool | None
+    verdict: str
+
 
 def wait_for_run(
     backend: Backend,
@@ -25,7 +46,7 @@ def wait_for_run(
     on_state: Callable[[str], None] = lambda state: None,
     interval_seconds: float = 5.0,
     outage_tolerance_seconds: float = OUTAGE_TOLERANCE_SECONDS,
-) -> SubmittedRun:
+) -> SucceededRun:
     """Wait until a run has succeeded.
 
     Args:
@@ -37,7 +58,8 @@ def wait_for_run(
         outage_tolerance_seconds: How long the backend may be unavailable.
 
     Raises:
-        TrainingError: The run did not succeed, or not in time.
+        TrainingError: The run did not succeed, or not in time; the message has the error of the
+            failed step if its log is available.
         BackendError: The backend was unavailable for too long.
     """
     state = run.state
@@ -61,13 +83,8 @@ def wait_for_run(
     if ended is None:
         raise TrainingError(f"run is {state} after {timeout_seconds:.0f} s: see {run.link}")
     if ended.state != SUCCEEDED:
-        raise TrainingError(f"{_describe_failure(ended)}: see its log at {run.link}")
-    return replace(run, state=ended.state)
-
-
-def _describe_failure(run: RunStatus) -> str:
-    steps = (name for tasks in load_package(TRAINING).task_graphs for name in tasks)
-    failed = next((step for step in steps if step in run.failed), None)
-    where = f" in step {failed}" if failed else ""
-    message = f" ({run.message})" if run.message else ""
-    return f"run ended {run.state}{where}{message}"
+        failure = describe_failure(backend, run.run_id, ended)
+        raise TrainingError(f"{failure}: see its log at {run.link}")
+    outcome = read_outcome(backend, run.run_id, ended)
+    result = outcome.model_dump() if outcome else _UNKNOWN_OUTCOME
+    return SucceededRun(**asdict(run) | {"state": ended.state}, **result)
