@@ -255,20 +255,33 @@ def test_schedule_replaces_the_previous_one_only_after_it_was_created(
     kfp: FakeKfp, backend: Backend
 ) -> None:
     first = submit.schedule_runs(backend, {}, EVERY_NIGHT)
-    other = submit.schedule_runs(backend, {}, EVERY_NIGHT, name="another")
     kfp.fault = Fault(400, b'{"message": "no such day"}', path="recurringruns", times=1)
     with pytest.raises(BackendError, match="no such day"):
         submit.schedule_runs(backend, {}, "0 0 3 31 2 *")
-    assert [each.recurring_run_id for each in kfp.recurring] == [
-        first.recurring_run_id,
-        other.recurring_run_id,
-    ]
+    assert [each.recurring_run_id for each in kfp.recurring] == [first.recurring_run_id]
     kfp.fault = None
-    second = submit.schedule_runs(backend, {}, "0 0 4 * * *")
-    assert [each.recurring_run_id for each in kfp.recurring] == [
-        other.recurring_run_id,
-        second.recurring_run_id,
-    ]
+    second = submit.schedule_runs(backend, {"mode": "spectroscopic"}, "0 0 4 * * *")
+    assert [each.recurring_run_id for each in kfp.recurring] == [second.recurring_run_id]
+
+
+def test_each_mode_has_a_schedule_of_its_own(kfp: FakeKfp, backend: Backend) -> None:
+    for mode in ("spectroscopic", "photometric", "photometric"):
+        submit.schedule_runs(backend, {"mode": mode}, EVERY_NIGHT)
+    names = [each.display_name for each in kfp.recurring]
+    assert names == ["skyclass-training-spectroscopic", "skyclass-training-photometric"]
+
+
+def test_schedule_of_an_earlier_version_is_replaced_by_that_of_its_mode(
+    kfp: FakeKfp, backend: Backend
+) -> None:
+    submit.schedule_runs(backend, {"mode": "photometric"}, EVERY_NIGHT)
+    kfp.recurring[0].display_name = "skyclass-training"
+    submit.schedule_runs(backend, {}, EVERY_NIGHT)
+    names = [each.display_name for each in kfp.recurring]
+    assert names == ["skyclass-training", "skyclass-training-spectroscopic"]
+    submit.schedule_runs(backend, {"mode": "photometric"}, EVERY_NIGHT)
+    names = [each.display_name for each in kfp.recurring]
+    assert names == ["skyclass-training-spectroscopic", "skyclass-training-photometric"]
 
 
 def test_schedule_without_seconds_is_rejected_before_any_request(

@@ -7,7 +7,6 @@ forever for a cancelled run. This uses the generated API client below it.
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import kfp_server_api as api
@@ -19,51 +18,14 @@ from skyclass.orchestration.backend_errors import (
     explain_connection_failure,
     explain_error_response,
     explain_foreign_response,
-    shorten_message,
 )
+from skyclass.orchestration.backend_models import RunStatus, Schedule
 
 TIMEOUTS = (5.0, 30.0)
 """Seconds to connect, and to respond."""
 
 _RETRIES = 2
 _PAGE_SIZE = 100
-
-
-@dataclass(frozen=True)
-class Task:
-    """A node of a run's graph: a step, its driver, or the pod with its code.
-
-    Attributes:
-        name: Display name, such as `train` or `executor`.
-        state: KFP's state, such as RUNNING or SUCCEEDED.
-        pod: Name of its pod; empty if KFP does not report it.
-        children: Ids of the nodes that follow it.
-    """
-
-    name: str
-    state: str
-    pod: str
-    children: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class RunStatus:
-    """State of a run.
-
-    Attributes:
-        state: KFP's state, such as RUNNING or SUCCEEDED.
-        tasks: Nodes of its graph.
-        message: KFP's error message; empty if there is none.
-    """
-
-    state: str
-    tasks: tuple[Task, ...]
-    message: str
-
-    @property
-    def failed(self) -> frozenset[str]:
-        """Names of the nodes that failed."""
-        return frozenset(task.name for task in self.tasks if task.state == "FAILED")
 
 
 class Backend:
@@ -153,10 +115,7 @@ class Backend:
         """Return the state of a run."""
         run = self._call(self._runs.run_service_get_run, run_id)
         self._require(run.run_id)
-        details = (run.run_details and run.run_details.task_details) or ()
-        tasks = tuple(_read_task(task) for task in details)
-        message = shorten_message(run.error.message) if run.error and run.error.message else ""
-        return RunStatus(run.state or "PENDING", tasks, message)
+        return RunStatus.from_response(run)
 
     def read_log(self, run_id: str, pod: str) -> str:
         """Return the log of a run's pod, from the API server or through the user interface."""
@@ -172,14 +131,14 @@ class Backend:
         create = self._recurring.recurring_run_service_create_recurring_run
         return self._require(self._call(create, recurring_run=recurring_run).recurring_run_id)
 
-    def find_recurring_runs(self, name: str, experiment_id: str) -> list[str]:
-        """Return the ids of an experiment's recurring runs that have this name."""
+    def list_recurring_runs(self, experiment_id: str) -> list[Schedule]:
+        """Return the recurring runs of an experiment."""
         recurring_runs = self._list(
             self._recurring.recurring_run_service_list_recurring_runs,
             "recurring_runs",
             experiment_id=experiment_id,
         )
-        return [found.recurring_run_id for found in recurring_runs if found.display_name == name]
+        return [Schedule.from_response(found) for found in recurring_runs]
 
     def delete_recurring_run(self, recurring_run_id: str) -> None:
         """Delete a recurring run but not the runs that it started."""
@@ -224,8 +183,3 @@ class Backend:
         if not value:
             raise explain_foreign_response(self.host)
         return value
-
-
-def _read_task(task: api.V2beta1PipelineTaskDetail) -> Task:
-    children = tuple(str(child.pod_name) for child in task.child_tasks or ())
-    return Task(str(task.display_name), str(task.state), task.pod_name or "", children)

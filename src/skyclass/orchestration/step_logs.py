@@ -3,8 +3,9 @@
 import re
 
 from skyclass.logs import find_error
-from skyclass.orchestration.backend import Backend, RunStatus
+from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import BackendError
+from skyclass.orchestration.backend_models import RunStatus
 from skyclass.orchestration.package import TRAINING, load_package
 from skyclass.training.outcome import RunOutcome, find_outcome
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import kfp_server_api as api
 
@@ -114,19 +115,17 @@ def schedule_runs(
     backend: Backend,
     parameters: Mapping[str, str],
     cron: str,
-    name: str = "skyclass-training",
     service_account: str | None = None,
 ) -> RecurringRun:
     """Run the training pipeline on a schedule, one run at a time.
 
-    A schedule of the same name is replaced, because KFP cannot update a recurring run. Runs missed
-    while KFP was down or the schedule disabled are not caught up.
+    Each mode has one schedule. A schedule of the same mode is replaced, because KFP cannot update a
+    recurring run. Runs missed while KFP was down or the schedule disabled are not caught up.
 
     Args:
         backend: Client of the backend.
         parameters: Pipeline arguments as text; the others keep their defaults.
         cron: Schedule in UTC: second, minute, hour, day, month, weekday.
-        name: Name of the recurring run.
         service_account: ServiceAccount of the runs' pods; None for KFP's default.
 
     Raises:
@@ -142,9 +141,16 @@ def schedule_runs(
     arguments = parse_training_arguments(package, parameters)
     version = _ensure_version(backend, package)
     experiment_id = backend.ensure_experiment(EXPERIMENT)
-    replaced = backend.find_recurring_runs(name, experiment_id)
+    mode = _get_mode(package, arguments)
+    replaced = [
+        each.id
+        for each in backend.list_recurring_runs(experiment_id)
+        # Version 0.1.0 named the schedules of both modes after the pipeline.
+        if each.name in (f"{package.name}-{mode}", package.name)
+        and _get_mode(package, each.parameters) == mode
+    ]
     created = backend.create_recurring_run(
-        display_name=name,
+        display_name=f"{package.name}-{mode}",
         experiment_id=experiment_id,
         pipeline_version_reference=version,
         runtime_config=api.V2beta1RuntimeConfig(parameters=arguments),
@@ -158,6 +164,10 @@ def schedule_runs(
         backend.delete_recurring_run(old)
     link = f"{_ui_address(backend)}/#/recurringrun/details/{created}"
     return RecurringRun(created, link, package.version, cron)
+
+
+def _get_mode(package: Package, arguments: Mapping[str, Any]) -> Any:
+    return arguments.get("mode", package.parameters["mode"].default)
 
 
 def _ensure_version(backend: Backend, package: Package) -> api.V2beta1PipelineVersionReference:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from skyclass.errors import TrainingError
-from skyclass.orchestration.backend import Backend, RunStatus
+from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import UnavailableError
+from skyclass.orchestration.backend_models import RunStatus
 from skyclass.orchestration.step_logs import describe_failure, read_outcome
 from skyclass.orchestration.submit import SubmittedRun
 from skyclass.polling import poll
