@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     skyserver_contact: str = ""
     """Your e-mail address for SkyServer's operators, sent in the User-Agent of each query."""
 
+    drift_period_hours: PositiveFloat = 24.0
+    """Hours between two runs of the drift job; the monitor reports older windows as stale."""
+
     run_id: str = "by-hand"
     """Id of the pipeline run, recorded in manifests and promotion events."""
 

@@ -39,7 +39,8 @@ def predict_in_new_window(scaled: Installation, caller: Shell, objects: list[Any
     eventually(lambda: datetime.now(UTC) >= start, seconds=2, interval=0.1)
     body = json.dumps({"instances": objects})
     caller.run_python(SEND_REQUEST, f"{ADDRESS}/v1/models/{SERVICE}:predict", body)
-    window = Window(Mode(MODE), scaled.get_release(MODE), start, start + timedelta(hours=1))
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    window = Window(Mode(MODE), scaled.get_release(MODE), start, end)
     with scaled.connect_to_store() as settings:
         store = ObjectStore(settings)
         eventually(lambda: read_window(store, window).accounting.rows_used == len(objects), 60)

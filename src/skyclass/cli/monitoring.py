@@ -1,5 +1,6 @@
 """Command for monitoring: `drift`."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -74,7 +75,9 @@ def drift(
     with err.status("measuring accuracy"):
         update_accuracy(store, served, mode)
     found = result.verdict
-    decision = _close_loop(store, served, mode, retrain) if retrain is not Retrain.NEVER else None
+    decision = None
+    if retrain is not Retrain.NEVER and found.window_end <= datetime.now(UTC):
+        decision = _close_loop(store, served, mode, retrain)
     if as_json:
         print_json(
             {
@@ -91,6 +94,7 @@ def drift(
                 "mode": found.mode,
                 "window": window,
                 "rows": found.accounting.rows_used,
+                **_describe_left_out(found.accounting.other_releases),
                 "release": found.release,
                 "report": f"s3://{settings.reports_bucket}/{result.prefix}report.html",
                 **({decision.action: decision.reason} if decision else {}),
@@ -99,6 +103,14 @@ def drift(
         )
     if found.verdict is Verdict.ERROR:
         raise MonitoringError(found.reason)
+
+
+def _describe_left_out(rows_by_release: Mapping[str, int]) -> dict[str, str]:
+    """Return the line about predictions of other releases, if there are any."""
+    if not rows_by_release:
+        return {}
+    parts = [f"{rows:,} rows of release {each[:12]}" for each, rows in rows_by_release.items()]
+    return {"left_out": ", ".join(parts)}
 
 
 def _close_loop(

@@ -75,7 +75,14 @@ def run_drift(
         MonitoringError: There is no champion, or the bounds are invalid.
         StoreError: The object store failed.
     """
-    window_start, window_end = resolve_bounds(start, end, datetime.now(UTC), length)
+    now = datetime.now(UTC)
+    window_start, window_end = resolve_bounds(start, end, now, length)
+    if window_end > now:
+        logger.warning(
+            "the window ends in the future, at %s UTC: nothing is decided after it; evaluate it "
+            "again when it has ended",
+            f"{window_end:%Y-%m-%d %H:%M:%S}",
+        )
     prefix = window_prefix(mode, window_end)
     earlier = _load_earlier_verdict(store, prefix)
     release = (

@@ -55,8 +55,9 @@ def close_loop(
     settings: RetrainingSettings,
     now: datetime,
 ) -> Decision:
-    """Decide what to do after the newest window, and do it.
+    """Decide what to do after the newest window that has ended, and do it.
 
+    A window that ends in the future is not decided: until its end, it would shadow all others.
     Idempotent: a window is decided once and its stored decision is returned afterwards, unless the
     run could not be started.
 
@@ -69,14 +70,19 @@ def close_loop(
         now: The current time.
 
     Raises:
-        MonitoringError: No window has a verdict, or there is no champion.
+        MonitoringError: No window that has ended has a verdict, or there is no champion.
         SkyclassError: The run or the rollback failed; for a run the decision records it, too.
     """
-    verdicts = load_documents(store, DriftVerdict, mode, last=_MAX_WINDOWS)
+    verdicts = [
+        verdict
+        for verdict in load_documents(store, DriftVerdict, mode, last=_MAX_WINDOWS)
+        if verdict.window_end <= now
+    ]
     champion = champions.get_champion(mode)
     if not verdicts or champion is None:
         raise MonitoringError(
-            f"no {mode} window has been evaluated yet: run `skyclass drift --mode {mode}` first"
+            f"no {mode} window that has ended was evaluated yet: run "
+            f"`skyclass drift --mode {mode}` first"
         )
     oldest_active = now - timedelta(hours=settings.run_hours)
     earlier = [

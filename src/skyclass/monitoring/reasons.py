@@ -47,6 +47,8 @@ def explain_insufficient_data(reference_rows: int, accounting: Accounting, min_r
         counts += f", {accounting.rejected:,} invalid rows"
     if accounting.unreadable_files:
         counts += f", {accounting.unreadable_files:,} unreadable log files"
+    if accounting.other_releases:
+        counts += f", {accounting.other_rows:,} rows of other releases"
     return (
         f"the window has {counts}, {min_rows} valid rows are required: evaluate a longer window, "
         "or wait for more requests"

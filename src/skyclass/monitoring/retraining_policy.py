@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 
 from skyclass.monitoring.accuracy_job import ParentComparison, WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision
+from skyclass.monitoring.documents import select_disjoint
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 
 RECENT_WINDOWS = 3
@@ -92,12 +93,16 @@ def decide(context: RetrainingContext) -> Choice:
 def pool_comparisons(
     accuracies: Sequence[WindowAccuracy], champion: str, parent: str | None
 ) -> ParentComparison | None:
-    """Add up the comparisons of the champion with its parent; None if there is none."""
-    found = [
-        window.rivalry
+    """Add up the comparisons of the champion with its parent; None if there is none.
+
+    Of overlapping windows only the newest counts.
+    """
+    compared = [
+        window
         for window in accuracies
         if window.release == champion and window.rivalry and window.rivalry.parent == parent
     ]
+    found = [window.rivalry for window in select_disjoint(compared) if window.rivalry]
     if not found or parent is None:
         return None
     return ParentComparison(
@@ -213,7 +218,10 @@ def _retrain(context: RetrainingContext) -> Choice:
 
 
 def _count_drifted(context: RetrainingContext) -> tuple[int, int]:
-    """Return how many of the champion's recent windows drifted, and how many there are."""
-    recent = [verdict for verdict in context.verdicts if verdict.release == context.champion]
-    recent = recent[-RECENT_WINDOWS:]
+    """Return how many of the champion's recent windows drifted, and how many there are.
+
+    Of overlapping windows only the newest counts.
+    """
+    windows = [verdict for verdict in context.verdicts if verdict.release == context.champion]
+    recent = select_disjoint(windows)[-RECENT_WINDOWS:]
     return sum(verdict.verdict is Verdict.DRIFT for verdict in recent), len(recent)

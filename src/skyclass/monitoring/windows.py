@@ -54,6 +54,8 @@ class Accounting:
         reasons: Number of rows per cause of invalidity; a row can have several causes.
         files: Log files read.
         unreadable_files: Log files skipped because they are not Parquet files of the log's schema.
+        other_releases: Number of rows of each other release that predicted in the window. They are
+            not read, and are part of no other count.
     """
 
     rows_in: int = 0
@@ -63,11 +65,17 @@ class Accounting:
     reasons: Mapping[str, int] = field(default_factory=dict)
     files: int = 0
     unreadable_files: int = 0
+    other_releases: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def distinct_rows(self) -> int:
         """Rows read, without duplicates."""
         return self.rows_used + self.rejected
+
+    @property
+    def other_rows(self) -> int:
+        """Rows of other releases, which were left out."""
+        return sum(self.other_releases.values())
 
     @property
     def is_balanced(self) -> bool:
@@ -147,6 +155,7 @@ def read_window(store: ObjectStore, window: Window) -> WindowRows:
         reasons={cause: count for cause, count in counts.items() if count},
         files=log.files,
         unreadable_files=len(log.unreadable),
+        other_releases=log.other_releases,
     )
     if not accounting.is_balanced:
         raise MonitoringError(f"row counts of the window are not balanced: {accounting}; report it")

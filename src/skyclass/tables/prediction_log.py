@@ -7,7 +7,8 @@ so a window is read from a few prefixes. The predictor writes the log, monitorin
 import io
 import logging
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -71,11 +72,13 @@ class LogWindow:
         rows: The rows of all readable files, with the columns of `LOG_SCHEMA`.
         files: Number of files read.
         unreadable: Keys of files that are not Parquet of this schema.
+        other_releases: Number of rows of each other release of the mode in the window.
     """
 
     rows: pd.DataFrame
     files: int
     unreadable: tuple[str, ...]
+    other_releases: Mapping[str, int]
 
 
 def write_log(store: ObjectStore, rows: pa.Table, writer: str) -> list[str]:
@@ -120,9 +123,9 @@ def read_log(
         (pc.field("time") >= pa.scalar(start, LOG_SCHEMA.field("time").type))
         & (pc.field("time") < pa.scalar(end, LOG_SCHEMA.field("time").type))
         & (pc.field("mode") == str(mode))
-        & (pc.field("model_version") == model_version)
     )
-    tables, unreadable = [LOG_SCHEMA.empty_table()], []
+    is_of_release = pc.field("model_version") == model_version
+    tables, unreadable, others = [LOG_SCHEMA.empty_table()], [], Counter[str]()
     for key in _list_keys(store, start, end):
         data = store.get(store.settings.logs_bucket, key)
         try:
@@ -131,11 +134,14 @@ def read_log(
             logger.warning("%s cannot be read, skipped: %s", key, one_line(error))
             unreadable.append(key)
         else:
-            tables.append(table.filter(is_in_window))
+            table = table.filter(is_in_window)
+            tables.append(table.filter(is_of_release))
+            others.update(table.filter(~is_of_release)["model_version"].to_pylist())
     return LogWindow(
         rows=pa.concat_tables(tables).to_pandas(),
         files=len(tables) - 1,
         unreadable=tuple(unreadable),
+        other_releases=dict(sorted(others.items())),
     )
 
 

@@ -12,12 +12,17 @@ from starlette.testclient import TestClient
 from skyclass.apps.monitor.app import PAGE_ROWS, make_app
 from skyclass.apps.monitor.state import StateReader
 from skyclass.local.s3_server import EmbeddedS3
+from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
+from skyclass.monitoring.documents import save_document
+from skyclass.monitoring.verdict import Verdict
+from skyclass.monitoring.windows import Accounting
 from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.manifest import GateVerdict
 from skyclass.registry.releases import Release
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from tests.support.monitoring import END
+from tests.support.monitoring import END, make_daily_verdict
 from tests.support.releases import draft, write_files
 from tests.support.world import NOW, ROWS, UNLABELLED_WINDOWS, WINDOWS
 
@@ -156,7 +161,75 @@ def test_mode_without_a_window(store: ObjectStore, tmp_path: Path) -> None:
 def test_stale_window(world: ObjectStore) -> None:
     client = make_client(world, END + timedelta(days=5))
     text = extract_text(client.get("/spectroscopic/").text)
-    assert "the newest window ended 5 days ago, and windows are 1 day long" in text
+    assert "the newest window ended 5 days ago, and the drift job runs every 1 day" in text
+
+
+def test_short_window_is_not_stale_before_the_schedule_is_missed(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    short = make_daily_verdict(Verdict.NO_DRIFT, "a" * 64, END)
+    save_document(store, short.model_copy(update={"window_start": END - timedelta(minutes=1)}))
+    later = END + timedelta(hours=40)
+    assert "stale" not in extract_text(make_client(store, later).get("/spectroscopic/").text)
+    hourly = make_app(
+        StateReader(store, LocalChampionStore(store)), lambda: later, timedelta(hours=1)
+    )
+    text = extract_text(TestClient(hourly).get("/spectroscopic/").text)
+    assert "ended 2 days ago, and the drift job runs every 1 hour" in text
+
+
+def test_window_that_ends_in_the_future_is_reported(
+    store: ObjectStore, save_verdict: Callable[[ObjectStore], None]
+) -> None:
+    save_verdict(store)
+    client = make_client(store, END - timedelta(hours=1))
+    text = extract_text(client.get("/spectroscopic/").text)
+    assert "The newest window ends in the future, at 2026-05-02 00:00 UTC" in text
+
+
+def test_predictions_of_other_releases_are_reported(store: ObjectStore) -> None:
+    accounting = Accounting(other_releases={"b" * 64: 177_246})
+    verdict = make_daily_verdict(Verdict.NO_DRIFT, "a" * 64, END)
+    save_document(store, verdict.model_copy(update={"accounting": accounting}))
+    text = extract_text(make_client(store).get("/spectroscopic/").text)
+    assert "Left out 177,246 rows of release bbbbbbbbbbbb" in text
+
+
+@pytest.mark.parametrize(
+    ("passed", "text"),
+    [(True, "became champion."), (False, "was not promoted: macro-F1 is lower.")],
+)
+def test_run_has_ended_when_its_release_is_published(
+    store: ObjectStore, tmp_path: Path, passed: bool, text: str
+) -> None:
+    run = Run(state=RunState.RUNNING, id="run")
+    save_document(
+        store,
+        Decision(
+            mode=Mode.SPECTROSCOPIC,
+            window_end=END,
+            decided_at=END,
+            champion="a" * 64,
+            table_version=1,
+            action=Action.RETRAIN,
+            cause=Cause.DRIFT,
+            reason="drift",
+            run=run,
+        ),
+    )
+    before = extract_text(make_client(store).get("/spectroscopic/decisions").text)
+    assert "The run had not ended when the drift job last checked it." in before
+
+    gate = GateVerdict(
+        passed=passed, reason="macro-F1 is lower", challenger_macro_f1=0.9, rows=1_000
+    )
+    champions = LocalChampionStore(store)
+    manifest = draft(Mode.SPECTROSCOPIC, run_id="run", gate=gate)
+    release = champions.registry.publish(manifest, write_files(tmp_path))
+    if passed:
+        champions.promote(release, "gate passed", "run")
+    after = extract_text(make_client(store).get("/spectroscopic/decisions").text)
+    assert text in after
 
 
 def test_champion_without_an_evaluated_window(

@@ -234,10 +234,26 @@ def test_champion_promoted_during_the_decision_is_not_replaced_by_a_rollback(
     assert load_documents(store, Decision, MODE) == []
 
 
+def test_window_that_ends_in_the_future_blocks_no_decision(
+    store: ObjectStore, champions: LocalChampionStore, champion: Release
+) -> None:
+    save_verdicts(store, champion, Verdict.NO_DRIFT)
+    save_document(store, make_daily_verdict(Verdict.DRIFT, champion.id, NOW + DAY))
+    first = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    assert (first.window_end, first.cause) == (END, Cause.STEADY)
+
+    end, later = END + timedelta(hours=2), NOW + timedelta(hours=2)
+    save_document(store, make_daily_verdict(Verdict.NO_DRIFT, champion.id, end))
+    second = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, later)
+    assert second.window_end == end
+
+
 def test_no_decision_without_a_window(
     store: ObjectStore, champions: LocalChampionStore, champion: Release
 ) -> None:
-    with pytest.raises(MonitoringError, match="no spectroscopic window has been evaluated yet"):
+    with pytest.raises(
+        MonitoringError, match="no spectroscopic window that has ended was evaluated yet"
+    ):
         close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
 
 

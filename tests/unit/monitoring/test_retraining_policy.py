@@ -102,6 +102,33 @@ def test_two_of_the_last_three_windows_must_drift(verdicts: list[Verdict], actio
         assert choice.cause is Cause.STEADY
 
 
+def test_overlapping_windows_are_one_piece_of_evidence() -> None:
+    hours = [timedelta(hours=hours) for hours in (2, 1, 0)]
+    same_rows = [make_daily_verdict(DRIFT, CHAMPION, END - ago) for ago in hours]
+    choice = decide(make_context(verdicts=same_rows))
+    assert choice.reason.startswith("1 of the champion's last 1 windows drifted")
+
+    days_before = [make_daily_verdict(each, CHAMPION, END - DAY) for each in (DRIFT, NO_DRIFT)]
+    assert decide(make_context(verdicts=[days_before[0], *same_rows])).action is Action.RETRAIN
+    assert decide(make_context(verdicts=[days_before[1], *same_rows])).action is Action.WAIT
+
+
+def test_of_overlapping_windows_the_newest_counts() -> None:
+    nested = make_daily_verdict(NO_DRIFT, CHAMPION, END).model_copy(
+        update={"window_start": END - timedelta(hours=1)}
+    )
+    verdicts = [*make_windows(DRIFT, DRIFT)[:1], make_daily_verdict(DRIFT, CHAMPION, END - DAY / 2)]
+    choice = decide(make_context(verdicts=[*verdicts, nested]))
+    assert choice.reason.startswith("1 of the champion's last 2 windows drifted")
+
+
+def test_labelled_rows_of_overlapping_windows_count_once() -> None:
+    half = compare_with_parent(300, 2, 40)
+    assert decide(make_context(accuracies=[half, half])).action is Action.RETRAIN
+    earlier = half.model_copy(update={"window_start": START - DAY, "window_end": START})
+    assert decide(make_context(accuracies=[earlier, half])).action is Action.ROLL_BACK
+
+
 def test_windows_of_another_release_do_not_count() -> None:
     verdicts = [*make_windows(DRIFT, DRIFT, DRIFT, release=PARENT), *make_windows(DRIFT)]
     choice = decide(make_context(verdicts=verdicts))
@@ -167,7 +194,10 @@ def test_retraining_needs_new_observations(changes: dict[str, Any], cause: Cause
     [
         ([compare_with_parent(1_000, 5, 60)], True),
         (
-            [compare_with_parent(400, 2, 30), compare_with_parent(400, 2, 30)],
+            [
+                compare_with_parent(400, 2, 30, window_start=START - DAY, window_end=START),
+                compare_with_parent(400, 2, 30),
+            ],
             True,
         ),  # enough rows together
         ([compare_with_parent(499, 5, 60)], False),  # too few labels

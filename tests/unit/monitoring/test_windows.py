@@ -118,6 +118,16 @@ def test_every_row_is_counted_once(store: ObjectStore) -> None:
     )
 
 
+def test_rows_of_other_releases_are_counted_and_left_out(store: ObjectStore) -> None:
+    write_log_rows(store, make_rows(10))
+    newer = make_rows(30).assign(request_id="later", model_version="newer")
+    write_log_rows(store, newer)
+    write_log_rows(store, newer.assign(time=END))  # after the window
+    found = read_window(store, WINDOW)
+    assert (len(found.rows), found.accounting.rows_in) == (10, 10)
+    assert found.accounting.other_releases == {"newer": 30}
+
+
 def test_equal_rows_of_two_requests_are_not_duplicates(store: ObjectStore) -> None:
     write_log_rows(store, make_rows(10))
     write_log_rows(store, make_rows(10).assign(request_id="another"))

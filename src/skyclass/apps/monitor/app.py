@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,16 @@ _WINDOW_NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
 def make_app(
-    reader: StateReader, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    reader: StateReader,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    drift_period: timedelta = timedelta(days=1),
 ) -> FastAPI:
     """Return the application.
 
     Args:
         reader: Reads the state of each mode.
         clock: Returns the current time.
+        drift_period: Time between two runs of the drift job.
     """
     app = FastAPI(title="skyclass monitor", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), "static")
@@ -86,7 +89,7 @@ def make_app(
             page="" if template == "drift" else template,
             state=state,
             error=result.error,
-            notices=make_notices(state, clock()) if state else [],
+            notices=make_notices(state, clock(), drift_period) if state else [],
             **view(state),
         )
 
@@ -131,7 +134,8 @@ def make_app(
         cards = []
         for mode in Mode:
             result = reader.read(mode, clock=clock)
-            notices = make_notices(result.state, clock()) if result.state else []
+            state = result.state
+            notices = make_notices(state, clock(), drift_period) if state else []
             cards.append({"mode": mode, "result": result, "notices": notices})
         return render(request, "overview", cards=cards)
 

@@ -15,11 +15,17 @@ ACTIONS = {
 ESTIMATE_CAVEAT = f"The estimate is computed from the confidences of the predictions: {ASSUMPTION}."
 
 _STALE_AFTER_PERIODS = 2
-"""A window that ended more than this many window lengths ago is reported as stale."""
+"""A window that ended more than this many periods of the drift job ago is reported as stale."""
 
 
-def make_notices(state: ModeState, now: datetime) -> list[str]:
-    """Return what limits the validity of the page, most important first."""
+def make_notices(state: ModeState, now: datetime, period: timedelta) -> list[str]:
+    """Return what limits the validity of the page, most important first.
+
+    Args:
+        state: What the page shows.
+        now: The current time.
+        period: Time between two runs of the drift job.
+    """
     newest, champion = state.newest, state.champion
     if newest is None:
         if champion is None:
@@ -34,12 +40,16 @@ def make_notices(state: ModeState, now: datetime) -> list[str]:
     notices = []
     if champion is None:
         notices.append("No release is served in this mode. Run the training pipeline.")
-    length = newest.window_end - newest.window_start
-    if now - newest.window_end > _STALE_AFTER_PERIODS * length:
+    if now - newest.window_end > _STALE_AFTER_PERIODS * period:
         age = format_duration(now - newest.window_end)
         notices.append(
-            f"This page is stale: the newest window ended {age} ago, and windows are "
-            f"{format_duration(length)} long. Check that the drift job runs."
+            f"This page is stale: the newest window ended {age} ago, and the drift job runs every "
+            f"{format_duration(period)}. Check that it runs."
+        )
+    if newest.window_end > now:
+        notices.append(
+            f"The newest window ends in the future, at {newest.window_end:%Y-%m-%d %H:%M} UTC: it "
+            "lacks later predictions, and nothing is decided after it."
         )
     if champion and newest.release != champion.id:
         notices.append(
@@ -80,7 +90,7 @@ def describe_outcome(decision: Decision) -> str:
         case RunState.STARTING:
             return "The run is being started, or the job was killed while starting it."
         case RunState.RUNNING:
-            return "The run is in progress."
+            return "The run had not ended when the drift job last checked it."
         case RunState.FAILED:
             return f"The run failed: {run.message}"
         case _:

@@ -1,5 +1,7 @@
 """HTTP server of the monitor pages."""
 
+from datetime import timedelta
+
 import uvicorn
 
 from skyclass.apps.monitor.app import make_app
@@ -20,7 +22,8 @@ def serve(settings: Settings, host: str = LOOPBACK, port: int = 8000, root_path:
         port: Port to listen on.
         root_path: Path prefix that a reverse proxy strips.
     """
-    app = make_app(StateReader(ObjectStore(settings), open_champion_store(settings)))
+    reader = StateReader(ObjectStore(settings), open_champion_store(settings))
+    app = make_app(reader, drift_period=timedelta(hours=settings.drift_period_hours))
     uvicorn.run(
         app,
         host=host,

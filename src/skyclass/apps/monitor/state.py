@@ -9,6 +9,7 @@ from skyclass.errors import SkyclassError
 from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.decisions import Decision
 from skyclass.monitoring.documents import DRIFT_PREFIX, load_documents
+from skyclass.monitoring.runs import complete_run
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.events import Promotion
@@ -161,6 +162,7 @@ class StateReader:
                 self.store.settings.logs_bucket, make_day_prefix(day)
             )
         ]
+        releases = Registry(self.store).list_releases(mode)
         return ModeState(
             mode=mode,
             time=now,
@@ -168,8 +170,11 @@ class StateReader:
             parent=find_parent(promotions, champion.id) if champion else None,
             verdicts=load_documents(self.store, DriftVerdict, mode, last=windows),
             accuracies=load_documents(self.store, WindowAccuracy, mode, last=windows),
-            decisions=load_documents(self.store, Decision, mode, last=windows),
-            releases=Registry(self.store).list_releases(mode),
+            decisions=[
+                complete_run(decision, releases, promotions)
+                for decision in load_documents(self.store, Decision, mode, last=windows)
+            ],
+            releases=releases,
             promotions=promotions,
             last_run=max(runs, default=None),
             last_logged=max(logged, default=None),

@@ -10,6 +10,7 @@ from skyclass.apps.monitor.messages import ESTIMATE_CAVEAT, explain_missing_labe
 from skyclass.apps.monitor.state import MAX_WINDOWS, ModeState
 from skyclass.monitoring.accuracy import AccuracyEstimate, MeasuredAccuracy, pool_accuracy
 from skyclass.monitoring.accuracy_job import WindowAccuracy
+from skyclass.monitoring.documents import select_disjoint
 from skyclass.monitoring.drift_policy import PREDICTED
 from skyclass.monitoring.retraining_policy import pool_comparisons
 from skyclass.monitoring.verdict import Comparison, DriftVerdict
@@ -39,6 +40,7 @@ def make_accuracy_view(state: ModeState | None) -> Variables:
     if state is None or not state.accuracies:
         return view
     windows = state.accuracies
+    pooled = select_disjoint(windows)
     errors = [
         window.estimate.accuracy - window.measured.accuracy
         for window in windows
@@ -57,8 +59,8 @@ def make_accuracy_view(state: ModeState | None) -> Variables:
         "mean_error": sum(map(abs, errors)) / len(errors) if errors else None,
         "bias": sum(errors) / len(errors) if errors else 0.0,
         "pooled": pool_accuracy(
-            sum(window.answers for window in windows),
-            [window.measured for window in windows if window.measured],
+            sum(window.answers for window in pooled),
+            [window.measured for window in pooled if window.measured],
         ),
         "comparison": pool_comparisons(
             windows, state.champion.id if state.champion else "", state.parent
