@@ -367,6 +367,21 @@ def test_drift_jobs_retrain_and_roll_back_only_with_kfp() -> None:
     assert "--retrain" not in json.dumps(off)
 
 
+@pytest.mark.parametrize(
+    ("values", "endpoint"),
+    [
+        ("kfp.namespace=ml", "http://ml-pipeline.ml:8888"),
+        ("kfp.namespace=ml,kfp.endpoint=https://kfp.example", "https://kfp.example"),
+    ],
+)
+def test_endpoint_of_kfp_follows_its_namespace_unless_it_is_set(values: str, endpoint: str) -> None:
+    job = select(render_ci("kfp", "--set", values), "CronJob")["skyclass-drift-photometric"]
+    container = get_container(job["spec"]["jobTemplate"]["spec"]["template"])
+    variables = {each["name"]: each.get("value") for each in container["env"]}
+    assert variables["KF_PIPELINES_ENDPOINT"] == endpoint
+    assert variables["KF_PIPELINES_UI_ENDPOINT"] == endpoint
+
+
 def test_only_visitors_and_prometheus_reach_the_monitor_page() -> None:
     objects = render_ci("default")
     deployment = select(objects, "Deployment")["skyclass-monitor"]
