@@ -53,8 +53,8 @@ class Client:
     """Client of one model.
 
     Connection errors and temporary statuses are retried: predictions are idempotent, and a retry
-    keeps its request id, by which the prediction log is deduplicated. A batch that is too large
-    for the predictor is split. Other errors are raised at once.
+    keeps its idempotency key, by which the prediction log is deduplicated. A batch that is too
+    large for the predictor is split. Other errors are raised at once.
 
     Examples:
         Nothing is contacted before the first request:
@@ -181,12 +181,17 @@ class Client:
     def _request(
         self, method: str, path: str, content: Any = None, retries: bool | None = None
     ) -> dict[str, Any]:
+        request_id = str(uuid.uuid4())  # predictors of version 0.1.0 know only X-Request-Id
         try:
             response = self._pool.request(
                 method,
                 self._url + path,
                 body=None if content is None else json.dumps(content),
-                headers={"Content-Type": "application/json", "X-Request-Id": str(uuid.uuid4())},
+                headers={
+                    "Content-Type": "application/json",
+                    "X-Request-Id": request_id,
+                    "Idempotency-Key": request_id,
+                },
                 retries=retries,
             )
         except urllib3.exceptions.HTTPError as error:

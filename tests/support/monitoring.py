@@ -75,6 +75,7 @@ def make_log_rows(
         rows["redshift"] = np.nan
     return rows.assign(
         time=pd.date_range(START, END, periods=len(rows) + 1)[:-1].floor("us"),
+        prediction_id="prediction",
         request_id="request",
         row=np.arange(len(rows)),
         model_version=release,

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,12 +33,14 @@ class Web:
             repeated.
         requests: Method and path of every request so far.
         bodies: Body of each of them.
+        headers: Headers of each of them.
     """
 
     url: str
     responses: list[Response | Callable[[str], Response]]
     requests: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    headers: list[Mapping[str, str]] = field(default_factory=list)
 
 
 @contextmanager
@@ -48,6 +50,7 @@ def serve(*responses: Response | Callable[[str], Response]) -> Iterator[Web]:
     class Handler(BaseHTTPRequestHandler):
         def respond(self) -> None:
             web.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            web.headers.append(self.headers)
             response = web.responses[min(len(web.requests), len(web.responses) - 1)]
             web.requests.append(f"{self.command} {self.path}")
             response = response(self.path) if callable(response) else response

@@ -150,7 +150,7 @@ def _log_predictions(
 ) -> None:
     logged = _add_errors(make_log_rows(rows, champion.id), error_rate, seed=end.day)
     times = end - (END - logged["time"]) / 12  # the last two hours, so that there are two files
-    logged = logged.assign(time=times.dt.floor("us"), request_id=f"{end:%Y-%m-%d}")
+    logged = logged.assign(time=times.dt.floor("us"), prediction_id=f"{end:%Y-%m-%d}")
     write_log_rows(store, logged)
 
 

@@ -21,6 +21,17 @@ def test_503_is_retried() -> None:
         assert web.requests == [METADATA] * 3
 
 
+def test_a_retry_keeps_its_idempotency_key_and_another_request_has_its_own() -> None:
+    lost = Response(status=0)
+    found = Response(json.dumps({"versions": ["release"]}).encode())
+    with serve(lost, Response(status=503), found) as web:
+        client = Client(web.url, Mode.PHOTOMETRIC)
+        client.model_version()
+        client.model_version()
+        first, second, third, another = (each["Idempotency-Key"] for each in web.headers)
+    assert first == second == third != another
+
+
 @pytest.mark.parametrize("status", [400, 404, 422, 500])
 def test_other_errors_are_not_retried(status: int) -> None:
     with serve(Response(b'{"error": "row 3: u is missing"}', status)) as web:

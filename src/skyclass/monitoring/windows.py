@@ -29,7 +29,7 @@ SEED = 0
 
 DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ROW_KEY = ["request_id", "row"]
+_ROW_KEY = ["prediction_id", "row"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Accounting:
     Attributes:
         rows_in: Rows read.
         rows_used: Distinct valid rows.
-        duplicates: Rows whose request id and row number were read before.
+        duplicates: Rows whose prediction id and row number were read before.
         rejected: Distinct invalid rows.
         reasons: Number of rows per cause of invalidity; a row can have several causes.
         files: Log files read.

@@ -26,7 +26,7 @@ from skyclass.serving.settings import ServingSettings
 _JSON, _BYTES = b"application/json", b"application/octet-stream"
 _JSON_LENGTH = b"inference-header-content-length"
 _CONTENT_ENCODING = b"content-encoding"
-_REQUEST_ID = b"x-request-id"
+_REQUEST_ID, _IDEMPOTENCY_KEY = b"x-request-id", b"idempotency-key"
 _CLIENT_CLOSED_REQUEST = 499  # as nginx logs it
 
 Headers = Mapping[bytes, bytes]
@@ -106,7 +106,8 @@ class PredictionApp:
         model = self._predictor.find_model()
         payload = parse_json(body, self._settings.max_nesting)
         inputs = v1.read_request(payload, self._predictor.mode, self._settings.max_rows)
-        prediction = self._predictor.predict(model, inputs, _get_request_id(headers))
+        ids = _get(headers, _REQUEST_ID), _get(headers, _IDEMPOTENCY_KEY)
+        prediction = self._predictor.predict(model, inputs, *ids)
         request_id = prediction.request_id.encode("latin-1")
         return HttpResponse(
             200,
@@ -124,8 +125,8 @@ class PredictionApp:
         request, rest = v2.parse_request(body, length, self._settings.max_nesting)
         outputs = v2.select_outputs(request)
         inputs = read_inputs(request.inputs, rest, self._predictor.mode, self._settings.max_rows)
-        request_id = _get_request_id(headers) or request.id
-        prediction = self._predictor.predict(model, inputs, request_id)
+        ids = _get(headers, _REQUEST_ID) or request.id, _get(headers, _IDEMPOTENCY_KEY)
+        prediction = self._predictor.predict(model, inputs, *ids)
         response_id = request.id or prediction.request_id
         written, json_length = v2.write_response(
             prediction, outputs, self._predictor.name, response_id
@@ -166,9 +167,10 @@ def _to_response(error: RequestError) -> HttpResponse:
     return HttpResponse(error.status, orjson.dumps({"error": error.message}), headers)
 
 
-def _get_request_id(headers: Headers) -> str | None:
-    given = headers.get(_REQUEST_ID)
-    return given.decode("latin-1") if given else None
+def _get(headers: Headers, name: bytes) -> str | None:
+    """Return the value of a header, or None if it is absent or empty."""
+    value = headers.get(name)
+    return value.decode("latin-1") if value else None
 
 
 def _check_method(method: str) -> None:

@@ -4,22 +4,16 @@ import logging
 import socket
 import threading
 from collections import deque
-from collections.abc import Sequence
-from datetime import datetime
 from itertools import groupby
-from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from prometheus_client import Counter, Gauge
 
 from skyclass.errors import StoreError
+from skyclass.serving.log_entry import LogEntry, to_table
 from skyclass.serving.settings import ServingSettings
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import KEY, MEASUREMENTS, most_probable_classes
-from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, write_log
+from skyclass.tables.prediction_log import write_log
 
 logger = logging.getLogger(__name__)
 
@@ -28,35 +22,12 @@ _WRITTEN, _DROPPED = _ROWS.labels(outcome="written"), _ROWS.labels(outcome="drop
 _QUEUED = Gauge("skyclass_log_queue_rows", "Rows that wait to be written to the prediction log.")
 
 
-class LogEntry(NamedTuple):
-    """The prediction for one request; a tuple, because every request creates one.
-
-    Attributes:
-        time: Time of the prediction (UTC).
-        request_id: Id of the request.
-        model_version: Id of the release.
-        mode: Mode of the release.
-        inputs: Shape (n, len(INPUTS[mode])).
-        keys: Plate, MJD and fibre, shape (n, 3), zeros for rows without a key; None when no row
-            has one.
-        probabilities: Shape (n, 3).
-    """
-
-    time: datetime
-    request_id: str
-    model_version: str
-    mode: Mode
-    inputs: npt.NDArray[np.float64]
-    keys: npt.NDArray[np.int32] | None
-    probabilities: npt.NDArray[np.float64]
-
-
 class PredictionLogWriter:
     """A bounded queue of predictions, and the thread that writes them to the object store.
 
     An entry that does not fit into the queue is dropped and counted. While the object store is
     unreachable, entries stay in the queue. A write whose acknowledgement was lost is retried, so
-    rows may be duplicated: readers deduplicate by (request id, row).
+    rows may be duplicated: readers deduplicate by (prediction id, row).
     """
 
     def __init__(self, store: ObjectStore, settings: ServingSettings) -> None:
@@ -160,42 +131,3 @@ class PredictionLogWriter:
     def _add_pending(self, rows: int) -> None:
         self._pending += rows
         _QUEUED.set(self._pending)
-
-
-def to_table(entries: Sequence[LogEntry]) -> pa.Table:
-    """Convert entries of one mode to rows of the prediction log: schema `LOG_SCHEMA`.
-
-    It runs beside requests, so the work per row is left to libraries that release the GIL.
-    """
-    counts = [len(entry.inputs) for entry in entries]
-    positions = pa.array(np.repeat(np.arange(len(entries)), counts))
-    requests = pa.table(
-        {
-            "time": pa.array([entry.time for entry in entries], LOG_SCHEMA.field("time").type),
-            "request_id": [entry.request_id for entry in entries],
-            "model_version": [entry.model_version for entry in entries],
-            "mode": [str(entry.mode) for entry in entries],
-        }
-    )
-    keys = np.concatenate(
-        [
-            np.zeros((count, len(KEY)), np.int32) if entry.keys is None else entry.keys
-            for entry, count in zip(entries, counts, strict=True)
-        ]
-    )
-    inputs = np.concatenate([entry.inputs for entry in entries])
-    probabilities = np.concatenate([entry.probabilities for entry in entries])
-    nulls = pa.nulls(len(keys), pa.float64())  # photometric requests have no redshift
-    columns = {
-        **{name: requests[name].take(positions) for name in requests.column_names},
-        "row": np.concatenate([np.arange(count, dtype=np.int32) for count in counts]),
-        **{
-            name: pa.array(values, mask=values == 0)
-            for name, values in zip(KEY, keys.T, strict=True)
-        },
-        **dict.fromkeys(MEASUREMENTS, nulls),
-        **dict(zip(INPUTS[entries[0].mode], inputs.T, strict=True)),
-        "predicted": most_probable_classes(probabilities),
-        **dict(zip(PROBABILITIES, probabilities.T.astype(np.float64), strict=True)),
-    }
-    return pa.table({name: columns[name] for name in LOG_SCHEMA.names}, schema=LOG_SCHEMA)

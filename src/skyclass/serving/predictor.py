@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -15,7 +16,8 @@ import numpy.typing as npt
 from skyclass.registry.models import LoadedModel
 from skyclass.serving.errors import RequestError
 from skyclass.serving.inputs import Inputs
-from skyclass.serving.log_writer import LogEntry, PredictionLogWriter
+from skyclass.serving.log_entry import LogEntry
+from skyclass.serving.log_writer import PredictionLogWriter
 from skyclass.survey.features import Mode, model_name
 from skyclass.survey.observation import most_probable_classes
 
@@ -23,7 +25,7 @@ INLINE_BYTES = 4096
 """Requests up to this size run on the event loop: an ONNX model needs about a millisecond for
 them, less than a switch of threads costs under load."""
 
-MAX_REQUEST_ID_CHARACTERS = 128
+MAX_ID_CHARACTERS = 128
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,7 +36,7 @@ class Prediction:
     """The prediction for the rows of one request.
 
     Attributes:
-        request_id: Id of the request in the prediction log.
+        request_id: Id of the request, the client's or a generated one.
         model_version: Id of the release.
         probabilities: Shape (n, 3), in the order of CLASSES.
         flags: By row, which values lie outside the survey's range.
@@ -64,6 +66,8 @@ class Predictor:
         self.mode = mode
         self._model: LoadedModel | None = None
         self._log = log
+        self._start_id = uuid.uuid4().hex
+        self._numbers = count()
         self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "model")
 
     def is_ready(self, version: str = "") -> bool:
@@ -103,28 +107,33 @@ class Predictor:
         """Serve a model from now on; requests in flight keep the previous one."""
         self._model = model
 
-    def predict(self, model: LoadedModel, inputs: Inputs, request_id: str | None) -> Prediction:
+    def predict(
+        self,
+        model: LoadedModel,
+        inputs: Inputs,
+        request_id: str | None,
+        idempotency_key: str | None,
+    ) -> Prediction:
         """Classify rows and add them to the prediction log.
 
         Args:
             model: Returned by `find_model`.
             inputs: The rows.
             request_id: The client's id of the request; None generates one.
+            idempotency_key: The same for all attempts of one request, so that its rows are counted
+                once; None for a request that is not retried.
 
         Raises:
-            RequestError: 400, the id is too long.
+            RequestError: 400, an id is too long.
         """
-        if request_id and len(request_id) > MAX_REQUEST_ID_CHARACTERS:
-            raise RequestError(
-                400,
-                f"the request id has {len(request_id)} characters, the limit is "
-                f"{MAX_REQUEST_ID_CHARACTERS}: shorten it",
-            )
+        _check_length("request id", request_id)
+        _check_length("idempotency key", idempotency_key)
         request_id = request_id or str(uuid.uuid4())
         probabilities = model.predict_probabilities(inputs.values)
         self._log.append(
             LogEntry(
                 time=datetime.now(UTC),
+                prediction_id=idempotency_key or f"{self._start_id}-{next(self._numbers)}",
                 request_id=request_id,
                 model_version=model.release.id,
                 mode=self.mode,
@@ -152,3 +161,11 @@ class Predictor:
         """Call a function in a thread, so that the event loop serves other requests."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: handle(*args, **kwargs))
+
+
+def _check_length(name: str, text: str | None) -> None:
+    if text and len(text) > MAX_ID_CHARACTERS:
+        raise RequestError(
+            400,
+            f"the {name} has {len(text)} characters, the limit is {MAX_ID_CHARACTERS}: shorten it",
+        )

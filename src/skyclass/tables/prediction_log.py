@@ -39,6 +39,7 @@ _PREDICTION_FIELDS = [
 LOG_SCHEMA = pa.schema(
     [
         ("time", pa.timestamp("us", tz="UTC")),
+        ("prediction_id", pa.string()),
         ("request_id", pa.string()),
         ("row", pa.int32()),
         ("model_version", pa.string()),
@@ -46,8 +47,12 @@ LOG_SCHEMA = pa.schema(
         *_PREDICTION_FIELDS,
     ]
 )
-"""One row per predicted object, identified by (`request_id`, `row`). `model_version` is the id of
-the release."""
+"""One row per predicted object, identified by (`prediction_id`, `row`).
+
+`prediction_id` is the predictor's own id of the request, or the client's idempotency key.
+`request_id` is the client's id, which may be the same for many requests. `model_version` is the id
+of the release.
+"""
 
 # Measurements rarely repeat: dictionary encoding of them would take three times as long as all the
 # rest, in the predictor's process. No reader uses statistics: windows are selected by prefix.
@@ -129,7 +134,7 @@ def read_log(
     for key in _list_keys(store, start, end):
         data = store.get(store.settings.logs_bucket, key)
         try:
-            table = pq.read_table(io.BytesIO(data), schema=LOG_SCHEMA)
+            table = parse_log(data)
         except (pa.ArrowException, OSError) as error:
             logger.warning("%s cannot be read, skipped: %s", key, one_line(error))
             unreadable.append(key)
@@ -142,6 +147,22 @@ def read_log(
         files=len(tables) - 1,
         unreadable=tuple(unreadable),
         other_releases=dict(sorted(others.items())),
+    )
+
+
+def parse_log(data: bytes) -> pa.Table:
+    """Parse a file of the prediction log: columns of `LOG_SCHEMA`.
+
+    Files of version 0.1.0 have no prediction ids; their rows are identified by the request id.
+
+    Raises:
+        pyarrow.ArrowException: The file is not Parquet of this schema.
+        OSError: The file is truncated.
+    """
+    table = pq.read_table(io.BytesIO(data), schema=LOG_SCHEMA)
+    ids = pc.coalesce(table["prediction_id"], table["request_id"])
+    return table.set_column(
+        table.column_names.index("prediction_id"), LOG_SCHEMA.field("prediction_id"), ids
     )
 
 

@@ -4,7 +4,6 @@ Files are read one at a time, the newest hour first, and only the rows of the pa
 memory does not depend on the size of the log.
 """
 
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +12,10 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.prediction_log import LOG_SCHEMA, make_day_prefix
+from skyclass.tables.prediction_log import LOG_SCHEMA, make_day_prefix, parse_log
 
 MAX_PAGE_SPAN = timedelta(days=14)
 """Maximum time between the start of a page and its oldest row."""
@@ -33,17 +31,17 @@ class Cursor:
     Attributes:
         time: Time of the prediction.
         row: Index of the row in its request.
-        request_id: Id of the request.
+        prediction_id: Id of the prediction.
     """
 
     time: datetime
     row: int
-    request_id: str
+    prediction_id: str
 
     def __str__(self) -> str:
         """Return the cursor as a query parameter."""
         microseconds = (self.time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-        return f"{microseconds}.{self.row}.{self.request_id}"
+        return f"{microseconds}.{self.row}.{self.prediction_id}"
 
     @classmethod
     def parse(cls, text: str) -> "Cursor | None":
@@ -89,7 +87,7 @@ def read_recent_predictions(
             rows = _read_rows(store, key, mode, after)
             kept = pd.concat([kept, rows] if len(kept) else [rows])
             newest_first = kept.sort_values(
-                ["time", "request_id", "row"], ascending=[False, True, True]
+                ["time", "prediction_id", "row"], ascending=[False, True, True]
             )
             kept = newest_first.head(size + 1)
         if len(kept) > size:
@@ -98,7 +96,7 @@ def read_recent_predictions(
     if len(kept) <= size:
         return Page(page, None)
     last = page.iloc[-1]
-    return Page(page, Cursor(last["time"].to_pydatetime(), int(last["row"]), last["request_id"]))
+    return Page(page, Cursor(last["time"].to_pydatetime(), int(last["row"]), last["prediction_id"]))
 
 
 def _list_keys_by_hour(
@@ -120,12 +118,12 @@ def _read_rows(store: ObjectStore, key: str, mode: Mode, after: Cursor | None) -
     is_on_page = pc.field("mode") == str(mode)
     if after:
         time = pa.scalar(after.time, _TIME)
-        is_later_row = (pc.field("request_id") > after.request_id) | (
-            (pc.field("request_id") == after.request_id) & (pc.field("row") > after.row)
+        is_later_row = (pc.field("prediction_id") > after.prediction_id) | (
+            (pc.field("prediction_id") == after.prediction_id) & (pc.field("row") > after.row)
         )
         is_on_page &= (pc.field("time") < time) | ((pc.field("time") == time) & is_later_row)
     try:
-        table = pq.read_table(io.BytesIO(data), schema=LOG_SCHEMA).filter(is_on_page)
+        table = parse_log(data).filter(is_on_page)
     except (pa.ArrowException, OSError):
         table = LOG_SCHEMA.empty_table()  # the drift job counts unreadable files in its verdict
     return table.to_pandas()

@@ -114,7 +114,7 @@ def test_reevaluated_window_is_measured_again(
     store: ObjectStore, champions: LocalChampionStore, champion: Release, observed: pd.DataFrame
 ) -> None:
     update_accuracy(store, champions, MODE)
-    late = make_log_rows(observed.head(40), champion.id).assign(request_id="late")
+    late = make_log_rows(observed.head(40), champion.id).assign(prediction_id="late")
     write_log_rows(store, late)
     run_drift(store, champions, MODE, START, END)
     (document,) = update_accuracy(store, champions, MODE)

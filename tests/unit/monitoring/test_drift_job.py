@@ -74,7 +74,7 @@ def test_late_predictions_change_verdict_and_report(
     before = read_objects(store, first.prefix)
 
     late = make_log_rows(draw_observations(Era.LEGACY, 250, seed=3), release.id)
-    write_log_rows(store, late.assign(request_id="late"))
+    write_log_rows(store, late.assign(prediction_id="late"))
     assert run_drift(store, champions, MODE, START, END).verdict.window_rows == 450
     after = read_objects(store, first.prefix)
     assert all(after[name] != before[name] for name in ("report.html", "verdict.json"))

@@ -100,7 +100,7 @@ def test_every_row_is_counted_once(store: ObjectStore) -> None:
     rows.loc[21, "predicted"] = "COMET"
     rows.loc[22, "predicted"] = None
     write_log_rows(store, rows)
-    write_log_rows(store, rows.loc[10:39])  # a retried request, with five of the invalid rows
+    write_log_rows(store, rows.loc[10:39])  # a retried write, with five of the invalid rows
     accounting = read_window(store, WINDOW).accounting
     assert accounting.is_balanced
     assert accounting == Accounting(
@@ -130,8 +130,17 @@ def test_rows_of_other_releases_are_counted_and_left_out(store: ObjectStore) -> 
 
 def test_equal_rows_of_two_requests_are_not_duplicates(store: ObjectStore) -> None:
     write_log_rows(store, make_rows(10))
-    write_log_rows(store, make_rows(10).assign(request_id="another"))
+    write_log_rows(store, make_rows(10).assign(prediction_id="another"))
     assert read_window(store, WINDOW).accounting.rows_used == 20
+
+
+def test_requests_that_share_a_request_id_are_all_used(store: ObjectStore) -> None:
+    rows = make_rows(1200).assign(request_id="42", row=np.arange(1200) % 100)
+    rows["prediction_id"] = [f"start-{number // 100}" for number in range(1200)]
+    write_log_rows(store, rows)
+    assert read_window(store, WINDOW).accounting == Accounting(
+        rows_in=1200, rows_used=1200, files=len(rows["time"].dt.hour.unique())
+    )
 
 
 def test_empty_window_is_balanced(store: ObjectStore) -> None:

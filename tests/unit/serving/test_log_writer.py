@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from skyclass.serving.log_writer import LogEntry, PredictionLogWriter, to_table
+from skyclass.serving.log_entry import LogEntry, to_table
+from skyclass.serving.log_writer import PredictionLogWriter
 from skyclass.serving.settings import ServingSettings
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
@@ -24,6 +25,7 @@ def make_entry(rows: int, request: str = "request", **changes: Any) -> LogEntry:
     rng = np.random.default_rng(rows)
     fields: dict[str, Any] = {
         "time": NOW,
+        "prediction_id": f"prediction-{request}",
         "request_id": request,
         "model_version": "release",
         "mode": Mode.PHOTOMETRIC,
@@ -58,6 +60,7 @@ def test_to_table_has_one_row_per_prediction(mode: Mode) -> None:
     assert table.schema == LOG_SCHEMA
     rows = table.to_pandas()
     assert rows["request_id"].tolist() == ["a", "a", "a", "b", "b"]
+    assert rows["prediction_id"].tolist() == [f"prediction-{each}" for each in "aaabb"]
     assert rows["row"].tolist() == [0, 1, 2, 0, 1]
     assert set(rows["mode"]) == {mode}
     inputs = np.concatenate([first.inputs, second.inputs])

@@ -1,8 +1,10 @@
 """Writing the prediction log and reading windows of it."""
 
+import io
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from skyclass.storage.s3 import ObjectStore
@@ -65,6 +67,17 @@ def test_unreadable_file_is_skipped_and_reported(store: ObjectStore) -> None:
     store.put(store.settings.logs_bucket, truncated, b"PAR1", "")
     window = read_log(store, NOON, NOON + timedelta(hours=1), Mode.PHOTOMETRIC, "r")
     assert (len(window.rows), window.files, window.unreadable) == (1, 1, (truncated,))
+
+
+def test_rows_of_version_0_1_0_are_identified_by_their_request_id(store: ObjectStore) -> None:
+    old = make_rows(NOON, NOON).drop_columns("prediction_id")
+    sink = io.BytesIO()
+    pq.write_table(old, sink)
+    store.put(
+        store.settings.logs_bucket, "date=2026-01-01/hour=12/old.parquet", sink.getvalue(), ""
+    )
+    rows = read_log(store, NOON, NOON + timedelta(hours=1), Mode.PHOTOMETRIC, "r").rows
+    assert rows["prediction_id"].tolist() == rows["request_id"].tolist() == ["q", "q"]
 
 
 def test_empty_window_has_the_columns_of_the_log(store: ObjectStore) -> None:

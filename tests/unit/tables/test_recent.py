@@ -20,7 +20,7 @@ def rows(store: ObjectStore) -> pd.DataFrame:
     """Seventy predictions over a day, thirty at one instant, and some of the other mode."""
     observed = draw_observations(Era.LEGACY, 70, seed=1)
     spread = make_log_rows(observed, RELEASE)
-    burst = spread.head(30).assign(time=START + timedelta(hours=7), request_id="burst")
+    burst = spread.head(30).assign(time=START + timedelta(hours=7), prediction_id="burst")
     write_log_rows(store, pd.concat([spread, burst]))
     write_log_rows(store, make_log_rows(observed, RELEASE, Mode.PHOTOMETRIC))
     return pd.concat([spread, burst])
@@ -37,8 +37,8 @@ def test_pages_contain_every_row_once_newest_first(store: ObjectStore, rows: pd.
     together = pd.concat(found)
     assert [len(each) for each in found] == [16] * 6 + [4]
     assert together["time"].is_monotonic_decreasing
-    assert set(zip(together["request_id"], together["row"], strict=True)) == set(
-        zip(rows["request_id"], rows["row"], strict=True)
+    assert set(zip(together["prediction_id"], together["row"], strict=True)) == set(
+        zip(rows["prediction_id"], rows["row"], strict=True)
     )
     assert set(together["mode"]) == {str(MODE)}
 

@@ -35,7 +35,7 @@ _CODES = {404: grpc.StatusCode.NOT_FOUND, 503: grpc.StatusCode.UNAVAILABLE}
 """Codes of HTTP statuses; all others are INVALID_ARGUMENT."""
 
 _CONTENTS = {"FP32": "fp32_contents", "FP64": "fp64_contents"}
-_REQUEST_ID = "x-request-id"
+_REQUEST_ID, _IDEMPOTENCY_KEY = "x-request-id", "idempotency-key"
 
 Context: TypeAlias = grpc.aio.ServicerContext
 
@@ -70,10 +70,8 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
         started = time.perf_counter()
         status = 500
         try:
-            given = dict(context.invocation_metadata() or ()).get(_REQUEST_ID)
-            response = await self._predictor.run(
-                request.ByteSize(), self._infer, request, str(given) if given else None
-            )
+            metadata = dict(context.invocation_metadata() or ())
+            response = await self._predictor.run(request.ByteSize(), self._infer, request, metadata)
             status = 200
             return response
         except RequestError as error:
@@ -125,7 +123,7 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
     RepositoryModelUnload = RepositoryModelLoad
 
     def _infer(
-        self, message: pb.ModelInferRequest, request_id: str | None
+        self, message: pb.ModelInferRequest, metadata: dict[str, str]
     ) -> pb.ModelInferResponse:
         predictor = self._predictor
         model = self._find_model(message.model_name, message.model_version)
@@ -133,7 +131,8 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
         outputs = select_outputs(request)
         raw = b"".join(message.raw_input_contents)
         inputs = read_inputs(request.inputs, raw, predictor.mode, self._settings.max_rows)
-        prediction = predictor.predict(model, inputs, request_id or request.id)
+        ids = metadata.get(_REQUEST_ID) or request.id, metadata.get(_IDEMPOTENCY_KEY)
+        prediction = predictor.predict(model, inputs, *ids)
         response = pb.ModelInferResponse(
             model_name=predictor.name,
             model_version=prediction.model_version,

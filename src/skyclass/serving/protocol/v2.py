@@ -13,7 +13,7 @@ import orjson
 
 from skyclass.registry.models import LoadedModel
 from skyclass.serving.errors import RequestError, describe, quote
-from skyclass.serving.predictor import MAX_REQUEST_ID_CHARACTERS, Prediction
+from skyclass.serving.predictor import MAX_ID_CHARACTERS, Prediction
 from skyclass.serving.protocol.outputs import OUTPUTS, Output, format_flags
 from skyclass.serving.protocol.strict_json import StructureError, convert, parse_json
 from skyclass.serving.protocol.tensors import DTYPES, Tensor, TensorParameters
@@ -45,7 +45,7 @@ class InferRequest(msgspec.Struct):
     """A V2 request."""
 
     inputs: Annotated[list[Tensor], msgspec.Meta(min_length=1)]
-    id: Annotated[str, msgspec.Meta(max_length=MAX_REQUEST_ID_CHARACTERS)] | None = None
+    id: Annotated[str, msgspec.Meta(max_length=MAX_ID_CHARACTERS)] | None = None
     outputs: list[RequestedOutput] | None = None
     parameters: RequestParameters | None = None
 
@@ -81,7 +81,7 @@ _EXPECTED = {
     "name": "text",
     "shape": "a list of integers",
     "datatype": f"one of {', '.join(DTYPES)}",
-    "id": f"text of at most {MAX_REQUEST_ID_CHARACTERS} characters",
+    "id": f"text of at most {MAX_ID_CHARACTERS} characters",
     "parameters": "an object",
     "binary_data_size": "an integer",
     "binary_data": "true or false",

@@ -1,0 +1,78 @@
+"""What the predictor logs of a request, and its form in the prediction log."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.observation import KEY, MEASUREMENTS, most_probable_classes
+from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES
+
+
+class LogEntry(NamedTuple):
+    """The prediction for one request; a tuple, because every request creates one.
+
+    Attributes:
+        time: Time of the prediction (UTC).
+        prediction_id: Id of the prediction, unique unless the request is a retry.
+        request_id: Id of the request, chosen by the client.
+        model_version: Id of the release.
+        mode: Mode of the release.
+        inputs: Shape (n, len(INPUTS[mode])).
+        keys: Plate, MJD and fibre, shape (n, 3), zeros for rows without a key; None when no row
+            has one.
+        probabilities: Shape (n, 3).
+    """
+
+    time: datetime
+    prediction_id: str
+    request_id: str
+    model_version: str
+    mode: Mode
+    inputs: npt.NDArray[np.float64]
+    keys: npt.NDArray[np.int32] | None
+    probabilities: npt.NDArray[np.float64]
+
+
+def to_table(entries: Sequence[LogEntry]) -> pa.Table:
+    """Convert entries of one mode to rows of the prediction log: schema `LOG_SCHEMA`.
+
+    It runs beside requests, so the work per row is left to libraries that release the GIL.
+    """
+    counts = [len(entry.inputs) for entry in entries]
+    positions = pa.array(np.repeat(np.arange(len(entries)), counts))
+    requests = pa.table(
+        {
+            "time": pa.array([entry.time for entry in entries], LOG_SCHEMA.field("time").type),
+            "prediction_id": [entry.prediction_id for entry in entries],
+            "request_id": [entry.request_id for entry in entries],
+            "model_version": [entry.model_version for entry in entries],
+            "mode": [str(entry.mode) for entry in entries],
+        }
+    )
+    keys = np.concatenate(
+        [
+            np.zeros((count, len(KEY)), np.int32) if entry.keys is None else entry.keys
+            for entry, count in zip(entries, counts, strict=True)
+        ]
+    )
+    inputs = np.concatenate([entry.inputs for entry in entries])
+    probabilities = np.concatenate([entry.probabilities for entry in entries])
+    nulls = pa.nulls(len(keys), pa.float64())  # photometric requests have no redshift
+    columns = {
+        **{name: requests[name].take(positions) for name in requests.column_names},
+        "row": np.concatenate([np.arange(count, dtype=np.int32) for count in counts]),
+        **{
+            name: pa.array(values, mask=values == 0)
+            for name, values in zip(KEY, keys.T, strict=True)
+        },
+        **dict.fromkeys(MEASUREMENTS, nulls),
+        **dict(zip(INPUTS[entries[0].mode], inputs.T, strict=True)),
+        "predicted": most_probable_classes(probabilities),
+        **dict(zip(PROBABILITIES, probabilities.T.astype(np.float64), strict=True)),
+    }
+    return pa.table({name: columns[name] for name in LOG_SCHEMA.names}, schema=LOG_SCHEMA)
