@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 # Before scikit-learn is imported: gradient boosting with a thread per core is many times slower
 # beside other processes.
@@ -19,6 +18,7 @@ from skyclass.tables.observations import ObservationsTable
 from skyclass.training.dataset import Dataset
 from skyclass.training.fit import fit
 from tests.support.datasets import simulated_dataset
+from tests.support.environment import make_environment
 
 REAL_ROWS = Path(__file__).resolve().parents[1] / "shared/data/sdss_dr17_20k.csv"
 
@@ -33,15 +33,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
 @pytest.fixture
 def environment(s3: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The settings of this test as environment variables, set for it and its child processes."""
-    name = f"t-{uuid4().hex[:12]}"
-    variables = {
-        **s3.environment(),
-        "SKYCLASS_HOME": str(tmp_path / "home"),
-        "SKYCLASS_DATA_BUCKET": f"{name}-data",
-        "SKYCLASS_MODELS_BUCKET": f"{name}-models",
-        "SKYCLASS_LOGS_BUCKET": f"{name}-logs",
-        "SKYCLASS_REPORTS_BUCKET": f"{name}-reports",
-    }
+    variables = make_environment(s3, tmp_path / "home")
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
     return variables

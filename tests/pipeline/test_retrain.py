@@ -15,7 +15,7 @@ from skyclass.training.outcome import RunOutcome
 from tests.support.kfp_server import running
 from tests.support.web import Response, serve
 
-SMALL = {"source_uri": "simulated:?rows=2400&era=legacy", "candidates": "random_forest"}
+SMALL = {"source_uri": "simulated:?rows=2400&era=legacy", "candidates": "decision_tree"}
 SUBMITTED = Run(state=RunState.RUNNING, id="abc", link="http://kfp/abc")
 
 

@@ -1,53 +1,83 @@
 """The training pipeline in KFP's local runner, against a real S3 server."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skyclass.errors import TrainingError
-from skyclass.orchestration.local_runner import run_training
+from skyclass.local.s3_server import Access
+from skyclass.orchestration.local_runner import LocalRun, run_training
 from skyclass.promotion.local import LocalChampionStore
+from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from tests.support.environment import make_environment
 
-SMALL = {"source_uri": "simulated:?rows=2400&era=legacy,boss", "candidates": "random_forest"}
+MODE = Mode.PHOTOMETRIC
+STEPS = ["ingest", "validate", "train", "evaluate", "publish"]
+SMALL = {
+    "source_uri": "simulated:?rows=2400&era=legacy,boss",
+    "candidates": "random_forest",
+    "mode": str(MODE),
+    "reason": "a test",
+}
 
 
-@pytest.mark.timeout(900)
-def test_first_run_promotes_its_release_and_an_identical_run_only_publishes(
-    store: ObjectStore, tmp_path: Path
-) -> None:
-    mode, steps = Mode.PHOTOMETRIC, list[str]()
-    parameters = {**SMALL, "mode": str(mode), "reason": "a test"}
-    first = run_training(parameters, tmp_path, steps.append)
-    again = run_training({**parameters, "source_uri": "table:"}, tmp_path, steps.append)
+@dataclass(frozen=True)
+class FirstRun:
+    """The first run of the training pipeline in a new store."""
 
-    assert steps == ["ingest", "validate", "train", "evaluate", "publish"] * 2
-    assert first.promoted
+    environment: dict[str, str]
+    store: ObjectStore
+    steps: list[str]
+    result: LocalRun
+
+
+@pytest.fixture(scope="module")
+def first_run(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstRun]:
+    folder = tmp_path_factory.mktemp("first-run")
+    environment = make_environment(s3, folder / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in environment.items():
+            patch.setenv(variable, value)
+        store = ObjectStore(Settings())
+        store.make_buckets()
+        steps: list[str] = []
+        yield FirstRun(environment, store, steps, run_training(SMALL, folder, steps.append))
+
+
+def test_first_run_promotes_its_release(first_run: FirstRun) -> None:
+    assert first_run.steps == STEPS
+    assert first_run.result.promoted
+    champions = LocalChampionStore(first_run.store)
+    champion = champions.get_champion(MODE)
+    assert champion is not None
+    assert champion.id == first_run.result.release_id
+    assert champion.manifest.parity.passed
+    assert champion.manifest.metrics["random_holdout"].mode is MODE
+    assert champions.list_promotions(MODE)[-1].reason.startswith("a test: ")
+
+
+def test_identical_run_only_publishes(first_run: FirstRun, tmp_path: Path) -> None:
+    again = run_training({**SMALL, "source_uri": "table:"}, tmp_path, lambda step: None)
     assert not again.promoted
     assert "not better" in again.verdict
-    champions = LocalChampionStore(store)
-    champion = champions.get_champion(mode)
-    assert champion is not None
-    assert champion.id == first.release_id
-    assert champions.list_promotions(mode)[-1].reason.startswith("a test: ")
-    manifests = [release.manifest for release in champions.registry.list_releases(mode)]
-    assert [manifest.parent for manifest in manifests] == [None, first.release_id]
+    champions = LocalChampionStore(first_run.store)
+    assert [each.to_release for each in champions.list_promotions(MODE)] == [
+        first_run.result.release_id
+    ]
+    manifests = [release.manifest for release in champions.registry.list_releases(MODE)]
+    assert [manifest.parent for manifest in manifests] == [None, first_run.result.release_id]
     assert manifests[0].training_set == manifests[1].training_set
-    assert manifests[0].parity.passed
 
 
-def test_metrics_confusion_matrix_and_reports_are_artifacts(
-    store: ObjectStore, tmp_path: Path
-) -> None:
-    run = run_training(SMALL, tmp_path, lambda step: None)
-    (release,) = LocalChampionStore(store).registry.list_releases(Mode.SPECTROSCOPIC)
-    assert release.manifest.metrics["random_holdout"].mode is Mode.SPECTROSCOPIC
-
+def test_metrics_confusion_matrix_and_reports_are_artifacts(first_run: FirstRun) -> None:
     def artifacts(step: str) -> dict[str, Any]:
-        (executed,) = run.log.parent.glob(f"*/{step}/executor_output.json")
+        (executed,) = first_run.result.log.parent.glob(f"*/{step}/executor_output.json")
         found = json.loads(executed.read_text())["artifacts"]
         return {name: each["artifacts"][0] for name, each in found.items()}
 
@@ -58,7 +88,7 @@ def test_metrics_confusion_matrix_and_reports_are_artifacts(
     for page in (evaluated["report"], validated["exploration"]):
         assert Path(page["uri"]).read_text().lstrip().lower().startswith("<!doctype html>")
     result = Path(artifacts("publish")["result"]["uri"]).read_text()
-    assert result.startswith("# Promoted: random forest, spectroscopic mode")
+    assert result.startswith("# Promoted: random forest, photometric mode")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +113,7 @@ def test_invalid_parameter_is_reported_in_one_line_and_promotes_nothing(
         run_training(parameters, tmp_path, lambda step: None)
     assert str(failed.value).startswith(message)
     assert "\n" not in str(failed.value)
-    assert LocalChampionStore(store).get_champion(Mode.SPECTROSCOPIC) is None
+    assert LocalChampionStore(store).get_champion(MODE) is None
 
 
 def test_failed_step_ends_its_log_with_the_error_and_without_a_traceback(
