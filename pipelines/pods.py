@@ -24,6 +24,8 @@ SETTINGS = (
 )
 SIGNING_SETTINGS = ("SKYCLASS_SIGNING_KEY",)
 _SIGNING_KEY_FOLDER = "/etc/skyclass"
+LIMITS_SETTINGS = ("SKYCLASS_EXPECTATIONS_FILE",)
+_LIMITS_FOLDER = "/etc/skyclass-expectations"
 
 USER = 10001
 """User of the image; Pod Security `restricted` requires a pod to set one."""
@@ -47,6 +49,7 @@ class Pod:
         timeout_seconds: Maximum lifetime of the pod, including the pull of its image.
         role: Role in the object store; None for a step without access.
         signs: Whether it signs releases if SKYCLASS_SIGNING_KEY is set.
+        validates: Whether it validates rows, with the limits in SKYCLASS_EXPECTATIONS_FILE if set.
     """
 
     cpu: tuple[str, str]
@@ -54,6 +57,7 @@ class Pod:
     timeout_seconds: int
     role: str | None = None
     signs: bool = False
+    validates: bool = False
 
 
 def configure_pod(task: PipelineTask, pod: Pod) -> PipelineTask:
@@ -74,6 +78,11 @@ def configure_pod(task: PipelineTask, pod: Pod) -> PipelineTask:
         _use_settings(task, SIGNING_SETTINGS)
         kubernetes.use_secret_as_volume(
             task, DEFAULT_NAMES.signing_secret, _SIGNING_KEY_FOLDER, optional=True
+        )
+    if pod.validates:
+        _use_settings(task, LIMITS_SETTINGS)
+        kubernetes.use_config_map_as_volume(
+            task, DEFAULT_NAMES.expectations_config_map, _LIMITS_FOLDER, optional=True
         )
     return task
 

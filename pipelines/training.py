@@ -22,8 +22,12 @@ CHOICES = {
 """Accepted values of parameters: drop-downs in the run form."""
 
 PODS = {
-    "ingest": Pod(("250m", "1"), ("512Mi", "2Gi"), timeout_seconds=3600, role="ingest"),
-    "validate": Pod(("250m", "1"), ("512Mi", "2Gi"), timeout_seconds=1800, role="train"),
+    "ingest": Pod(
+        ("250m", "1"), ("512Mi", "2Gi"), timeout_seconds=3600, role="ingest", validates=True
+    ),
+    "validate": Pod(
+        ("250m", "1"), ("512Mi", "2Gi"), timeout_seconds=1800, role="train", validates=True
+    ),
     "train": Pod(("500m", "2"), ("1Gi", "4Gi"), timeout_seconds=4 * 3600),
     "evaluate": Pod(("250m", "1"), ("512Mi", "2Gi"), timeout_seconds=1800, role="train"),
     "publish": Pod(
@@ -58,7 +62,8 @@ def training(
             the http(s):// or s3:// address of a CSV or Parquet file, or `table:` for nothing new.
     """
     # Not cached: steps with side effects, or inputs outside KFP's cache key, such as the champion
-    # in `evaluate`. `validate` takes the table's id, or a new store would get rows of an old one.
+    # in `evaluate`. `validate` takes the table's id, or a new store would get rows of an old one,
+    # and the id of the limits, or changed limits would not apply to rows that met the old ones.
     # `ingest` always runs, so that it can check all parameters without another pod and without
     # invalidating a cache entry; the other steps' keys have only the parameters that they use.
     ingested = configure_pod(
@@ -79,6 +84,7 @@ def training(
             table_version=ingested.outputs["table_version"],
             mode=mode,
             newest_rows=newest_rows,
+            limits_id=ingested.outputs["limits_id"],
         ),
         PODS["validate"],
     )

@@ -17,7 +17,7 @@ def ingest(
     reason: str,
     seed: int,
     accounting: dsl.Output[dsl.Metrics],
-) -> NamedTuple("Ingested", table_id=str, table_version=int):
+) -> NamedTuple("Ingested", table_id=str, table_version=int, limits_id=str):
     """Check the parameters of the run, and ingest new observations of a source.
 
     Args:
@@ -31,8 +31,9 @@ def ingest(
         accounting: Number of rows by outcome.
 
     Returns:
-        Id of the table, and its version after the ingest.
+        Id of the table, its version after the ingest, and the id of the limits of the expectations.
     """
+    from skyclass.ingest.limits import load_expectations
     from skyclass.ingest.step import ingest_step
     from skyclass.logs import start_step
     from skyclass.settings import load_settings
@@ -45,4 +46,5 @@ def ingest(
     done = ingest_step(settings, source_uri)
     for name in ("rows_in", "inserted", "updated", "duplicates", "rejected", "not_measured"):
         accounting.log_metric(name, getattr(done, name))
-    return ObservationsTable(settings).identity(), done.version
+    limits = load_expectations(settings.expectations_file)
+    return ObservationsTable(settings).identity(), done.version, limits.identity

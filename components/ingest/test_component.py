@@ -25,7 +25,7 @@ def run(source_uri: str, folder: Path, **parameters: object) -> tuple[str, int, 
     """Run the component; return the id and version of the table, and the accounting."""
     accounting = dsl.Metrics(uri=str(folder / "accounting"))
     arguments = {**PARAMETERS, **parameters, "accounting": accounting}
-    table_id, version = ingest.python_func(source_uri, **arguments)
+    table_id, version, _ = ingest.python_func(source_uri, **arguments)
     return table_id, version, accounting.metadata
 
 
@@ -34,6 +34,21 @@ def test_accounting_and_table_version_are_outputs(store: ObjectStore, tmp_path: 
     assert version == 1
     assert accounting["rows_in"] == accounting["inserted"] == 300
     assert run("table:", tmp_path)[:2] == (table_id, version)
+
+
+def test_changed_limits_have_another_id(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_limits_id() -> str:
+        accounting = dsl.Metrics(uri=str(tmp_path / "accounting"))
+        source = "simulated:?rows=300&era=legacy"
+        return str(ingest.python_func(source, **PARAMETERS, accounting=accounting)[2])
+
+    default = get_limits_id()
+    assert get_limits_id() == default
+    (tmp_path / "limits.toml").write_text("[eras]\nolder = 1.0\n")
+    monkeypatch.setenv("SKYCLASS_EXPECTATIONS_FILE", str(tmp_path / "limits.toml"))
+    assert get_limits_id() != default
 
 
 def test_unreadable_source_fails_the_step(store: ObjectStore, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ def validate(
     table_version: int,
     mode: str,
     newest_rows: int,
+    limits_id: str,
     dataset: dsl.Output[dsl.Dataset],
     exploration: dsl.Output[dsl.HTML],
 ):
@@ -21,6 +22,7 @@ def validate(
         table_version: Version of the observations table.
         mode: `spectroscopic` or `photometric`.
         newest_rows: Maximum number of rows, the newest first.
+        limits_id: Id of the limits of the expectations, for KFP's cache key too.
         dataset: Folder with training rows and hold-outs.
         exploration: Statistics and distributions of the rows.
     """

@@ -30,7 +30,7 @@ def outputs(folder: Path) -> dict[str, dsl.Artifact]:
 
 def test_dataset_lineage_and_exploration_report_are_outputs(version: int, tmp_path: Path) -> None:
     artifacts = outputs(tmp_path)
-    validate.python_func("a table", version, "photometric", 500, **artifacts)
+    validate.python_func("a table", version, "photometric", 500, "limits", **artifacts)
     dataset = Dataset.load(Path(artifacts["dataset"].path), Mode.PHOTOMETRIC)
     assert len(dataset.rows) == dataset.summary.rows == dataset.summary.synthetic_rows == 500
     exploration = Path(artifacts["exploration"].path).read_text()
@@ -46,7 +46,7 @@ def test_unknown_mode_and_too_few_rows_fail_the_step(
     version: int, tmp_path: Path, mode: str, newest_rows: int, reason: str
 ) -> None:
     with pytest.raises(TrainingError, match=reason):
-        validate.python_func("a table", version, mode, newest_rows, **outputs(tmp_path))
+        validate.python_func("a table", version, mode, newest_rows, "limits", **outputs(tmp_path))
 
 
 def test_failed_validation_writes_the_report_and_no_dataset(
@@ -58,6 +58,6 @@ def test_failed_validation_writes_the_report_and_no_dataset(
     version = ingest(open_source(str(tmp_path / "rows.parquet"), store), table, store).version
     artifacts = outputs(tmp_path)
     with pytest.raises(ValidationError, match=r"^validation failed: u: not measured in 2\d\.\d%"):
-        validate.python_func("a table", version, "photometric", 900, **artifacts)
+        validate.python_func("a table", version, "photometric", 900, "limits", **artifacts)
     assert Path(artifacts["exploration"].path).exists()
     assert not Path(artifacts["dataset"].path).exists()

@@ -3,7 +3,10 @@
 import json
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,7 +92,8 @@ def test_schema_declares_every_value_and_rejects_others() -> None:
     "setting",
     ["modes.spectroscopic.enable=true", "objectStore.mode=minio", "drift.schedule=daily",
      "images.jobs.tag=latest", "predictor.minReplicas=0", "objectStore.existingSecrets.drfit=x",
-     "imagePullSecrets[0].nam=x"],
+     "imagePullSecrets[0].nam=x", "expectations.eras.oldest=1", "expectations.eras.older=90",
+     "expectations.classes.STAR=0.1"],
 )  # fmt: skip
 def test_rejects_invalid_values(setting: str) -> None:
     with pytest.raises(subprocess.CalledProcessError):
@@ -319,7 +323,10 @@ def test_pipeline_runs_have_every_secret_and_setting_that_the_compiled_packages_
     for name, secret in select(in_kfp, "Secret").items():
         assert secret["data"] == own[name]["data"], name
     # Optional, with a default in skyclass.settings.
-    assert required["configMap"] - settings == {("skyclass-settings", "SKYCLASS_PROMOTION_SECONDS")}
+    assert required["configMap"] - settings == {
+        ("skyclass-settings", "SKYCLASS_PROMOTION_SECONDS"),
+        ("skyclass-settings", "SKYCLASS_EXPECTATIONS_FILE"),
+    }
     assert settings <= required["configMap"]
 
 
@@ -328,6 +335,49 @@ def iterate_executors(package: str) -> Iterator[dict[str, Any]]:
     for document in yaml.safe_load_all(package):
         kubernetes = document.get("platforms", {}).get("kubernetes", {})
         yield from kubernetes.get("deploymentSpec", {}).get("executors", {}).values()
+
+
+def test_changed_limits_reach_every_pod_and_step_that_validates() -> None:
+    objects = render_ci("limits")
+    limits = {
+        each["metadata"]["namespace"]: tomllib.loads(each["data"]["expectations.toml"])
+        for each in objects
+        if each["metadata"]["name"] == "skyclass-expectations"
+    }
+    values = {"classes": {"STAR": [0, 0.9]}, "eras": {"older": 1}}
+    assert limits == {"here": values, "kubeflow": values}
+
+    file = "/etc/skyclass-expectations/expectations.toml"
+    validating = set()
+    for where, pod in iterate_pods(objects):
+        for each in get_container(pod).get("env", ()):
+            if each["name"] == "SKYCLASS_EXPECTATIONS_FILE":
+                assert each["value"] == file, where
+                validating.add(where.split("-")[1])
+    assert validating == {"bootstrap", "ingest"}
+    in_kfp = [each for each in objects if each["metadata"]["namespace"] == "kubeflow"]
+    settings = select(in_kfp, "ConfigMap")["skyclass-settings"]["data"]
+    assert settings["SKYCLASS_EXPECTATIONS_FILE"] == file
+    (volume, *others) = (
+        {key: each[key] for key in ("configMapName", "mountPath", "optional")}
+        for executor in iterate_executors((MANIFESTS / "kfp/training.yaml").read_text())
+        for each in executor.get("configMapAsVolume", ())
+    )
+    assert volume == {
+        "configMapName": "skyclass-expectations",
+        "mountPath": str(Path(file).parent),
+        "optional": True,
+    }
+    assert others == [volume]  # ingest and validate
+
+
+def test_limits_of_the_schema_are_those_of_the_package() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    sections = schema["properties"]["expectations"]["properties"]
+    defaults = tomllib.loads((resources.files("skyclass.ingest") / "expectations.toml").read_text())
+    assert {name: set(section["properties"]) for name, section in sections.items()} == {
+        name: set(limits) for name, limits in defaults.items()
+    }
 
 
 def test_pipeline_runs_get_the_address_of_the_store_and_of_the_templates() -> None:
@@ -477,6 +527,16 @@ def test_disabled_components_have_no_objects() -> None:
         f"skyclass-{name}" for name in ("minio", "predictor", "provision")
     }
     assert "skyclass-dashboard" not in select(objects, "ConfigMap")
+
+
+def test_the_monitor_and_the_alert_follow_the_schedule_of_the_drift_job() -> None:
+    objects = render("--set", "drift.periodHours=168", *MONITORING)
+    (pod,) = (
+        pod for where, pod in iterate_pods(objects) if where.startswith("Deployment skyclass-mon")
+    )
+    period = {"name": "SKYCLASS_DRIFT_PERIOD_HOURS", "value": "168"}
+    assert period in get_container(pod)["env"]
+    assert "> 2 * 168 * 3600" in yaml.safe_dump(select(objects, "PrometheusRule"))
 
 
 @pytest.mark.parametrize("name", CI)

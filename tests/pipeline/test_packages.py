@@ -49,6 +49,7 @@ NAMES = {
     "SKYCLASS_S3_SECRET": "shared-keys",
     "SKYCLASS_SIGNING_SECRET": "our-key",
     "SKYCLASS_SETTINGS": "our-settings",
+    "SKYCLASS_EXPECTATIONS_CONFIG_MAP": "our-limits",
     "SKYCLASS_KFP_NAMESPACE": "our-kfp",
 }
 
@@ -110,6 +111,7 @@ def test_compiler_and_library_substitute_the_same_names(
     signing = {NAMES["SKYCLASS_SIGNING_SECRET"]} if name == TRAINING else set()
     assert package.required_secrets() == {NAMES["SKYCLASS_S3_SECRET"]} | signing
     assert package.required_config_maps() == {NAMES["SKYCLASS_SETTINGS"]}
+    assert "skyclass-expectations:" not in package.text
     assert "skyclass-s" not in package.text.replace("skyclass-scoring", "")
     objects = yaml.safe_load_all(written[f"{name}-objects.yaml"])
     assert {each["metadata"]["namespace"] for each in objects} == {"our-kfp"}

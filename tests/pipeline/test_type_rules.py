@@ -21,7 +21,7 @@ from tests.support.kfp_types import TypeMismatchError, pass_values
 from tests.support.scoring import publish_tree
 
 TRAINING_OUTPUTS: dict[str, dict[str, Any]] = {
-    "ingest": {"table_id": "a table", "table_version": 3},
+    "ingest": {"table_id": "a table", "table_version": 3, "limits_id": "limits"},
     "train": {"winner": "mlp"},
     "evaluate": {"passed": True},
     "publish": {"release_id": "0" * 64, "promoted": True, "verdict": "better"},
@@ -114,6 +114,7 @@ def test_constant_items_are_checked_too(tmp_path: Path) -> None:
 
 
 def test_output_of_another_type_than_declared_is_detected() -> None:
-    outputs = {**TRAINING_OUTPUTS, "ingest": {"table_id": "a table", "table_version": [3]}}
+    ingested = {**TRAINING_OUTPUTS["ingest"], "table_version": [3]}
+    outputs = {**TRAINING_OUTPUTS, "ingest": ingested}
     with pytest.raises(TypeMismatchError, match="list read as NUMBER_INTEGER"):
         pass_values(load_package(TRAINING), outputs)

@@ -7,6 +7,7 @@ identities and their Secrets are derived from this map.
   roles            Roles of the Kubernetes API that its ServiceAccount is bound to (see rbac.yaml)
   callsPredictors  whether it sends requests to the predictors
   callsKFP         whether it sends requests to Kubeflow Pipelines
+  validates        whether it validates observations, with the limits in .Values.expectations
 */}}
 {{- define "skyclass.components" -}}
 {{- $bundled := eq .Values.objectStore.mode "bundled" -}}
@@ -15,6 +16,7 @@ bootstrap:
   enabled: {{ .Values.bootstrap.enabled }}
   identity: pipeline
   roles: [promote]
+  validates: true
   callsPredictors: true # promotion checks which release answers
 drift:
   enabled: {{ .Values.drift.enabled }}
@@ -25,6 +27,7 @@ drift:
 ingest:
   enabled: {{ .Values.ingest.enabled }}
   identity: ingest
+  validates: true
 minio:
   enabled: {{ $bundled }}
 monitor:

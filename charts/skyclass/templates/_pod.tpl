@@ -80,7 +80,9 @@ Template of a pod that runs one command in the jobs image:
   annotations       additional annotations, as a map
 */}}
 {{- define "skyclass.podTemplate" -}}
-{{- $usesAPI := not (empty (include "skyclass.component" . | fromJson).roles) -}}
+{{- $component := include "skyclass.component" . | fromJson -}}
+{{- $usesAPI := not (empty $component.roles) -}}
+{{- $limits := and $component.validates .root.Values.expectations -}}
 metadata:
   labels:
     {{- include "skyclass.selectorLabels" . | nindent 4 }}
@@ -111,13 +113,16 @@ spec:
       terminationMessagePolicy: FallbackToLogsOnError
       envFrom:
         {{- include "skyclass.envFrom" . | nindent 8 }}
-      {{- if or $usesAPI .variables }}
+      {{- if or $usesAPI $limits .variables }}
       env:
         {{- if $usesAPI }}
         - name: SKYCLASS_NAMESPACE
           valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
         - name: SKYCLASS_INFERENCE_SERVICE_TEMPLATES
           value: {{ include "skyclass.fullname" .root }}-inference-services
+        {{- end }}
+        {{- if $limits }}
+        - {name: SKYCLASS_EXPECTATIONS_FILE, value: {{ include "skyclass.expectationsFile" . }}}
         {{- end }}
         {{- range $name, $value := .variables }}
         - {name: {{ $name }}, value: {{ $value | quote }}}
@@ -134,12 +139,19 @@ spec:
         {{- include "skyclass.containerSecurityContext" . | nindent 8 }}
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
+        {{- if $limits }}
+        - {name: expectations, mountPath: {{ include "skyclass.expectationsFile" . | dir }}, readOnly: true}
+        {{- end }}
         {{- with .mounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 4Gi}
+    {{- if $limits }}
+    - name: expectations
+      configMap: {name: {{ include "skyclass.fullname" .root }}-expectations}
+    {{- end }}
     {{- with .volumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

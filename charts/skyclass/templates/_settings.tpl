@@ -7,6 +7,21 @@ http://{{ include "skyclass.fullname" . }}-minio:9000
 {{- end -}}
 {{- end }}
 
+{{/* The file with changed limits, in the pods that validate. The compiled packages mount it here too. */}}
+{{- define "skyclass.expectationsFile" -}}
+/etc/skyclass-expectations/expectations.toml
+{{- end }}
+
+{{/* A ConfigMap with the changed limits: (dict "root" $ "namespace" "kubeflow"). */}}
+{{- define "skyclass.expectations" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  {{- include "skyclass.metadata" (merge (dict "suffix" "expectations") .) | nindent 2 }}
+data:
+  expectations.toml: {{ toToml .root.Values.expectations | quote }}
+{{- end }}
+
 {{/* Environment variables that are not secret: (dict "root" $ "endpoint" "http://..."). */}}
 {{- define "skyclass.settings" -}}
 AWS_ENDPOINT_URL: {{ .endpoint | quote }}

@@ -1,5 +1,6 @@
 """The limits of the expectations: those in `expectations.toml`, changed by a file of the user."""
 
+import hashlib
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -39,6 +40,11 @@ class Expectations:
     redshifts: dict[str, tuple[float, float]]
     redshift_outside: float
     older_eras: float
+
+    @property
+    def identity(self) -> str:
+        """An id that equal limits share, for cache keys."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
 
 def load_expectations(file: Path | None = None) -> Expectations:

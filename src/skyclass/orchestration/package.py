@@ -37,6 +37,8 @@ class PackageNames(BaseSettings):
     """Secret with the private key that releases are signed with, as private.pem."""
     settings: str = "skyclass-settings"
     """ConfigMap with the settings that are not secret."""
+    expectations_config_map: str = "skyclass-expectations"
+    """ConfigMap with changed limits of the expectations, as expectations.toml."""
     kfp_namespace: str = "kubeflow"
     """Namespace of the Pipeline and PipelineVersion objects."""
 
@@ -144,6 +146,7 @@ class Package:
             DEFAULT_NAMES.image: names.image,
             DEFAULT_NAMES.signing_secret: names.signing_secret,
             DEFAULT_NAMES.settings: names.settings,
+            DEFAULT_NAMES.expectations_config_map: names.expectations_config_map,
             **{
                 secret: names.s3_secret.format(role=secret.removeprefix(prefix))
                 for secret in self.required_secrets()
