@@ -1,7 +1,11 @@
-"""HTTP clients: one place for timeouts, retries and backoff."""
+"""HTTP clients: one place for timeouts, retries, backoff and proxies."""
+
+from typing import Any
 
 import urllib3
 from urllib3.util import Retry, Timeout
+
+from skyclass.proxies import find_proxy, make_proxy_headers
 
 TEMPORARY_STATUSES = (429, 500, 502, 503, 504)
 """Statuses after which the same request may succeed."""
@@ -45,6 +49,8 @@ def make_pool(
 ) -> urllib3.PoolManager:
     """Return a connection pool in which every request ends in bounded time.
 
+    Requests go through the proxy that the environment names for their URL.
+
     Args:
         connect_seconds: Timeout of a connection attempt.
         read_seconds: Timeout of each read from the server.
@@ -53,7 +59,49 @@ def make_pool(
         methods: HTTP methods that are safe to repeat; None for all.
         statuses: HTTP statuses after which the request is repeated.
     """
-    return urllib3.PoolManager(
+    return _Pool(
         timeout=Timeout(connect=connect_seconds, read=read_seconds),
         retries=make_retry(retries, backoff_seconds, methods, statuses) if retries else False,
     )
+
+
+class _Pool(urllib3.PoolManager):
+    """Chooses a proxy for each request, also for each redirect."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._options = options
+        self._proxies: dict[str, _ProxyPool] = {}
+
+    def urlopen(  # type: ignore[override]
+        self, method: str, url: str, redirect: bool = True, **options: Any
+    ) -> urllib3.BaseHTTPResponse:
+        proxy = find_proxy(url)
+        if proxy is None:
+            return super().urlopen(method, url, redirect, **options)
+        if proxy not in self._proxies:
+            self._proxies[proxy] = _ProxyPool(self, proxy, self._options)
+        return self._proxies[proxy].urlopen(method, url, redirect, **options)
+
+    def clear(self) -> None:
+        super().clear()
+        for pool in self._proxies.values():
+            pool.clear()
+
+
+class _ProxyPool(urllib3.ProxyManager):
+    """Connections of a pool through one proxy."""
+
+    def __init__(self, parent: _Pool, proxy: str, options: dict[str, Any]) -> None:
+        super().__init__(proxy, proxy_headers=make_proxy_headers(proxy), **options)
+        self._parent = parent
+        self._url = proxy
+
+    def urlopen(  # type: ignore[override]
+        self, method: str, url: str, redirect: bool = True, **options: Any
+    ) -> urllib3.BaseHTTPResponse:
+        # urllib3 keeps the Host header of the first request in its redirects.
+        headers = urllib3.HTTPHeaderDict(options.pop("headers", self.headers))
+        headers.discard("Host")
+        send = super().urlopen if find_proxy(url) == self._url else self._parent.urlopen
+        return send(method, url, redirect, headers=headers, **options)

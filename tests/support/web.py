@@ -1,10 +1,11 @@
-"""A web server with scripted responses, and one that never responds."""
+"""A web server or proxy with scripted responses, and a server that never responds."""
 
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -31,7 +32,8 @@ class Web:
         url: URL of the server.
         responses: Responses in order, or functions that make one from the path; the last one is
             repeated.
-        requests: Method and path of every request so far.
+        requests: Method and path of every request so far; a proxy receives the whole URL as path.
+        headers: Headers of each of them.
         bodies: Body of each of them.
         headers: Headers of each of them.
     """
@@ -39,6 +41,7 @@ class Web:
     url: str
     responses: list[Response | Callable[[str], Response]]
     requests: list[str] = field(default_factory=list)
+    headers: list[Message] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
 
@@ -52,6 +55,7 @@ def serve(*responses: Response | Callable[[str], Response]) -> Iterator[Web]:
             web.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             web.headers.append(self.headers)
             response = web.responses[min(len(web.requests), len(web.responses) - 1)]
+            web.headers.append(self.headers)
             web.requests.append(f"{self.command} {self.path}")
             response = response(self.path) if callable(response) else response
             if response.status == 0:
@@ -64,7 +68,7 @@ def serve(*responses: Response | Callable[[str], Response]) -> Iterator[Web]:
             self.end_headers()
             self.wfile.write(response.body)
 
-        do_GET = do_POST = do_PUT = do_HEAD = respond
+        do_GET = do_POST = do_PUT = do_HEAD = do_CONNECT = respond
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Log nothing."""

@@ -20,6 +20,7 @@ from skyclass.orchestration.backend_errors import (
     explain_foreign_response,
 )
 from skyclass.orchestration.backend_models import RunStatus, Schedule
+from skyclass.proxies import find_proxy, make_proxy_headers
 
 TIMEOUTS = (5.0, 30.0)
 """Seconds to connect, and to respond."""
@@ -51,6 +52,9 @@ class Backend:
         configuration = api.Configuration(host=self.host)
         configuration.retries = _RETRIES
         configuration.logger["urllib3_logger"].setLevel(logging.ERROR)  # it warns of every retry
+        configuration.proxy = find_proxy(self.host)
+        if configuration.proxy:
+            configuration.proxy_headers = make_proxy_headers(configuration.proxy)
         if token:
             configuration.api_key = {"authorization": token}
             configuration.api_key_prefix = {"authorization": "Bearer"}

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import urllib3
 
 from skyclass.errors import ClusterError
+from skyclass.proxies import find_proxy, make_proxy_headers
 
 FIELD_MANAGER = "skyclass-promotion"
 
@@ -68,6 +69,9 @@ class Cluster:
             status_forcelist=_TEMPORARY,
             raise_on_status=False,
         )
+        settings.proxy = settings.proxy or find_proxy(settings.host)  # a kubeconfig may have one
+        if settings.proxy and not settings.proxy_headers:
+            settings.proxy_headers = make_proxy_headers(settings.proxy)
         self._host = settings.host
         self._client = client.ApiClient(settings)
         self._services = _SERVICES.format(namespace)

@@ -19,6 +19,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import fs
 
 from skyclass.errors import CatalogError, one_line
+from skyclass.proxies import find_proxy
 from skyclass.settings import Settings
 from skyclass.storage.delta import is_connection_error, make_storage_options
 from skyclass.storage.s3 import unreachable_error
@@ -183,6 +184,7 @@ def _open_filesystem(settings: Settings, address: str) -> fs.FileSystem:
         region=settings.region,
         connect_timeout=settings.s3_connect_seconds,
         request_timeout=settings.s3_read_seconds,
+        proxy_options=find_proxy(settings.endpoint_url),
     )
 
 

@@ -17,6 +17,7 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from skyclass.errors import StoreError, one_line
+from skyclass.proxies import find_proxy, get_host
 from skyclass.settings import Settings
 from skyclass.storage.key_index import KeyIndex
 from skyclass.storage.s3 import s3_error, unreachable_error
@@ -294,4 +295,13 @@ def make_storage_options(settings: Settings) -> dict[str, str]:
         "timeout": f"{settings.s3_read_seconds}s",
         "max_retries": str(settings.s3_retries),
         "retry_timeout": f"{retry_seconds}s",
+        **_make_proxy_options(settings.endpoint_url),
     }
+
+
+def _make_proxy_options(endpoint_url: str) -> dict[str, str]:
+    """Return options that replace delta-rs's own choice, in which loopback has a proxy."""
+    proxy = find_proxy(endpoint_url)
+    if proxy:
+        return {"proxy_url": proxy}
+    return {"proxy_url": "http://unused.invalid", "proxy_excludes": get_host(endpoint_url)}
