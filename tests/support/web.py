@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -33,7 +32,6 @@ class Web:
         responses: Responses in order, or functions that make one from the path; the last one is
             repeated.
         requests: Method and path of every request so far; a proxy receives the whole URL as path.
-        headers: Headers of each of them.
         bodies: Body of each of them.
         headers: Headers of each of them.
     """
@@ -41,7 +39,6 @@ class Web:
     url: str
     responses: list[Response | Callable[[str], Response]]
     requests: list[str] = field(default_factory=list)
-    headers: list[Message] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
 
@@ -53,7 +50,6 @@ def serve(*responses: Response | Callable[[str], Response]) -> Iterator[Web]:
     class Handler(BaseHTTPRequestHandler):
         def respond(self) -> None:
             web.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-            web.headers.append(self.headers)
             response = web.responses[min(len(web.requests), len(web.responses) - 1)]
             web.headers.append(self.headers)
             web.requests.append(f"{self.command} {self.path}")
