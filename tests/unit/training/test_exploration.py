@@ -26,14 +26,19 @@ def table_row(page: str, name: str) -> list[str]:
     return re.findall(r"<td>(.*?)</td>", found[1], re.DOTALL)
 
 
+def read_text(cell: str) -> list[str]:
+    """Return the texts of a table cell, without its tags."""
+    return re.sub(r"<.*?>", " ", cell).split()
+
+
 def test_group_statistics_match_the_rows() -> None:
     rows = draw(Era.LEGACY, 0, 400, 0).to_pandas()
     page = render(rows)
     stars = rows[rows["class"] == "STAR"]
-    count, share, r_magnitude, *_ = table_row(page, "STAR")
-    assert (count, share) == (f"{len(stars)}", f"{len(stars) / 400:.1%}")
+    count, r_magnitude, *_ = table_row(page, "STAR")
+    assert read_text(count) == [f"{len(stars)}", f"{len(stars) / 400:.1%}"]
     assert r_magnitude.startswith(f"{stars['r'].median():.2f}<br>")
-    assert table_row(page, "legacy")[:2] == ["400", "100.0%"]
+    assert read_text(table_row(page, "legacy")[0]) == ["400", "100.0%"]
     assert page.count("<svg") == 6
     assert not re.findall(r"""(?:src|href)=["']https?:""", page)
 
@@ -44,8 +49,9 @@ def test_column_statistics_match_the_rows() -> None:
     page = render(rows)
     u = rows["u"]
     quantiles = [f"{u.quantile(q):.2f}" for q in (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)]
-    assert table_row(page, "u") == ["40", "10.0%", *quantiles]
-    assert table_row(page, "u-g")[:2] == ["40", "10.0%"]
+    missing, *values = table_row(page, "u")
+    assert (read_text(missing), values) == (["40", "10.0%"], quantiles)
+    assert read_text(table_row(page, "u-g")[0]) == ["40", "10.0%"]
     assert table_row(page, "mjd")[-1] == f"{rows['mjd'].max()}"
     assert "SIMULATED 400 rows." in page
 

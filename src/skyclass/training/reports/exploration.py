@@ -19,8 +19,8 @@ from skyclass.training.reports.plots import to_svg
 MAX_ROWS = 100_000
 """Larger sources are sampled: the report shows shares and distributions."""
 
-_QUANTILES = {"minimum": 0, "5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75,
-              "95 %": 0.95, "maximum": 1}  # fmt: skip
+_QUANTILES = {"min": 0, "5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75,
+              "95 %": 0.95, "max": 1}  # fmt: skip
 _GROUP_COLUMNS = ("r", *COLOURS, "redshift")
 
 

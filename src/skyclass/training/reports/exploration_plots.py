@@ -55,23 +55,33 @@ def _draw_class_histograms(
             )  # fmt: skip
 
 
+def _make_panels(count: int, row_height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with panels in two columns, which stay legible in a narrow window."""
+    rows = -(-count // 2)
+    figure = Figure(figsize=(5.2, row_height * rows), layout="constrained", dpi=110)
+    panels = list(figure.subplots(rows, 2, squeeze=False).flat)
+    for unused in panels[count:]:
+        unused.set_axis_off()
+    return figure, panels[:count]
+
+
 def _plot_histograms(
     rows: pd.DataFrame, names: Sequence[str], title: str, bins: npt.NDArray[np.float64]
 ) -> Figure:
-    figure = Figure(figsize=(2.4 * len(names), 2.5), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names), sharey=True), names, strict=True):
+    figure, panels = _make_panels(len(names), row_height=1.9)
+    for axes, name in zip(panels, names, strict=True):
         _draw_class_histograms(axes, rows["class"], rows[name], bins)
         axes.set_xlabel(name)
     figure.suptitle(f"{title}, share of each class", x=0.01, ha="left", fontsize=11)
     handles = [Patch(edgecolor=c, fill=False, label=name) for name, c in _LINE_COLOURS.items()]
-    figure.axes[0].legend(handles=handles, frameon=False, fontsize=8, loc="upper left")
+    figure.axes[0].legend(handles=handles, frameon=False, fontsize=8, loc="best")
     return figure
 
 
 def _plot_colour_colour(rows: pd.DataFrame) -> Figure:
     points = rows.sample(min(_MAX_POINTS, len(rows)), random_state=0)
-    figure = Figure(figsize=(9, 3.8), layout="constrained", dpi=110)
-    for axes, (x, y) in zip(figure.subplots(1, 3), pairwise(COLOURS), strict=True):
+    figure, panels = _make_panels(len(COLOURS) - 1, row_height=2.5)
+    for axes, (x, y) in zip(panels, pairwise(COLOURS), strict=True):
         axes.scatter(
             points[x], points[y], s=2, alpha=0.4, linewidths=0, rasterized=True,
             c=points["class"].map(_LINE_COLOURS),
