@@ -17,7 +17,8 @@ from benchmarks.measurement import Cost, make_empty_bucket, measure, run_s3_serv
 from benchmarks.models import publish_model
 from skyclass.registry.releases import JOBLIB_MODEL, Release
 from skyclass.scoring.inputs import open_input
-from skyclass.scoring.score import Shard, score
+from skyclass.scoring.score import score
+from skyclass.scoring.shards import Shard
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode, make_features

@@ -4,10 +4,12 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import urllib3
 
 from skyclass.errors import ServingError
@@ -15,6 +17,8 @@ from skyclass.http import make_pool
 from skyclass.polling import poll
 from skyclass.survey.features import INPUTS, Mode, model_name
 from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.classified import append_predictions, check_names
+from skyclass.tables.objects import Objects, read_objects
 from skyclass.tables.prediction_log import PROBABILITIES
 
 BATCH_ROWS = 1000
@@ -68,7 +72,7 @@ class Client:
         With a predictor (`skyclass serve --mode photometric --port 8080`):
 
         >>> client = Client("http://127.0.0.1:8080", Mode.PHOTOMETRIC)
-        >>> table = client.classify(pd.read_csv("objects.csv"))  # doctest: +SKIP
+        >>> table = client.classify_file(Path("objects.csv"))  # doctest: +SKIP
         >>> table["predicted"].value_counts()  # doctest: +SKIP
     """
 
@@ -123,6 +127,46 @@ class Client:
             predictions += self._classify_batch(records[start : start + BATCH_ROWS], start)
             progress(len(predictions))
         return pd.DataFrame(predictions, index=rows.index, columns=list(PREDICTION_COLUMNS))
+
+    def classify_objects(
+        self, objects: Objects, progress: Callable[[int], object] = lambda done: None
+    ) -> pd.DataFrame:
+        """Classify the objects of a file.
+
+        Args:
+            objects: The objects, as `skyclass.tables.objects.read_objects` returns them.
+            progress: Called after each batch with the number of classified objects.
+
+        Returns:
+            The predictions of `classify`, in the order of the objects.
+
+        Raises:
+            ServingError: The predictor is unreachable, or it rejected an object; the message names
+                the file and the line.
+        """
+        try:
+            return self.classify(objects.inputs, progress)
+        except RowError as error:
+            raise ServingError(f"{objects.locate(error.row)}: {error.reason}") from error
+
+    def classify_file(self, path: Path, encoding: str | None = None) -> pa.Table:
+        """Classify the objects of a CSV or Parquet file.
+
+        Args:
+            path: The file, with the columns INPUTS[mode].
+            encoding: Encoding of a text file; None for the one of a byte order mark, or UTF-8.
+
+        Returns:
+            The columns of the file, unchanged, with the predictions behind them.
+
+        Raises:
+            CatalogError: The file cannot be read, lacks a column, has a value that is not a number,
+                or has a column with the name of a prediction.
+            ServingError: The predictor is unreachable, or it rejected an object.
+        """
+        objects = read_objects(path, INPUTS[self._mode], encoding=encoding)
+        check_names(objects, PREDICTION_COLUMNS)
+        return append_predictions(objects, self.classify_objects(objects))
 
     def model_version(self) -> str:
         """Return the id of the release that is served now.

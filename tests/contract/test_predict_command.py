@@ -259,3 +259,13 @@ def test_any_table_comes_back_unchanged_with_the_predictions_of_its_rows_or_is_o
     assert [row[len(header)] for row in found] == list(expected["predicted"])
     probabilities = [[float(value) for value in row[len(header) + 1 :][:3]] for row in found]
     assert probabilities == expected[list(PROBABILITIES)].to_numpy().tolist()
+
+
+def test_the_client_returns_the_columns_of_a_file_with_its_predictions(
+    predict: Predict, server: ServerProcess, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    header, row = classify(predict, path, f"{HEADER}\n{ROW}\n")
+    table = Client(server.url, MODE).classify_file(path)
+    assert table.column_names == header
+    assert [str(value) for value in table.to_pylist()[0].values()] == row

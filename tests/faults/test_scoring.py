@@ -14,7 +14,9 @@ from skyclass.local.s3_server import EmbeddedS3
 from skyclass.registry.releases import Release
 from skyclass.scoring import chunks, inputs
 from skyclass.scoring.inputs import open_input
-from skyclass.scoring.score import ScoringResult, Shard, find_release, score
+from skyclass.scoring.result import ScoringResult
+from skyclass.scoring.score import find_release, score
+from skyclass.scoring.shards import Shard
 from skyclass.settings import Settings
 from skyclass.sources import open_source
 from skyclass.sources.simulated import draw

@@ -8,7 +8,6 @@ from rich.progress import Progress
 
 from skyclass.cli.options import Host, ModeOption
 from skyclass.cli.output import err
-from skyclass.errors import ServingError
 from skyclass.settings import load_settings
 from skyclass.survey.features import INPUTS, Mode
 
@@ -56,10 +55,11 @@ def predict(
     ] = None,
 ) -> None:
     """Classify the objects of a file with a running predictor."""
-    from skyclass.client import PREDICTION_COLUMNS, Client, RowError
+    from skyclass.client import PREDICTION_COLUMNS, Client
     from skyclass.tables.classified import (
         OUTPUT_SUFFIXES,
         append_predictions,
+        check_names,
         check_output,
         write_classified,
     )
@@ -71,15 +71,13 @@ def predict(
         )
     objects = read_objects(file, INPUTS[mode], encoding=encoding)
     names = {name: prefix + name for name in PREDICTION_COLUMNS}
-    check_output(objects, names.values(), output)
+    check_names(objects, names.values())
+    check_output(objects, output)
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("classifying", total=len(objects.inputs))
-        try:
-            predictions = Client(url, mode).classify(
-                objects.inputs, lambda done: bar.update(task, completed=done)
-            )
-        except RowError as error:
-            raise ServingError(f"{objects.locate(error.row)}: {error.reason}") from error
+        predictions = Client(url, mode).classify_objects(
+            objects, lambda done: bar.update(task, completed=done)
+        )
     rows = append_predictions(objects, predictions.rename(columns=names))
     write_classified(objects, rows, output)
     if output:

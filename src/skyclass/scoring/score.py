@@ -13,12 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skyclass.errors import CatalogError, ReleaseError, StoreError
+from skyclass.errors import ReleaseError, StoreError
 from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.models import LoadedModel, download_model
 from skyclass.registry.releases import Registry, Release
 from skyclass.scoring.chunks import read_chunks
 from skyclass.scoring.inputs import Input, Piece
+from skyclass.scoring.result import ScoringResult
+from skyclass.scoring.shards import Shard
 from skyclass.settings import Settings
 from skyclass.storage.prefetch import prefetch
 from skyclass.storage.s3 import ObjectStore
@@ -35,58 +37,6 @@ _MAX_KEY = {name: 2 ** (SCHEMA.field(name).type.bit_width - 1) - 1 for name in S
 MAX_CALL_ROWS = 10_000
 """Maximum number of rows per call of the model, as in the largest request to the endpoint: support
 vector machines and neural networks need many times the memory of the rows."""
-
-
-@dataclass(frozen=True)
-class ScoringResult:
-    """Number of rows read by a scoring run, and their outcome.
-
-    Attributes:
-        source: Address of the input.
-        release: Id of the release.
-        mode: Mode of the release.
-        version: Version of the predictions table after the run.
-        rows_in: Rows read; rows that an earlier run scored are not read again.
-        inserted: Objects that the release scored for the first time.
-        updated: Objects whose measurements or label have changed since they were scored.
-        duplicates: Objects that were scored before without a change, or that occur twice.
-        incomplete: Rows without a key or without one of the model's inputs.
-    """
-
-    source: str
-    release: str
-    mode: Mode
-    version: int = 0
-    rows_in: int = 0
-    inserted: int = 0
-    updated: int = 0
-    duplicates: int = 0
-    incomplete: int = 0
-
-    @property
-    def is_balanced(self) -> bool:
-        """Whether the counts of all outcomes add up to the rows read."""
-        return self.rows_in == self.inserted + self.updated + self.duplicates + self.incomplete
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One of `count` shards of an input; `number` starts at 0."""
-
-    number: int = 0
-    count: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """Parse a shard, for example `0/4`, the first of four.
-
-        Raises:
-            CatalogError: The text is malformed.
-        """
-        number, _, count = text.partition("/")
-        if not (number.isdigit() and count.isdigit() and int(number) < int(count)):
-            raise CatalogError(f"shard is {text!r}, expected for example 0/4 for the first of four")
-        return cls(int(number), int(count))
 
 
 def find_release(settings: Settings, mode: Mode, name: str) -> Release:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from skyclass.errors import CatalogError
 from skyclass.scoring.inputs import open_input
-from skyclass.scoring.score import ScoringResult, Shard, find_release, score
+from skyclass.scoring.result import ScoringResult
+from skyclass.scoring.score import find_release, score
+from skyclass.scoring.shards import Shard
 from skyclass.settings import Settings
 from skyclass.survey.features import Mode
 

@@ -17,17 +17,15 @@ OUTPUT_SUFFIXES = (".csv", ".parquet")
 _BATCH_ROWS = 10_000
 
 
-def check_output(objects: Objects, added: Iterable[str], target: Path | None) -> None:
-    """Check that predictions can be written beside the objects.
+def check_names(objects: Objects, added: Iterable[str]) -> None:
+    """Check that predictions can have their names beside the columns of the file.
 
     Args:
         objects: The objects.
         added: Names of the columns with the predictions.
-        target: The output file; None for CSV on standard output.
 
     Raises:
-        CatalogError: A column of the file has one of the names or a type that does not fit into
-            CSV, or there is no folder for the output.
+        CatalogError: A column of the file has one of the names.
     """
     for name in added:
         if name in objects.rows.column_names:
@@ -35,6 +33,19 @@ def check_output(objects: Objects, added: Iterable[str], target: Path | None) ->
                 f"{objects.file.name}: column {name} has the name of a prediction: rename it, or "
                 "set a prefix for the predictions"
             )
+
+
+def check_output(objects: Objects, target: Path | None) -> None:
+    """Check that the columns of the file can be written.
+
+    Args:
+        objects: The objects.
+        target: The output file; None for CSV on standard output.
+
+    Raises:
+        CatalogError: A column has a type that does not fit into CSV, or there is no folder for the
+            output.
+    """
     if target and not target.parent.is_dir():
         raise CatalogError(f"{target}: there is no folder {target.parent}: create it")
     for field in objects.rows.schema:

@@ -13,7 +13,8 @@ from deltalake import write_deltalake
 from skyclass.errors import CatalogError
 from skyclass.registry.releases import Release
 from skyclass.scoring.inputs import open_input
-from skyclass.scoring.score import ScoringResult, score
+from skyclass.scoring.result import ScoringResult
+from skyclass.scoring.score import score
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode

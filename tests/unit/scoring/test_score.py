@@ -15,7 +15,9 @@ from skyclass.registry.models import download_model
 from skyclass.registry.releases import Registry, Release
 from skyclass.scoring import chunks, inputs
 from skyclass.scoring.inputs import open_input
-from skyclass.scoring.score import ScoringResult, Shard, find_release, score
+from skyclass.scoring.result import ScoringResult
+from skyclass.scoring.score import find_release, score
+from skyclass.scoring.shards import Shard
 from skyclass.sources import open_source
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore

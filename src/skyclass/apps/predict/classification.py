@@ -11,7 +11,12 @@ from skyclass.client import BATCH_ROWS, PREDICTION_COLUMNS, Client, RowError
 from skyclass.errors import ServingError
 from skyclass.survey.features import INPUTS, MAGNITUDES, Mode
 from skyclass.survey.observation import CLASSES
-from skyclass.tables.classified import append_predictions, check_output, write_classified
+from skyclass.tables.classified import (
+    append_predictions,
+    check_names,
+    check_output,
+    write_classified,
+)
 from skyclass.tables.objects import read_objects
 from skyclass.tables.prediction_log import PROBABILITIES
 
@@ -95,7 +100,8 @@ def classify_table(
         ServingError: The predictor is unreachable or rejected a row.
     """
     objects = read_objects(file, MAGNITUDES, ["redshift"])
-    check_output(objects, [*PREDICTION_COLUMNS, MODE_COLUMN], target=None)
+    check_names(objects, [*PREDICTION_COLUMNS, MODE_COLUMN])
+    check_output(objects, target=None)
     inputs = objects.inputs
     if "redshift" not in inputs.columns:
         inputs = inputs.assign(redshift=float("nan"))
