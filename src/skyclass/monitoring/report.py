@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -130,11 +131,14 @@ def _run_evidently(reference: pd.DataFrame, window: pd.DataFrame, end: datetime)
         ],
         include_tests=True,
     )
-    return report.run(
-        Dataset.from_pandas(window, data_definition=definition),
-        Dataset.from_pandas(reference, data_definition=definition),
-        timestamp=end,
-    )
+    # Evidently always correlates the columns. For a constant one, as in a window that repeats one
+    # object, this is 0 / 0, of which NumPy would warn the user.
+    with np.errstate(invalid="ignore"):
+        return report.run(
+            Dataset.from_pandas(window, data_definition=definition),
+            Dataset.from_pandas(reference, data_definition=definition),
+            timestamp=end,
+        )
 
 
 def _encode(page: str, snapshot: str) -> RenderedReport:

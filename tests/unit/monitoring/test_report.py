@@ -3,9 +3,11 @@
 import gzip
 import subprocess
 import sys
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from skyclass.monitoring.documents import REPORT, SNAPSHOT
@@ -25,6 +27,7 @@ from tests.support.monitoring import (
     write_log_rows,
 )
 
+MODE = Mode.SPECTROSCOPIC
 MAX_BYTES = 5_000_000
 
 
@@ -65,6 +68,18 @@ def read_evidently_tests(snapshot: bytes) -> dict[str, tuple[float, str]]:
 
 def expect(comparison: Comparison) -> tuple[float, str]:
     return comparison.score, "FAIL" if comparison.drifted else "SUCCESS"
+
+
+def test_window_of_one_repeated_object_is_rendered_without_a_warning(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    champions = LocalChampionStore(store)
+    release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 600, seed=1))
+    repeated = pd.concat([draw_observations(Era.LEGACY, 1, seed=2)] * 600, ignore_index=True)
+    write_log_rows(store, make_log_rows(repeated, release.id))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert run_drift(store, champions, MODE, START, END).verdict.verdict is Verdict.DRIFT
 
 
 @pytest.mark.parametrize("mode", Mode)
