@@ -37,6 +37,20 @@ def test_quoted_error_messages_exist() -> None:
         assert any(message in literal for literal in literals), f"{page} quotes {message!r}"
 
 
+def test_page_lists_every_artifact_with_a_page() -> None:
+    page = (ROOT / "docs/kfp.md").read_text()
+    listed = re.findall(r"^ *\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE)
+    pages = {"system.HTML", "system.Markdown", "system.ClassificationMetrics"}
+    components = load_package(TRAINING).pipeline["components"].values()
+    found = {
+        (name, component["executorLabel"].removeprefix("exec-"))
+        for component in components
+        for name, output in component["outputDefinitions"].get("artifacts", {}).items()
+        if output["artifactType"]["schemaTitle"] in pages
+    }
+    assert set(listed) == found
+
+
 def test_page_creates_every_secret_and_config_map_that_the_steps_read() -> None:
     page = (ROOT / "docs/kfp.md").read_text()
     created = re.search(r"for role in (.*); do\n  kubectl .* \"(skyclass-s3-)\$role\"", page)
