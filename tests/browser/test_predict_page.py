@@ -11,6 +11,17 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.conftest import CLASSIFY, SECONDS, UNREACHABLE_URL, wait
 
+MEASURE_PLACEHOLDERS = """
+return [...document.querySelectorAll("textarea, input[type=text]")].map(field => {
+  const style = getComputedStyle(field), canvas = document.createElement("canvas").getContext("2d");
+  canvas.font = style.font;
+  const padding = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+  const text = canvas.measureText(field.placeholder).width;
+  return [field.placeholder, field.clientWidth - padding - text];
+});
+"""
+"""The placeholder of each field, and the width that is left beside it."""
+
 
 @pytest.fixture
 def page(browser: Chrome, predictions: str) -> Chrome:
@@ -93,6 +104,18 @@ def test_an_uploaded_table_is_classified_and_downloaded(page: Chrome, tmp_path: 
     link = page.find_element(By.CSS_SELECTOR, "a[download='objects-classified.csv']")
     predictions = pd.read_csv(str(link.get_attribute("href")))
     assert list(predictions["predicted"]) == ["QSO"] * 30
+
+
+@pytest.mark.parametrize("width", [360, 370, 800, 1280])
+def test_placeholders_are_not_cut_off(page: Chrome, width: int) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        rooms = page.execute_script(MEASURE_PLACEHOLDERS)
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert [name for name, *_ in rooms] == [*["mag"] * 5, "optional"]
+    assert [(name, free) for name, free in rooms if free < 0] == []
 
 
 def test_nothing_is_loaded_from_another_host(page: Chrome, predictions: str) -> None:

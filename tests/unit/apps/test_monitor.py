@@ -68,6 +68,14 @@ def test_every_page_has_a_strict_policy(page: TestClient, path: str) -> None:
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=|https?://(?!kfp)", response.text)
 
 
+@pytest.mark.parametrize("path", [*ALL_PATHS, "/healthz", "/metrics", "/nowhere"])
+def test_head_has_status_and_headers_of_get(page: TestClient, path: str) -> None:
+    get, head = page.get(path), page.head(path)
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    assert set(head.headers) == set(get.headers)
+
+
 def test_verdict_has_rows_window_and_release(page: TestClient) -> None:
     text = extract_text(page.get("/spectroscopic/").text)
     assert "Newest window No drift" in text

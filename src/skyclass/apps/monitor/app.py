@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def make_app(
     """
     app = FastAPI(title="skyclass monitor", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), "static")
+    route = partial(app.api_route, methods=["GET", "HEAD"])  # uptime checks send HEAD
     environment = make_environment()
 
     def render(request: Request, template: str, status: int = 200, **variables: Any) -> Response:
@@ -120,16 +122,16 @@ def make_app(
     def render_error(request: Request, error: SkyclassError) -> Response:
         return render(request, "problem", 503, headline="Temporarily unavailable", text=str(error))
 
-    @app.get("/healthz")
+    @route("/healthz")
     def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
-    @app.get("/metrics")
+    @route("/metrics")
     def metrics() -> Response:
         results = {mode: reader.read(mode, clock=clock) for mode in Mode}
         return Response(render_metrics(results, clock()), media_type=CONTENT_TYPE_LATEST)
 
-    @app.get("/")
+    @route("/")
     def overview(request: Request) -> Response:
         cards = []
         for mode in Mode:
@@ -139,7 +141,7 @@ def make_app(
             cards.append({"mode": mode, "result": result, "notices": notices})
         return render(request, "overview", cards=cards)
 
-    @app.get("/{mode}/")
+    @route("/{mode}/")
     def drift(
         request: Request, mode: Mode, windows: int = Query(DEFAULT_WINDOWS, ge=1, le=MAX_WINDOWS)
     ) -> Response:
@@ -148,11 +150,11 @@ def make_app(
 
         return render_mode(request, "drift", mode, view, windows)
 
-    @app.get("/{mode}/accuracy")
+    @route("/{mode}/accuracy")
     def accuracy(request: Request, mode: Mode) -> Response:
         return render_mode(request, "accuracy", mode, views.make_accuracy_view)
 
-    @app.get("/{mode}/predictions")
+    @route("/{mode}/predictions")
     def predictions(request: Request, mode: Mode, after: str = "") -> Response:
         cursor = Cursor.parse(after) if after else None
         if after and cursor is None:
@@ -166,7 +168,7 @@ def make_app(
         }
         return render_mode(request, "predictions", mode, lambda _: variables)
 
-    @app.get("/{mode}/scored")
+    @route("/{mode}/scored")
     def scored(request: Request, mode: Mode) -> Response:
         def view(state: ModeState | None) -> dict[str, Any]:
             champion = state.champion if state else None
@@ -175,15 +177,15 @@ def make_app(
 
         return render_mode(request, "scored", mode, view)
 
-    @app.get("/{mode}/releases")
+    @route("/{mode}/releases")
     def releases(request: Request, mode: Mode) -> Response:
         return render_mode(request, "releases", mode)
 
-    @app.get("/{mode}/decisions")
+    @route("/{mode}/decisions")
     def decisions(request: Request, mode: Mode) -> Response:
         return render_mode(request, "decisions", mode)
 
-    @app.get("/{mode}/reports/{window}")
+    @route("/{mode}/reports/{window}")
     def report(request: Request, mode: Mode, window: str) -> Response:
         return render(
             request,
@@ -194,7 +196,7 @@ def make_app(
             window_end=_parse_window_name(window),
         )
 
-    @app.get("/{mode}/reports/{window}/report.html")
+    @route("/{mode}/reports/{window}/report.html")
     def raw_report(mode: Mode, window: str) -> Response:
         _parse_window_name(window)
         bucket = reader.store.settings.reports_bucket

@@ -22,7 +22,7 @@ def make_app(clients: Clients) -> FastAPI:
     """
     app = FastAPI(title="skyclass predictions", docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.get("/healthz")
+    @app.api_route("/healthz", methods=["GET", "HEAD"])
     def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
@@ -60,6 +60,7 @@ def serve(
         host=host,
         port=port,
         root_path=root_path,
+        http="h11",
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=5,
