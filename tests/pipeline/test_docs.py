@@ -39,7 +39,7 @@ def test_quoted_error_messages_exist() -> None:
 
 def test_page_lists_every_artifact_with_a_page() -> None:
     page = (ROOT / "docs/kfp.md").read_text()
-    listed = re.findall(r"^ *\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE)
+    listed = re.findall(r"^ {3}\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE)
     pages = {"system.HTML", "system.Markdown", "system.ClassificationMetrics"}
     components = load_package(TRAINING).pipeline["components"].values()
     found = {
