@@ -546,11 +546,10 @@ def test_no_upstream_image_of_minio_is_pulled(name: str) -> None:
 
 def test_releases_are_signed_by_the_bootstrap_job_and_verified_by_the_predictor() -> None:
     objects = render_ci("signed")
-    container = select(objects, "ServingRuntime")["skyclass"]["spec"]["containers"][0]
-    variables = {each["name"]: each["value"] for each in container["env"]}
-    assert variables == {"SKYCLASS_SERVING_PUBLIC_KEY": "/etc/skyclass/public.pem"}
-    config = select(objects, "ConfigMap")["skyclass-public-key"]
-    assert "PUBLIC KEY" in config["data"]["public.pem"]
+    for service in parse_inference_services(objects).values():
+        (variable,) = service["spec"]["predictor"]["model"]["env"]
+        assert variable["name"] == "SKYCLASS_SERVING_PUBLIC_KEY"
+        assert variable["value"].startswith("-----BEGIN PUBLIC KEY-----\n")
     (pod,) = (pod for where, pod in iterate_pods(objects) if "bootstrap" in where)
     variables = {each["name"]: each.get("value") for each in get_container(pod)["env"]}
     assert variables["SKYCLASS_SIGNING_KEY"] == "/etc/skyclass/private.pem"
@@ -558,3 +557,10 @@ def test_releases_are_signed_by_the_bootstrap_job_and_verified_by_the_predictor(
     with pytest.raises(subprocess.CalledProcessError) as error:
         render_ci("signed", "--set", "signing.existingSecret=")
     assert "signing.existingSecret is empty" in error.value.stderr
+
+
+def test_requiring_signatures_restarts_no_predictor() -> None:
+    # KServe restarts the pods of a changed ServingRuntime, and unsigned releases would not start.
+    unsigned, signed = render_ci("default"), render_ci("signed")
+    assert select(unsigned, "ServingRuntime") == select(signed, "ServingRuntime")
+    assert parse_inference_services(unsigned) != parse_inference_services(signed)

@@ -96,8 +96,9 @@ def test_with_a_public_key_only_releases_signed_with_it_are_served(
         replace(site, registry=Registry(ObjectStore(signing))), tmp_path / "files", MODE, seed=4
     )
     address = f"s3://{site.settings.models_bucket}/{signed.prefix}"
-    with serving(site, MODE, address, tmp_path / "log", public_key=keys[0].public) as server:
-        assert server.stop() == 0
+    for key in (keys[0].public, keys[0].public.read_text()):
+        with serving(site, MODE, address, tmp_path / "log", public_key=key) as server:
+            assert server.stop() == 0
 
     folder = resolve_release(address, site.settings)
     with pytest.raises(ReleaseError, match="does not match its signature"):

@@ -50,6 +50,11 @@ spec:
       runtime: skyclass
       protocolVersion: v2
       args: [--mode, {{ .mode }}]
+      {{- with .root.Values.signing.publicKey }}
+      env: # here and not in the ServingRuntime: a served release that is not signed keeps being served
+        - name: SKYCLASS_SERVING_PUBLIC_KEY
+          value: {{ . | quote }}
+      {{- end }}
       resources:
         {{- toYaml $predictor.resources | nindent 8 }}
       startupProbe:

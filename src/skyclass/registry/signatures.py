@@ -5,7 +5,8 @@ reads it too. The id of a release authenticates its bytes, a signature authentic
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from skyclass.errors import ReleaseError, StoreError, one_line
@@ -43,12 +44,12 @@ def sign(files: Mapping[str, bytes], private_key: Path) -> bytes:
         return signature.read_bytes()
 
 
-def verify(folder: Path, public_key: Path) -> None:
+def verify(folder: Path, public_key: str | Path) -> None:
     """Verify that a release was signed with the private half of a key.
 
     Args:
         folder: Folder with the files of the release and no others.
-        public_key: PEM file.
+        public_key: PEM file, or its text.
 
     Raises:
         ReleaseError: It was not, or the key is not usable.
@@ -62,18 +63,36 @@ def verify(folder: Path, public_key: Path) -> None:
             f"{signature} is missing: the release is not signed, and a public key is configured: "
             "publish it again with SKYCLASS_SIGNING_KEY"
         )
+    name = "the configured public key" if _is_text(public_key) else public_key
     try:
-        verifier = verifying.Config().use_elliptic_key_verifier(public_key=public_key)
+        with _open_key(public_key) as file:
+            verifier = verifying.Config().use_elliptic_key_verifier(public_key=file)
     except (OSError, ValueError) as error:
         raise ReleaseError(
-            f"{public_key} is not a key to verify with ({one_line(error)}): configure a PEM file "
-            "with an elliptic-curve public key"
+            f"{name} is not a key to verify with ({one_line(error)}): configure a PEM file "
+            "with an elliptic-curve public key, or its text"
         ) from error
     verifier.set_hashing_config(hashing.Config().set_ignored_paths(paths=[signature]))
     try:
         verifier.verify(folder, signature)
     except (InvalidSignature, KeyError, TypeError, ValueError) as error:  # malformed JSON too
         raise ReleaseError(
-            f"the release in {folder} does not match its signature and {public_key} "
+            f"the release in {folder} does not match its signature and {name} "
             f"({one_line(error) or type(error).__name__}): do not serve it, publish it again"
         ) from error
+
+
+def _is_text(public_key: str | Path) -> bool:
+    return str(public_key).startswith("-----BEGIN ")
+
+
+@contextmanager
+def _open_key(public_key: str | Path) -> Iterator[Path]:
+    """Yield the file of a key, which is the only form that model_signing reads."""
+    if not _is_text(public_key):
+        yield Path(public_key)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "public.pem"
+        file.write_text(str(public_key))
+        yield file

@@ -38,7 +38,7 @@ _MODEL_ERRORS = (
 
 
 def load_release(
-    folder: Path, mode: Mode, expected: str | None = None, public_key: Path | None = None
+    folder: Path, mode: Mode, expected: str | None = None, public_key: str | Path | None = None
 ) -> LoadedModel:
     """Verify the release in a folder, load its model and predict one row.
 

@@ -1,7 +1,5 @@
 """Settings of the predictor, from the environment."""
 
-from pathlib import Path
-
 from pydantic import PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -22,9 +20,9 @@ class ServingSettings(BaseSettings):
     """Id of the only release to serve; promotion on a cluster sets it, so that a modified manifest
     is detected. None serves any release."""
 
-    public_key: Path | None = None
-    """PEM file with the public key that verifies the signature of releases. None verifies digests
-    only."""
+    public_key: str | None = None
+    """Public key that verifies the signature of releases: a PEM file, or its text, which promotion
+    on a cluster sets. None verifies digests only."""
 
     follow_seconds: PositiveFloat = 5.0
     """Interval at which the predictor polls for a new champion."""

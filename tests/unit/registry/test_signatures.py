@@ -33,6 +33,7 @@ def folder(tmp_path: Path, keys: KeyPair) -> Path:
 
 def test_signed_release_is_verified(folder: Path, keys: KeyPair) -> None:
     verify(folder, keys.public)
+    verify(folder, keys.public.read_text())
 
 
 def test_model_signing_command_verifies_the_signature(folder: Path, keys: KeyPair) -> None:
@@ -83,6 +84,13 @@ def test_file_that_is_not_a_key_is_reported_by_name(folder: Path, keys: KeyPair)
             verify(folder, file)
     with pytest.raises(StoreError, match=f"^{keys.public} is not a key to sign with"):
         sign(FILES, keys.public)
+
+
+def test_text_that_is_not_a_key_is_not_quoted(folder: Path, keys: KeyPair) -> None:
+    text = keys.private.read_text()
+    with pytest.raises(ReleaseError, match=r"^the configured public key is not a key") as error:
+        verify(folder, text)
+    assert text.splitlines()[1] not in str(error.value)
 
 
 def test_publish_signs_the_release(
