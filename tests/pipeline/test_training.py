@@ -15,6 +15,7 @@ from skyclass.promotion.local import LocalChampionStore
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from skyclass.training.outcome import RunOutcome, find_outcome
 from tests.support.environment import make_environment
 
 MODE = Mode.PHOTOMETRIC
@@ -89,6 +90,13 @@ def test_metrics_confusion_matrix_and_reports_are_artifacts(first_run: FirstRun)
         assert Path(page["uri"]).read_text().lstrip().lower().startswith("<!doctype html>")
     result = Path(artifacts("publish")["result"]["uri"]).read_text()
     assert result.startswith("# Promoted: random forest, photometric mode")
+
+
+def test_outcome_is_in_the_log_of_the_run(first_run: FirstRun) -> None:
+    run = first_run.result
+    assert find_outcome(run.log.read_text()) == RunOutcome(
+        release_id=run.release_id, promoted=run.promoted, verdict=run.verdict
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,28 +11,20 @@ from skyclass.training.parameters import parse_text
 Arguments = dict[str, str | int]
 
 
-def parse_arguments(package: Package, texts: Mapping[str, str]) -> Arguments:
-    """Convert arguments to the types of the package's parameters.
+def parse_training_arguments(package: Package, texts: Mapping[str, str]) -> Arguments:
+    """Convert arguments to the types of the package's parameters, and check them.
+
+    The checks are those of the first step, so that an invalid run is not started.
 
     Raises:
-        TrainingError: A parameter is unknown, or its value has the wrong type or is not one of its
-            choices.
+        TrainingError: A parameter is unknown, or its value is malformed or out of range.
     """
     for name in texts:
         if name not in package.parameters:
             raise TrainingError(
                 f"unknown parameter {name!r}: choose from {', '.join(package.parameters)}"
             )
-    return {name: _parse(name, text, package.parameters[name]) for name, text in texts.items()}
-
-
-def parse_training_arguments(package: Package, texts: Mapping[str, str]) -> Arguments:
-    """Convert arguments of the training pipeline, and check them as its first step does.
-
-    Raises:
-        TrainingError: A parameter is unknown, or its value is malformed or out of range.
-    """
-    arguments = parse_arguments(package, texts)
+    arguments = {name: _parse(name, text, package.parameters[name]) for name, text in texts.items()}
     complete: dict[str, Any] = {
         name: arguments.get(name, parameter.default)
         for name, parameter in package.parameters.items()
