@@ -29,12 +29,17 @@ def render(*arguments: str) -> list[dict[str, Any]]:
     Args:
         arguments: Additional arguments of `helm template`.
     """
-    objects = yaml.load_all(_run_helm_template(*arguments), yaml.CSafeLoader)
+    objects = yaml.load_all(run_helm_template(*arguments), yaml.CSafeLoader)
     return [each for each in objects if each]
 
 
 @cache
-def _run_helm_template(*arguments: str) -> str:
+def run_helm_template(*arguments: str) -> str:
+    """Return what `helm template` prints.
+
+    Args:
+        arguments: Additional arguments.
+    """
     helm = os.environ.get("HELM", "helm")
     command = [helm, "template", "skyclass", str(CHART), "--kube-version", KUBERNETES, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603

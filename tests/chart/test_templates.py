@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from charts.readme import CHART, read_descriptions
-from charts.render import MANIFESTS, render
+from charts.render import MANIFESTS, render, run_helm_template
 from skyclass.admin.identities import Role
 
 CI = sorted(path.stem.removesuffix("-values") for path in (CHART / "ci").glob("*-values.yaml"))
@@ -229,6 +229,18 @@ def test_the_bundled_store_has_a_secret_for_every_identity() -> None:
 
     assert set(secrets) == {f"skyclass-s3-{identity}" for identity in [*Role, "root"]}
     assert len({each["data"]["AWS_SECRET_ACCESS_KEY"] for each in secrets.values()}) == len(secrets)
+
+
+def test_renderings_with_existing_keys_are_equal_and_with_generated_ones_are_not() -> None:
+    def render_twice(name: str) -> list[str]:
+        file = str(CHART / f"ci/{name}-values.yaml")
+        return [run_helm_template.__wrapped__("-f", file) for _ in range(2)]
+
+    first, second = render_twice("own-keys")
+    assert first == second
+    assert "kind: Secret" not in first
+    first, second = render_twice("default")
+    assert first != second
 
 
 def test_the_provision_job_gets_the_keys_of_every_identity() -> None:
