@@ -17,7 +17,7 @@ from skyclass.survey.features import Mode
 from skyclass.tables.observations import ObservationsTable
 from skyclass.training.dataset import Dataset
 from skyclass.training.fit import fit
-from tests.support.datasets import simulated_dataset
+from tests.support.datasets import make_simulated_dataset
 from tests.support.environment import make_environment
 
 REAL_ROWS = Path(__file__).resolve().parents[1] / "shared/data/sdss_dr17_20k.csv"
@@ -70,7 +70,7 @@ def real_rows() -> Path:
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
     """1,800 simulated Legacy rows in spectroscopic mode, in the order of time."""
-    return simulated_dataset(Mode.SPECTROSCOPIC, rows=1_800)
+    return make_simulated_dataset(Mode.SPECTROSCOPIC, rows=1_800)
 
 
 @pytest.fixture(scope="session")

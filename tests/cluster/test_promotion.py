@@ -30,7 +30,7 @@ from tests.support.cluster.chart import Installation
 from tests.support.cluster.kube import Namespace, Shell, eventually, run
 from tests.support.cluster.load import Load
 from tests.support.predictor import Site, publish
-from tests.support.processes import KILLED, exit_code
+from tests.support.processes import SIGKILL_EXIT_CODE, run_in_child
 
 MODE = Mode.PHOTOMETRIC
 VALUES = {
@@ -325,7 +325,8 @@ def promote_and_die(name: str, settings: Settings, release: Release) -> None:
 def test_a_promotion_that_was_killed_before_it_was_recorded_is_adopted(
     place: Place, first: Release, second: Release
 ) -> None:
-    assert exit_code(promote_and_die, "record", place.settings(), second) == KILLED
+    exit_code = run_in_child(promote_and_die, "record", place.settings(), second)
+    assert exit_code == SIGKILL_EXIT_CODE
     assert place.list_promotions()[-1][1] == first.id
     assert place.find_champion() == second.id
     champion_store = open_champion_store(place.settings())
@@ -345,7 +346,8 @@ def test_a_promotion_that_was_killed_with_a_broken_release_is_ignored(
         publish_incompatible(place, tmp_path / "b"),
     )
     with generate_load(place) as load:
-        assert exit_code(promote_and_die, "wait", place.settings(), broken) == KILLED
+        exit_code = run_in_child(promote_and_die, "wait", place.settings(), broken)
+        assert exit_code == SIGKILL_EXIT_CODE
         assert place.get_served_uri() == place.make_uri(broken)
         assert place.find_champion() == first.id
         with pytest.raises(PromotionError, match=f"{first.id[:12]} is served as before"):

@@ -28,8 +28,8 @@ from tests.support.releases import draft
 MODE = Mode.SPECTROSCOPIC
 
 
-class KillingStore(ObjectStore):
-    """A store that ends the process when the verdict is about to be written."""
+class ExitingStore(ObjectStore):
+    """A store that exits the process before it writes a verdict."""
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         if key.endswith(DriftVerdict.file_name):
@@ -70,7 +70,7 @@ def test_many_sentinels_are_a_data_quality_problem_not_drift(
     assert not any(each.drifted for each in verdict.columns.values())
 
 
-def test_request_logged_twice_counts_once(store: ObjectStore, tmp_path: Path) -> None:
+def test_rows_logged_twice_are_counted_once(store: ObjectStore, tmp_path: Path) -> None:
     champions = LocalChampionStore(store)
     release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 1_000, seed=1))
     rows = make_log_rows(draw_observations(Era.LEGACY, 1_000, seed=2), release.id)
@@ -90,7 +90,7 @@ def test_kill_before_the_verdict_leaves_no_verdict(
     release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 1_000, seed=1))
     write_log_rows(store, make_log_rows(draw_observations(Era.LEGACY, 1_000, seed=2), release.id))
     with pytest.raises(SystemExit):
-        run_drift(KillingStore(settings), champions, MODE, START, END)
+        run_drift(ExitingStore(settings), champions, MODE, START, END)
     assert load_documents(store, DriftVerdict, MODE) == []
     verdict = run_drift(store, champions, MODE, START, END).verdict
     assert load_documents(store, DriftVerdict, MODE) == [verdict]
@@ -100,9 +100,9 @@ def test_release_without_a_reference_gives_an_error_verdict(
     store: ObjectStore, tmp_path: Path
 ) -> None:
     champions = LocalChampionStore(store)
-    (tmp_path / REPORT).write_bytes(b"the only file")
+    (tmp_path / REPORT).write_bytes(b"report")
     release = champions.registry.publish(draft(MODE), {REPORT: tmp_path / REPORT})
-    champions.promote(release, "for a test", "test")
+    champions.promote(release, "a test", "test")
     write_log_rows(store, make_log_rows(draw_observations(Era.LEGACY, 1_000, seed=2), release.id))
     verdict = run_drift(store, champions, MODE, START, END).verdict
     assert verdict.verdict is Verdict.ERROR

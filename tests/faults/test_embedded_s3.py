@@ -1,4 +1,4 @@
-"""The embedded S3 server keeps what it has acknowledged."""
+"""The embedded S3 server keeps acknowledged objects, and protects its credentials."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from skyclass.errors import SkyclassError, StoreError
 from skyclass.local.s3_server import Access, EmbeddedS3
-from skyclass.settings import Settings
+from skyclass.settings import S3_ENV_FILE, Settings
 from skyclass.storage.s3 import ObjectStore
 
 
@@ -26,25 +26,25 @@ def connect(access: Access) -> ObjectStore:
     )
 
 
-def test_a_kill_in_the_middle_of_writing_loses_nothing_acknowledged(tmp_path: Path) -> None:
+def test_a_kill_under_load_loses_no_acknowledged_object(tmp_path: Path) -> None:
     server = EmbeddedS3(tmp_path)
     acknowledged: dict[str, bytes] = {}
-    refused: list[StoreError] = []
+    errors: list[StoreError] = []
 
-    def write_until_refused(store: ObjectStore, writer: int) -> None:
+    def write_until_error(store: ObjectStore, writer: int) -> None:
         for number in range(100_000):
             key, data = f"{writer}/{number}", os.urandom(20_000)
             try:
                 store.put("skyclass-data", key, data, "application/octet-stream")
             except StoreError as error:
-                refused.append(error)
+                errors.append(error)
                 return
             acknowledged[key] = data
 
     with server as access:
         store = connect(access)
         store.make_buckets()
-        writers = [threading.Thread(target=write_until_refused, args=(store, n)) for n in range(4)]
+        writers = [threading.Thread(target=write_until_error, args=(store, n)) for n in range(4)]
         for writer in writers:
             writer.start()
         while len(acknowledged) < 200:
@@ -53,7 +53,7 @@ def test_a_kill_in_the_middle_of_writing_loses_nothing_acknowledged(tmp_path: Pa
         os.kill(server.pid, signal.SIGKILL)
         for writer in writers:
             writer.join()
-        assert len(refused) == 4, "the kill came after the writers had ended"
+        assert len(errors) == 4, "the writers ended before the kill"
 
     with server as access:
         store = connect(access)
@@ -63,14 +63,14 @@ def test_a_kill_in_the_middle_of_writing_loses_nothing_acknowledged(tmp_path: Pa
     assert lost == []
 
 
-def test_its_keys_are_readable_by_their_owner_only(tmp_path: Path) -> None:
+def test_files_with_credentials_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     with EmbeddedS3(tmp_path):
-        for file in (tmp_path / "s3.env", tmp_path / "s3" / "identities.json"):
+        for file in (tmp_path / S3_ENV_FILE, tmp_path / "s3" / "identities.json"):
             assert file.stat().st_mode & 0o077 == 0
-    assert not (tmp_path / "s3.env").exists()
+    assert not (tmp_path / S3_ENV_FILE).exists()
 
 
-def test_a_busy_port_is_one_error(tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_error(tmp_path: Path) -> None:
     with EmbeddedS3(tmp_path / "one") as access:
         port = int(access.endpoint_url.rsplit(":", 1)[1])
         with pytest.raises(SkyclassError, match=f"port {port} is in use"):

@@ -1,4 +1,4 @@
-"""The prediction log counts every row that it loses, also on SIGTERM and during outages."""
+"""Every prediction is logged or counted as dropped, also after SIGTERM and outages."""
 
 import http.client
 import json
@@ -24,90 +24,105 @@ MODE = Mode.SPECTROSCOPIC
 V1 = "/v1/models/skyclass-spectroscopic:predict"
 CLOSED = re.compile(r"the prediction log is closed: (\d+) rows written, (\d+) dropped")
 HOUR = timedelta(hours=1)
-CALLERS = 4
+CLIENTS = 4
 OUTAGE_SECONDS = 30
-PACE_SECONDS = 0.01
+REQUEST_INTERVAL_SECONDS = 0.01
 
-Rows = dict[tuple[str, int], str]
-"""The class of each row, by request id and row number."""
+Predictions = dict[tuple[str, int], str]
+"""The predicted class of each row, by request id and row number."""
 
 
-class Caller(threading.Thread):
-    """Sends requests of one to three rows until it is stopped or the server closes."""
+class Client(threading.Thread):
+    """Sends requests of one to three rows until it is stopped or the server closes.
 
-    def __init__(self, server: ServerProcess, name: str, pace: float = 0) -> None:
+    Attributes:
+        predictions: The predictions received so far.
+        requests: Number of successful requests so far.
+        max_latency: Duration of the slowest of them in seconds.
+        stopped: Ends the thread when it is set.
+    """
+
+    def __init__(
+        self, server: ServerProcess, request_prefix: str, interval_seconds: float = 0
+    ) -> None:
         super().__init__()
-        self.predicted: Rows = {}
+        self.predictions: Predictions = {}
         self.requests = 0
-        self.slowest = 0.0
+        self.max_latency = 0.0
         self.stopped = threading.Event()
         self._address = urlsplit(server.url).netloc
-        self._name = name
-        self._pace = pace
+        self._request_prefix = request_prefix
+        self._interval_seconds = interval_seconds
         self._instances = simulated(200)[list(INPUTS[MODE])].to_numpy().tolist()
 
     def run(self) -> None:
         connection = http.client.HTTPConnection(self._address, timeout=20)
         with suppress(http.client.HTTPException, ConnectionError):
             for number in count():
-                if self.stopped.wait(self._pace):
+                if self.stopped.wait(self._interval_seconds):
                     return
-                name, start = f"{self._name}-{number}", number % 190
+                request_id, start = f"{self._request_prefix}-{number}", number % 190
                 rows = self._instances[start : start + number % 3 + 1]
                 started = time.monotonic()
-                headers = {"X-Request-Id": name}
+                headers = {"X-Request-Id": request_id}
                 connection.request("POST", V1, json.dumps({"instances": rows}), headers)
                 response = connection.getresponse()
-                answer = json.loads(response.read())
-                assert response.status == 200, answer
-                self.slowest = max(self.slowest, time.monotonic() - started)
-                for row, prediction in enumerate(answer["predictions"]):
-                    self.predicted[name, row] = prediction["class"]
+                body = json.loads(response.read())
+                assert response.status == 200, body
+                self.max_latency = max(self.max_latency, time.monotonic() - started)
+                for row, prediction in enumerate(body["predictions"]):
+                    self.predictions[request_id, row] = prediction["class"]
                 self.requests += 1
 
 
-def found(site: Site, release: Release) -> list[tuple[tuple[str, int], str]]:
-    """Return the rows of the log, duplicates included."""
+def read_predictions(site: Site, release: Release) -> list[tuple[tuple[str, int], str]]:
+    """Return request id, row number and class of each row of the log, duplicates included."""
     now = datetime.now(UTC)
     rows = read_log(site.store, now - HOUR, now + HOUR, MODE, release.id).rows
     keys = zip(rows["request_id"], rows["row"], strict=True)
     return list(zip(keys, rows["predicted"], strict=True))
 
 
-def check(site: Site, release: Release, predicted: Rows, log: str) -> int:
-    """Check that each predicted row is logged once or counted as dropped; return the latter."""
-    rows = found(site, release)
-    assert max(Counter(key for key, _ in rows).values()) == 1
-    assert dict(rows).items() <= predicted.items()
-    written, dropped = map(int, CLOSED.findall(log)[0])
-    assert (written, dropped) == (len(rows), len(predicted) - len(rows))
+def check_log(site: Site, release: Release, predictions: Predictions, server_log: str) -> int:
+    """Check that each prediction is logged once or counted as dropped.
+
+    Returns:
+        How many were dropped.
+    """
+    logged = read_predictions(site, release)
+    assert max(Counter(key for key, _ in logged).values()) == 1
+    assert dict(logged).items() <= predictions.items()
+    written, dropped = map(int, CLOSED.findall(server_log)[0])
+    assert (written, dropped) == (len(logged), len(predictions) - len(logged))
     return dropped
 
 
 @pytest.mark.parametrize(
-    ("requests", "queue"), [(10_000, 50_000), (1_000, 200)], ids=["room for all", "a full queue"]
+    ("requests", "queue_rows"),
+    [(10_000, 50_000), (1_000, 200)],
+    ids=["a queue with space", "a full queue"],
 )
-def test_sigterm_under_load_loses_no_uncounted_row(
-    s3: Access, tmp_path: Path, requests: int, queue: int
+def test_after_sigterm_under_load_each_prediction_is_logged_or_counted_as_dropped(
+    s3: Access, tmp_path: Path, requests: int, queue_rows: int
 ) -> None:
     site = Site.make(s3, tmp_path / "home")
     release = publish(site, tmp_path / "files", MODE, seed=1)
     address = f"s3://{site.settings.models_bucket}/{release.prefix}"
-    settings = {"log_flush_rows": 1500, "log_queue_rows": queue}
+    settings = {"log_flush_rows": 1500, "log_queue_rows": queue_rows}
     with serving(site, MODE, address, tmp_path / "log", **settings) as server:
-        callers = [Caller(server, str(number)) for number in range(CALLERS)]
-        for caller in callers:
-            caller.start()
-        eventually(lambda: sum(caller.requests for caller in callers) >= requests, 120)
+        clients = [Client(server, str(number)) for number in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        eventually(lambda: sum(client.requests for client in clients) >= requests, 120)
         assert server.stop() == 0
-        for caller in callers:
-            caller.join()
-        predicted: Rows = {}
-        for caller in callers:
-            predicted |= caller.predicted
-        assert len(predicted) > requests
-        dropped = check(site, release, predicted, server.log)
-        assert (dropped > 0) == (queue < requests)
+        for client in clients:
+            client.join()
+        predictions: Predictions = {}
+        for client in clients:
+            predictions |= client.predictions
+        assert len(predictions) > requests
+        dropped = check_log(site, release, predictions, server.log)
+        assert (dropped > 0) == (queue_rows < requests)
         assert "Traceback" not in server.log
 
 
@@ -121,24 +136,24 @@ def test_the_log_is_complete_after_an_outage(tmp_path: Path) -> None:
             server = stack.enter_context(
                 serving(site, MODE, tmp_path / "release", log, log_flush_seconds=0.5)
             )
-            caller = Caller(server, "caller", PACE_SECONDS)
-            caller.start()
-            stack.callback(caller.stopped.set)
+            client = Client(server, "client", REQUEST_INTERVAL_SECONDS)
+            client.start()
+            stack.callback(client.stopped.set)
             written = 'skyclass_log_rows_total{outcome="written"}'
             eventually(lambda: server.metric(written) > 0, 20)
-        stopped = time.monotonic()
-        before = caller.requests
-        eventually(lambda: time.monotonic() - stopped > OUTAGE_SECONDS, OUTAGE_SECONDS + 1)
+        outage_start = time.monotonic()
+        requests = client.requests
+        eventually(lambda: time.monotonic() - outage_start > OUTAGE_SECONDS, OUTAGE_SECONDS + 1)
         assert "cannot write the prediction log" in server.log, "the outage had no effect"
-        assert caller.requests - before > OUTAGE_SECONDS
-        waiting = server.metric("skyclass_log_queue_rows")
-        assert waiting > OUTAGE_SECONDS
+        assert client.requests - requests > OUTAGE_SECONDS
+        queued = server.metric("skyclass_log_queue_rows")
+        assert queued > OUTAGE_SECONDS
 
         port = int(access.endpoint_url.rsplit(":", 1)[1])
         with EmbeddedS3(tmp_path / "s3", port):
-            eventually(lambda: server.metric(written) > waiting, 30)
-            caller.stopped.set()
-            caller.join()
+            eventually(lambda: server.metric(written) > queued, 30)
+            client.stopped.set()
+            client.join()
             assert server.stop() == 0
-            assert check(site, release, caller.predicted, server.log) == 0
-            assert caller.slowest < 5, "a request waited for the log"
+            assert check_log(site, release, client.predictions, server.log) == 0
+            assert client.max_latency < 5, "a request was blocked by the log"

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -25,41 +24,49 @@ from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.predictions import PredictionsTable
-from tests.support.processes import KILLED, Fuse, at_once, exit_code
+from tests.support.processes import (
+    SIGKILL_EXIT_CODE,
+    KillSwitch,
+    run_concurrently,
+    run_in_child,
+)
 from tests.support.scoring import predictions, publish_tree
 
-ROWS, CHUNK, PIECE = 400, 50, 200
+ROWS, CHUNK_ROWS, PIECE_ROWS = 400, 50, 200
+DUPLICATES = 10
 
 
-def run(folder: Path, settings: Settings, release: str, shard: str = "0/1") -> ScoringResult:
+def score_folder(
+    folder: Path, settings: Settings, release: str, shard: str = "0/1"
+) -> ScoringResult:
     """Score a folder in small chunks."""
-    chunks.CHUNK_ROWS, inputs.PIECE_ROWS = CHUNK, PIECE
+    chunks.CHUNK_ROWS, inputs.PIECE_ROWS = CHUNK_ROWS, PIECE_ROWS
     found = find_release(settings, Mode.PHOTOMETRIC, release)
     return score(settings, open_input(settings, str(folder)), found, Shard.parse(shard))
 
 
-def run_until(moment: int, folder: Path, settings: Settings, release: str) -> None:
-    """Score a folder in a child process and exit at the given commit."""
-    PredictionsTable.merge = Fuse(moment).around(PredictionsTable.merge)
-    run(folder, settings, release)
+def score_until_killed(kill_point: int, folder: Path, settings: Settings, release: str) -> None:
+    """Score a folder in a child process that is killed before or after a commit."""
+    PredictionsTable.merge = KillSwitch(kill_point).wrap(PredictionsTable.merge)
+    score_folder(folder, settings, release)
 
 
-def run_together(
-    folder: Path, settings: Settings, release: str, shard: str, start: Any, outcomes: Any
+def score_concurrently(
+    folder: Path, settings: Settings, release: str, shard: str, start: Any, results: Any
 ) -> None:
     """Score a folder in a child process at the same time as the others."""
     start.wait()
     try:
-        outcomes.put(run(folder, settings, release, shard))
+        results.put(score_folder(folder, settings, release, shard))
     except StoreError as error:
-        outcomes.put(str(error))
+        results.put(str(error))
 
 
 @pytest.fixture(autouse=True)
-def sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restore the sizes after each test."""
-    monkeypatch.setattr(chunks, "CHUNK_ROWS", CHUNK)
-    monkeypatch.setattr(inputs, "PIECE_ROWS", PIECE)
+def restored_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore the sizes of chunks and pieces after each test."""
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", CHUNK_ROWS)
+    monkeypatch.setattr(inputs, "PIECE_ROWS", PIECE_ROWS)
 
 
 @pytest.fixture
@@ -68,13 +75,13 @@ def release(store: ObjectStore, tmp_path: Path) -> Release:
 
 
 @pytest.fixture
-def night(tmp_path: Path) -> Path:
-    """Two files; the second repeats the last ten objects of the first."""
-    folder = tmp_path / "night"
+def folder(tmp_path: Path) -> Path:
+    """A folder of two files; the second repeats the last objects of the first."""
+    folder = tmp_path / "observations"
     folder.mkdir()
     rows = draw(Era.BOSS, 0, ROWS, 0).to_pandas()
-    halves = rows[: ROWS // 2], pd.concat([rows[ROWS // 2 - 10 : ROWS // 2], rows[ROWS // 2 :]])
-    for number, part in enumerate(halves):
+    parts = rows[: ROWS // 2], rows[ROWS // 2 - DUPLICATES :]
+    for number, part in enumerate(parts):
         table = pa.Table.from_pandas(part, preserve_index=False)
         pq.write_table(table, folder / f"{number}.parquet", row_group_size=40)
     return folder
@@ -86,29 +93,32 @@ def assert_each_object_scored_once(settings: Settings, release: Release) -> None
     assert not found.duplicated(["plate", "mjd", "fiber_id"]).any()
 
 
-@pytest.mark.parametrize("moment", [0, 1, 8, 9])
+@pytest.mark.parametrize("kill_point", [0, 1, 8, 9])
 def test_next_run_completes_a_run_killed_around_a_commit(
-    moment: int, night: Path, store: ObjectStore, release: Release
+    kill_point: int, folder: Path, store: ObjectStore, release: Release
 ) -> None:
-    assert exit_code(run_until, moment, night, store.settings, release.id) == KILLED
-    resumed = run(night, store.settings, release.id)
+    settings = store.settings
+    exit_code = run_in_child(score_until_killed, kill_point, folder, settings, release.id)
+    assert exit_code == SIGKILL_EXIT_CODE
+    resumed = score_folder(folder, settings, release.id)
     assert resumed.is_balanced
-    assert resumed.rows_in == ROWS + 10 - min((moment + 1) // 2 * CHUNK, ROWS + 10)
-    assert_each_object_scored_once(store.settings, release)
-    assert run(night, store.settings, release.id).rows_in == 0
+    rows, commits = ROWS + DUPLICATES, (kill_point + 1) // 2
+    assert resumed.rows_in == rows - min(commits * CHUNK_ROWS, rows)
+    assert_each_object_scored_once(settings, release)
+    assert score_folder(folder, settings, release.id).rows_in == 0
 
 
 @pytest.mark.parametrize(
     "shards", [("0/2", "1/2"), ("0/1", "0/1")], ids=["two shards", "the same shard twice"]
 )
 def test_concurrent_runs_score_each_object_once(
-    shards: tuple[str, str], night: Path, store: ObjectStore, release: Release
+    shards: tuple[str, str], folder: Path, store: ObjectStore, release: Release
 ) -> None:
-    calls = ((night, store.settings, release.id, shard) for shard in shards)
-    results = at_once(run_together, *calls)
+    calls = ((folder, store.settings, release.id, shard) for shard in shards)
+    results = run_concurrently(score_concurrently, *calls)
     assert any(isinstance(result, ScoringResult) for result in results), results
     assert all("has overtaken" in result for result in results if isinstance(result, str)), results
-    run(night, store.settings, release.id)  # the retry
+    score_folder(folder, store.settings, release.id)  # the retry
     assert_each_object_scored_once(store.settings, release)
 
 

@@ -1,4 +1,4 @@
-"""Things that tests make for themselves."""
+"""Training sets without an object store."""
 
 from skyclass.registry.manifest import TrainingSet
 from skyclass.sources.simulated import RELEASE, draw
@@ -7,8 +7,14 @@ from skyclass.survey.observation import Era
 from skyclass.training.dataset import Dataset
 
 
-def simulated_dataset(mode: Mode, rows: int, era: Era = Era.LEGACY) -> Dataset:
-    """A dataset drawn from one era, as `select` would have read it from the table."""
+def make_simulated_dataset(mode: Mode, rows: int, era: Era = Era.LEGACY) -> Dataset:
+    """Return a dataset of simulated observations of one era, as `select` returns it.
+
+    Args:
+        mode: Mode of the models.
+        rows: Observations to draw; those with a missing magnitude are dropped.
+        era: Era of all observations.
+    """
     frame = draw(era, first=0, size=rows, seed=0).to_pandas().assign(release=RELEASE)
     frame = frame[(frame[list(MAGNITUDES)] > 0).all(axis=1)].sort_values(["mjd", "plate"])
     summary = TrainingSet(

@@ -1,4 +1,4 @@
-"""Real child processes, for what becomes of the work when one of them is killed."""
+"""Child processes that are killed at a chosen point, or run concurrently."""
 
 import multiprocessing
 import os
@@ -6,59 +6,71 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-# Children are forked from a process that has imported the library and done nothing else: they
-# start at once, and share neither thread nor connection nor lock with the tests.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(
+# Children are forked from a server that has only imported the library. They start fast, and share
+# no thread, connection or lock with the tests.
+fork_server = multiprocessing.get_context("forkserver")
+fork_server.set_forkserver_preload(
     ["skyclass.ingest.job", "skyclass.registry.releases", "skyclass.scoring.score"]
 )
 
-KILLED = -signal.SIGKILL
+SIGKILL_EXIT_CODE = -signal.SIGKILL
+
+_TIMEOUT_SECONDS = 60
 
 
-class Fuse:
-    """Kills its process at the given one of the moments that it is told of, counted from 0."""
+class KillSwitch:
+    """Kills its process at the given kill point.
 
-    def __init__(self, moment: int) -> None:
-        self._left = moment
+    Each call of a wrapped function has two kill points, one before and one after it. They are
+    counted from 0, across all functions that the switch wraps.
+    """
 
-    def burn(self) -> None:
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self._left -= 1
+    def __init__(self, kill_point: int) -> None:
+        self._remaining = kill_point
 
-    def around(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """The same step, with a moment to die before it and another after it."""
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function with its two kill points."""
 
-        def deadly(*arguments: Any, **named: Any) -> Any:
-            self.burn()
-            result = step(*arguments, **named)
-            self.burn()
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            self._pass_kill_point()
+            result = function(*arguments, **named)
+            self._pass_kill_point()
             return result
 
-        return deadly
+        return wrapped
+
+    def _pass_kill_point(self) -> None:
+        if self._remaining == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._remaining -= 1
 
 
-def exit_code(work: Callable[..., None], *arguments: Any) -> int | None:
-    """Do the work in a child process and say how that ended."""
-    child = processes.Process(target=work, args=arguments)
+def run_in_child(function: Callable[..., None], *arguments: Any) -> int | None:
+    """Call a function in a child process, and return the exit code of the process."""
+    child = fork_server.Process(target=function, args=arguments)
     child.start()
-    child.join(60)
+    child.join(_TIMEOUT_SECONDS)
     return child.exitcode
 
 
-def at_once(work: Callable[..., None], *calls: tuple[Any, ...]) -> list[Any]:
-    """Do the work in as many child processes at the same time, and say what they put out.
+def run_concurrently(function: Callable[..., None], *calls: tuple[Any, ...]) -> list[Any]:
+    """Call a function in one child process per call, all at the same time.
 
     Args:
-        work: Waits at the barrier and puts out one outcome: its last two arguments.
-        calls: The other arguments of each child.
+        function: Its last two arguments are a barrier, at which it waits before the work, and a
+            queue, into which it puts one result.
+        calls: The other arguments, for each child.
+
+    Returns:
+        The results, in the order in which the children finished.
     """
-    start, outcomes = processes.Barrier(len(calls)), processes.SimpleQueue()
-    children = [processes.Process(target=work, args=(*call, start, outcomes)) for call in calls]
+    start, results = fork_server.Barrier(len(calls)), fork_server.SimpleQueue()
+    children = [
+        fork_server.Process(target=function, args=(*call, start, results)) for call in calls
+    ]
     for child in children:
         child.start()
     for child in children:
-        child.join(60)
+        child.join(_TIMEOUT_SECONDS)
         assert child.exitcode == 0
-    return [outcomes.get() for _ in children]
+    return [results.get() for _ in children]

@@ -14,14 +14,14 @@ from skyclass.survey.features import Mode
 from skyclass.tables.prediction_log import REFERENCE_SCHEMA
 from skyclass.tables.predictions import SCHEMA, PredictionsTable
 from skyclass.training.fit import fit
-from tests.support.datasets import simulated_dataset
+from tests.support.datasets import make_simulated_dataset
 from tests.support.monitoring import add_predictions
 from tests.support.releases import draft
 
 
 def publish_tree(store: ObjectStore, folder: Path, mode: Mode, seed: int = 0) -> Release:
     """Fit a decision tree on rows of the first era and publish it, with these as its reference."""
-    dataset = simulated_dataset(mode, rows=900)
+    dataset = make_simulated_dataset(mode, rows=900)
     fitted = fit(dataset, ["decision_tree"], seed, folder)
     rows = pa.Table.from_pandas(
         add_predictions(dataset.rows), REFERENCE_SCHEMA, preserve_index=False

@@ -7,7 +7,7 @@ from skyclass.registry.models import Engine
 from skyclass.survey.features import Mode, make_features
 from skyclass.survey.observation import CLASSES
 from skyclass.training.fit import fit, load_fitted_models
-from tests.support.datasets import simulated_dataset
+from tests.support.datasets import make_simulated_dataset
 
 STAR_AT_Z0 = (19.5, 18.2, 17.7, 17.5, 17.4, 0.0)
 BLUE_AT_Z2 = (19.4, 19.2, 19.1, 19.0, 18.9, 2.0)
@@ -17,7 +17,7 @@ RED_AT_Z01 = (19.6, 17.7, 16.8, 16.4, 16.1, 0.1)
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("behaviour")
-    fit(simulated_dataset(Mode.SPECTROSCOPIC, 4_000), ["random_forest"], 0, folder)
+    fit(make_simulated_dataset(Mode.SPECTROSCOPIC, 4_000), ["random_forest"], 0, folder)
     return load_fitted_models(folder).release
 
 
