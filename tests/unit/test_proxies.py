@@ -20,7 +20,7 @@ from skyclass.proxies import find_proxy
 from skyclass.scoring.inputs import open_input
 from skyclass.settings import Settings
 from skyclass.sources.remote import fetch
-from skyclass.storage.delta import make_storage_options
+from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from tests.support.web import Response, Web, serve

@@ -21,7 +21,8 @@ from pyarrow import fs
 from skyclass.errors import CatalogError, one_line
 from skyclass.proxies import find_proxy
 from skyclass.settings import Settings
-from skyclass.storage.delta import is_connection_error, make_storage_options
+from skyclass.storage.delta_errors import is_connection_error
+from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import unreachable_error
 from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.files import Options, TableFile, open_table, parse_classes, split_options

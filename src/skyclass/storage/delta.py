@@ -1,6 +1,5 @@
 """Delta Lake tables on S3 with a unique key, for any number of concurrent writers."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,27 +15,17 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from skyclass.errors import StoreError, one_line
-from skyclass.proxies import find_proxy, get_host
+from skyclass.errors import StoreError
 from skyclass.settings import Settings
+from skyclass.storage.delta_errors import explain
+from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.key_index import KeyIndex
-from skyclass.storage.s3 import s3_error, unreachable_error
 
 MAX_ATTEMPTS = 20
 """Attempts to commit a change while other writers commit theirs."""
 
 _KEEP_EVERY_VERSION = {"delta.enableExpiredLogCleanup": "false"}
 """By default, delta-rs drops versions after 30 days, and training sets refer to versions."""
-
-_MISSING_VERSION_SIGNS = (
-    "specified end version",  # later than the newest version
-    "No table metadata or protocol found",  # the log no longer reaches back to it
-    "<Code>NoSuchKey</Code>",  # a data file was vacuumed
-)
-
-
-class VersionMissingError(StoreError):
-    """The table does not have a version, or no longer has all of its files."""
 
 
 @dataclass(frozen=True)
@@ -254,54 +243,8 @@ class KeyedTable:
                 f"version: {self._spec.missing_hint}"
             ) from error
         except (DeltaError, OSError) as error:
-            raise self._explain(str(error)) from error
-
-    def _explain(self, report: str) -> StoreError:
-        if any(sign in report for sign in _MISSING_VERSION_SIGNS):
-            return VersionMissingError(
-                f"{self.uri} has no such version, or its files were vacuumed: read another one"
-            )
-        code = re.search(r"<Code>(\w+)</Code>", report)
-        if code:
-            return s3_error(code[1], self.uri)
-        if is_connection_error(report):
-            return unreachable_error(self._endpoint, "no connection")
-        reason = one_line(report.replace("\x1b[31m↳\x1b[0m", ""))
-        return StoreError(f"{self.uri} failed ({reason}): retry; committed rows are kept")
-
-
-def is_connection_error(report: str) -> bool:
-    """Return whether an error text of delta-rs or of Arrow's S3 client is a connection error."""
-    signs = ("error sending request", "HTTP error", "response body", "NETWORK_CONNECTION")
-    return any(sign in report for sign in signs)
+            raise explain(str(error), self.uri, self._endpoint) from error
 
 
 def _list_files(table: DeltaTable) -> set[str]:
     return set(pa.table(table.get_add_actions())["path"].to_pylist())
-
-
-def make_storage_options(settings: Settings) -> dict[str, str]:
-    """Return the storage options of delta-rs, with the same timeouts as the S3 client."""
-    retry_seconds = (settings.s3_retries + 1) * (
-        settings.s3_connect_seconds + settings.s3_read_seconds
-    )
-    return {
-        "AWS_ENDPOINT_URL": settings.endpoint_url,
-        "AWS_ACCESS_KEY_ID": settings.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": settings.secret_access_key.get_secret_value(),
-        "AWS_REGION": settings.region,
-        "AWS_ALLOW_HTTP": "true",
-        "connect_timeout": f"{settings.s3_connect_seconds}s",
-        "timeout": f"{settings.s3_read_seconds}s",
-        "max_retries": str(settings.s3_retries),
-        "retry_timeout": f"{retry_seconds}s",
-        **_make_proxy_options(settings.endpoint_url),
-    }
-
-
-def _make_proxy_options(endpoint_url: str) -> dict[str, str]:
-    """Return options that replace delta-rs's own choice, in which loopback has a proxy."""
-    proxy = find_proxy(endpoint_url)
-    if proxy:
-        return {"proxy_url": proxy}
-    return {"proxy_url": "http://unused.invalid", "proxy_excludes": get_host(endpoint_url)}

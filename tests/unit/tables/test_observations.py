@@ -7,7 +7,7 @@ from skyclass.errors import StoreError
 from skyclass.ingest.job import ingest
 from skyclass.settings import Settings
 from skyclass.sources import SimulatedSource
-from skyclass.storage.delta import make_storage_options
+from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.observations import ObservationsTable
 

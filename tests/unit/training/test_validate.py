@@ -12,7 +12,7 @@ from skyclass.registry.manifest import TrainingSet
 from skyclass.registry.releases import Registry
 from skyclass.settings import Settings
 from skyclass.sources import SimulatedSource
-from skyclass.storage.delta import make_storage_options
+from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import FIRST_MJD, Era

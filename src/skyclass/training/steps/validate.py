@@ -10,7 +10,7 @@ from skyclass.ingest.limits import load_expectations
 from skyclass.registry.manifest import TrainingSet
 from skyclass.registry.releases import Registry
 from skyclass.settings import Settings
-from skyclass.storage.delta import VersionMissingError
+from skyclass.storage.delta_errors import VersionMissingError
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import ROW_COLUMNS

@@ -1,0 +1,43 @@
+"""Errors of delta-rs, which are texts, as errors that say what to do."""
+
+import re
+
+from skyclass.errors import StoreError, one_line
+from skyclass.storage.s3 import s3_error, unreachable_error
+
+_MISSING_VERSION_SIGNS = (
+    "specified end version",  # later than the newest version
+    "No table metadata or protocol found",  # the log no longer reaches back to it
+    "<Code>NoSuchKey</Code>",  # a data file was vacuumed
+)
+
+
+class VersionMissingError(StoreError):
+    """The table does not have a version, or no longer has all of its files."""
+
+
+def explain(report: str, uri: str, endpoint: str) -> StoreError:
+    """Return the error for an error text of delta-rs.
+
+    Args:
+        report: The text.
+        uri: Address of the table.
+        endpoint: URL of the object store.
+    """
+    if any(sign in report for sign in _MISSING_VERSION_SIGNS):
+        return VersionMissingError(
+            f"{uri} has no such version, or its files were vacuumed: read another one"
+        )
+    code = re.search(r"<Code>(\w+)</Code>", report)
+    if code:
+        return s3_error(code[1], uri)
+    if is_connection_error(report):
+        return unreachable_error(endpoint, "no connection")
+    reason = one_line(report.replace("\x1b[31m↳\x1b[0m", ""))
+    return StoreError(f"{uri} failed ({reason}): retry; committed rows are kept")
+
+
+def is_connection_error(report: str) -> bool:
+    """Return whether an error text of delta-rs or of Arrow's S3 client is a connection error."""
+    signs = ("error sending request", "HTTP error", "response body", "NETWORK_CONNECTION")
+    return any(sign in report for sign in signs)
