@@ -10,8 +10,16 @@ from skyclass.errors import ReleaseError, ServingError
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.manifest import OnnxParity
-from skyclass.registry.releases import JOBLIB_MODEL, MANIFEST, ONNX_MODEL, Registry, Release
+from skyclass.registry.releases import (
+    JOBLIB_MODEL,
+    MANIFEST,
+    ONNX_MODEL,
+    Registry,
+    Release,
+    open_release,
+)
 from skyclass.registry.signatures import SIGNATURE
+from skyclass.serving import loading
 from skyclass.serving import server as server_module
 from skyclass.serving.loading import CACHE, fetch_release, load_release, resolve_release
 from skyclass.serving.reload import ChampionWatcher
@@ -61,16 +69,32 @@ def test_a_flipped_byte_in_the_object_store_is_detected(
 
 
 def test_the_cached_copy_is_reused_unless_it_is_damaged(site: Site, release: Release) -> None:
-    folder = fetch_release(release, site.registry, site.settings.home)
+    folder = fetch_release(release, site.registry, site.settings.home).path
     assert folder == site.settings.home / CACHE / release.id
     before = (folder / ONNX_MODEL).stat().st_mtime_ns
     fetch_release(release, site.registry, site.settings.home)
     assert (folder / ONNX_MODEL).stat().st_mtime_ns == before
 
     (folder / ONNX_MODEL).write_bytes(b"damaged")
-    fetch_release(release, site.registry, site.settings.home)
-    assert load_release(folder, MODE).engine_name == "onnx"
+    again = fetch_release(release, site.registry, site.settings.home)
+    assert load_release(again, MODE).engine_name == "onnx"
     assert [each.name for each in folder.parent.iterdir() if "." in each.name] == []
+
+
+def test_a_cached_release_is_hashed_once(
+    site: Site, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch_release(release, site.registry, site.settings.home)
+    hashed: list[Path] = []
+
+    def count(folder: Path) -> Release:
+        hashed.append(folder)
+        return open_release(folder)
+
+    monkeypatch.setattr(loading, "open_release", count)
+    address = f"s3://{site.settings.models_bucket}/{release.prefix}"
+    load_release(resolve_release(address, site.settings), MODE)
+    assert hashed == [site.settings.home / CACHE / release.id]
 
 
 def test_only_the_expected_release_is_served(site: Site, release: Release, tmp_path: Path) -> None:
@@ -103,7 +127,7 @@ def test_with_a_public_key_only_releases_signed_with_it_are_served(
     folder = resolve_release(address, site.settings)
     with pytest.raises(ReleaseError, match="does not match its signature"):
         load_release(folder, MODE, public_key=keys[1].public)
-    (folder / SIGNATURE).unlink()
+    (folder.path / SIGNATURE).unlink()
     with pytest.raises(ReleaseError, match="is not signed, and a public key is configured"):
         load_release(folder, MODE, public_key=keys[0].public)
 

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
@@ -37,23 +38,48 @@ _MODEL_ERRORS = (
 )
 
 
+@dataclass(frozen=True)
+class VerifiedFolder:
+    """A folder with the files of a release, which match its manifest.
+
+    Attributes:
+        path: The folder.
+        release: The release.
+    """
+
+    path: Path
+    release: Release
+
+    @classmethod
+    def open(cls, path: Path) -> "VerifiedFolder":
+        """Verify the files of a folder.
+
+        Raises:
+            ReleaseError: The manifest or a file is missing, malformed or was modified.
+        """
+        return cls(path, open_release(path))
+
+
 def load_release(
-    folder: Path, mode: Mode, expected: str | None = None, public_key: str | Path | None = None
+    verified: VerifiedFolder,
+    mode: Mode,
+    expected: str | None = None,
+    public_key: str | Path | None = None,
 ) -> LoadedModel:
-    """Verify the release in a folder, load its model and predict one row.
+    """Load the model of a release and predict one row.
 
     Args:
-        folder: The release.
+        verified: The release.
         mode: Mode that the server serves.
         expected: Id that the release must have; None for any.
         public_key: Key that must verify its signature; None needs no signature.
 
     Raises:
-        ReleaseError: The release is damaged, has another id or mode, is not signed, or its model
-            does not run here.
+        ReleaseError: The release has another id or mode, is not signed, or its model does not run
+            here.
     """
+    folder, release = verified.path, verified.release
     # The manifest authenticates the other files; only the expected id authenticates the manifest.
-    release = open_release(folder)
     if expected is not None and release.id != expected:
         raise ReleaseError(
             f"the release in {folder} is {release.id[:12]}, expected {expected[:12]}: the manifest "
@@ -79,8 +105,8 @@ def load_release(
     return model
 
 
-def fetch_release(release: Release, registry: Registry, home: Path) -> Path:
-    """Download a release to the cache, unless an intact copy is there.
+def fetch_release(release: Release, registry: Registry, home: Path) -> VerifiedFolder:
+    """Download a release to the cache, unless an intact copy is there; each file is hashed once.
 
     Raises:
         ReleaseError: A file in the object store differs from the manifest.
@@ -89,8 +115,8 @@ def fetch_release(release: Release, registry: Registry, home: Path) -> Path:
     folder = home / CACHE / release.id
     if folder.exists():
         try:
-            if open_release(folder).id == release.id:
-                return folder
+            if (cached := VerifiedFolder.open(folder)).release.id == release.id:
+                return cached
         except ReleaseError:
             logger.warning(
                 "the cached copy of release %s is damaged: downloading it again", release.id
@@ -104,22 +130,22 @@ def fetch_release(release: Release, registry: Registry, home: Path) -> Path:
         except OSError:
             if not folder.exists():  # otherwise another process was faster
                 raise
-    return folder
+    return VerifiedFolder(folder, release)
 
 
-def resolve_release(uri: str, settings: Settings) -> Path:
-    """Return the folder of a release, downloading it first if it is in the object store.
+def resolve_release(uri: str, settings: Settings) -> VerifiedFolder:
+    """Verify the release at a URI, downloading it first if it is in the object store.
 
     Args:
         uri: A folder, or s3://<bucket>/releases/<mode>/<id>/.
         settings: Object store and home folder.
 
     Raises:
-        ReleaseError: There is no release at the URI.
+        ReleaseError: There is no release at the URI, or it is damaged.
         StoreError: The object store failed.
     """
     if not uri.startswith("s3://"):
-        return Path(uri)
+        return VerifiedFolder.open(Path(uri))
     bucket, prefix = split_uri(uri)
     registry = Registry(ObjectStore(settings.model_copy(update={"models_bucket": bucket})))
     release = registry.find(prefix.rstrip("/").rpartition("/")[2])

@@ -75,8 +75,8 @@ class ChampionWatcher:
                 self._last_error = ""
 
     def _load(self, release: Release) -> LoadedModel:
-        folder = fetch_release(release, self._champions.registry, self._home)
-        model = load_release(folder, self._mode, public_key=self._settings.public_key)
+        verified = fetch_release(release, self._champions.registry, self._home)
+        model = load_release(verified, self._mode, public_key=self._settings.public_key)
         self._served_id = release.id
         return model
 

@@ -82,8 +82,10 @@ def serve(
                 if release is None:
                     model = watcher.load_champion()
                 else:
-                    folder = resolve_release(release, settings)
-                    model = load_release(folder, mode, options.expected_release, options.public_key)
+                    model = load_release(
+                        resolve_release(release, settings),
+                        *(mode, options.expected_release, options.public_key),
+                    )
             except BaseException as error:  # raised again by the main thread
                 failures.append(error)
                 server.should_exit = True
