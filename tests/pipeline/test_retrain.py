@@ -72,7 +72,7 @@ def test_result_of_a_kfp_run_is_read_from_its_log() -> None:
         kfp.logs = {"train": "error: too few rows: ingest more\n"}
         found = KfpTrainer(Backend(kfp.address)).refresh(SUBMITTED)
         assert found.state is RunState.FAILED
-        assert found.message == "run ended FAILED in step train: too few rows: ingest more"
+        assert found.message == "step train: too few rows: ingest more"
 
 
 def test_run_is_unchanged_while_kfp_is_unreachable() -> None:

@@ -9,7 +9,7 @@ from skyclass.monitoring.decisions import Run, RunState
 from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import NotFoundError, UnavailableError
 from skyclass.orchestration.local_runner import run_training
-from skyclass.orchestration.step_logs import describe_failure, read_outcome
+from skyclass.orchestration.step_logs import find_failure, read_outcome
 from skyclass.orchestration.submit import submit_run
 from skyclass.orchestration.wait import SUCCEEDED, UNSUCCESSFUL_STATES
 
@@ -77,8 +77,10 @@ class KfpTrainer:
         if status.state not in (SUCCEEDED, *UNSUCCESSFUL_STATES):
             return run
         if status.state != SUCCEEDED:
-            failure = describe_failure(self._backend, run.id or "", status)
-            return run.model_copy(update={"state": RunState.FAILED, "message": failure})
+            failure = find_failure(self._backend, run.id or "", status)
+            reason = failure.error or status.message or f"KFP reports {status.state}"
+            message = f"step {failure.step}: {reason}" if failure.step else reason
+            return run.model_copy(update={"state": RunState.FAILED, "message": message})
         outcome = read_outcome(self._backend, run.id or "", status)
         result = (
             {

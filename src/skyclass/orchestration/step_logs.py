@@ -1,6 +1,7 @@
 """The logs of a run's steps on a KFP backend: the outcome of the run, or why a step failed."""
 
 import re
+from dataclasses import dataclass
 
 from skyclass.logs import find_error
 from skyclass.orchestration.backend import Backend
@@ -15,24 +16,31 @@ _EXECUTOR = re.compile(r"executor(\(\d+\))?")
 _LAST_STEP = "publish"
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why a run did not succeed.
+
+    Attributes:
+        step: The failed step; None if no step failed, as in a cancelled run.
+        error: The error of the step; None if its log is not available.
+    """
+
+    step: str | None
+    error: str | None
+
+
 def read_outcome(backend: Backend, run_id: str, run: RunStatus) -> RunOutcome | None:
     """Return the outcome of a run that succeeded, or None if its log is not available."""
     logs = _read_logs(backend, run_id, run, _LAST_STEP)
     return next(filter(None, map(find_outcome, logs)), None)
 
 
-def describe_failure(backend: Backend, run_id: str, run: RunStatus) -> str:
-    """Return the state of a run that did not succeed, its failed step, and the reason.
-
-    The reason is the error of the step if its log is available, else KFP's message if there is one.
-    """
+def find_failure(backend: Backend, run_id: str, run: RunStatus) -> Failure:
+    """Find out why a run did not succeed, from the log of its failed step if that is available."""
     steps = (name for tasks in load_package(TRAINING).task_graphs for name in tasks)
     failed = next((step for step in steps if step in run.failed), None)
-    where = f" in step {failed}" if failed else ""
     logs = _read_logs(backend, run_id, run, failed) if failed else []
-    error = next(filter(None, map(find_error, logs)), None)
-    message = f" ({run.message})" if run.message else ""
-    return f"run ended {run.state}{where}" + (f": {error}" if error else message)
+    return Failure(failed, next(filter(None, map(find_error, logs)), None))
 
 
 def find_pods(run: RunStatus, step: str) -> list[str]:

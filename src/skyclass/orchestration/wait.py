@@ -8,7 +8,7 @@ from skyclass.errors import TrainingError
 from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import UnavailableError
 from skyclass.orchestration.backend_models import RunStatus
-from skyclass.orchestration.step_logs import describe_failure, read_outcome
+from skyclass.orchestration.step_logs import Failure, find_failure, read_outcome
 from skyclass.orchestration.submit import SubmittedRun
 from skyclass.polling import poll
 
@@ -84,8 +84,14 @@ def wait_for_run(
     if ended is None:
         raise TrainingError(f"run is {state} after {timeout_seconds:.0f} s: see {run.link}")
     if ended.state != SUCCEEDED:
-        failure = describe_failure(backend, run.run_id, ended)
-        raise TrainingError(f"{failure}: see its log at {run.link}")
+        failure = find_failure(backend, run.run_id, ended)
+        raise TrainingError(f"{_describe(ended, failure)}: see its log at {run.link}")
     outcome = read_outcome(backend, run.run_id, ended)
     result = outcome.model_dump() if outcome else _UNKNOWN_OUTCOME
     return SucceededRun(**asdict(run) | {"state": ended.state}, **result)
+
+
+def _describe(run: RunStatus, failure: Failure) -> str:
+    where = f" in step {failure.step}" if failure.step else ""
+    message = f" ({run.message})" if run.message else ""
+    return f"run ended {run.state}{where}" + (f": {failure.error}" if failure.error else message)
