@@ -4,9 +4,9 @@ import pytest
 
 from skyclass.local.s3_server import Access
 from tests.support.predictor import Site
-from tests.support.web import unanswered
+from tests.support.web import unresponsive_url
 
-__all__ = ["unanswered"]
+__all__ = ["unresponsive_url"]
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ TENSOR = {"name": "x", "shape": [1, 5], "datatype": "FP64", "data": [20.0] * 5}
 
 
 def test_requests_get_503_until_the_model_is_loaded(
-    site: Site, tmp_path: Path, unanswered: str
+    site: Site, tmp_path: Path, unresponsive_url: str
 ) -> None:
-    unreachable = {"AWS_ENDPOINT_URL": unanswered, "SKYCLASS_S3_RETRIES": "0"}
+    unreachable = {"AWS_ENDPOINT_URL": unresponsive_url, "SKYCLASS_S3_RETRIES": "0"}
     unreachable["SKYCLASS_S3_READ_SECONDS"] = "5"
     waiting = replace(site, environment={**site.environment, **unreachable})
     (port,) = find_free_ports(1)

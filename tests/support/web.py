@@ -81,7 +81,7 @@ def serve(*responses: Response | Callable[[str], Response]) -> Iterator[Web]:
 
 
 @pytest.fixture
-def unanswered() -> Iterator[str]:
+def unresponsive_url() -> Iterator[str]:
     """URL of a server that accepts connections and never responds."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -104,8 +104,8 @@ def test_rows_are_partitioned_by_their_hour(store: ObjectStore) -> None:
     assert logged(store) == 4
 
 
-def test_close_respects_its_timeout(settings: Settings, unanswered: str) -> None:
-    unreachable = ObjectStore(settings.model_copy(update={"endpoint_url": unanswered}))
+def test_close_respects_its_timeout(settings: Settings, unresponsive_url: str) -> None:
+    unreachable = ObjectStore(settings.model_copy(update={"endpoint_url": unresponsive_url}))
     log = PredictionLogWriter(unreachable, ServingSettings(drain_seconds=1))
     dropped = count_rows("dropped")
     log.start()

@@ -1,4 +1,4 @@
-"""CSV and Parquet files of observations: the rows that they yield, and their errors."""
+"""CSV and Parquet files of observations: the rows that are read from them, and the errors."""
 
 from pathlib import Path
 
@@ -30,15 +30,20 @@ SKYSERVER = (
     "267,51608,286,147.1655486,-0.891313,21.21101,18.92085,17.65245,17.1453,16.75657,0.1674231,"
     "GALAXY\n"
 )
-OWN = (
+TABLE_NAMES = (
     "class,redshift,z,i,r,g,u,delta,alpha,fiber_id,mjd,plate\n"
     "GALAXY,0.1674231,16.75657,17.1453,17.65245,18.92085,21.21101,-0.891313,147.1655486,286,51608,"
     "267\n"
 )
 
 
-def own(*lines: str) -> str:
-    """A file in our own names; each line says fibre, u and class."""
+def make_csv(*lines: str) -> str:
+    """Return a CSV file with the column names of the observations table.
+
+    Args:
+        lines: Fibre, u and class of each row, separated by spaces; a line without a space is
+            written unchanged.
+    """
     header = "plate,mjd,fiber_id,alpha,delta,u,g,r,i,z,redshift,class\n"
     row = "267,51608,{},147.1,-0.8,{},18.9,17.6,17.1,16.7,0.167,{}\n"
     return header + "".join(
@@ -46,13 +51,13 @@ def own(*lines: str) -> str:
     )
 
 
-def source_of(folder: Path, content: str | bytes, name: str = "a.csv") -> Source:
+def open_file(folder: Path, content: str | bytes, name: str = "a.csv") -> Source:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return FileSource(path, str(path))
 
 
-def only_batch(source: Source) -> Batch:
+def read_only_batch(source: Source) -> Batch:
     [batch] = source.read_batches(0)
     return batch
 
@@ -63,28 +68,28 @@ def only_batch(source: Source) -> Batch:
         pytest.param(SDSS17, "DR17", id="Kaggle SDSS17"),
         pytest.param(DR14, "DR14", id="Kaggle DR14"),
         pytest.param(SKYSERVER, "DR17", id="SkyServer"),
-        pytest.param(OWN, "UNKNOWN", id="own names, another order"),
+        pytest.param(TABLE_NAMES, "UNKNOWN", id="names of the table, in another order"),
         pytest.param(
-            OWN.replace("plate", "plate,release").replace("267\n", "267,SIMULATED\n"),
+            TABLE_NAMES.replace("plate", "plate,release").replace("267\n", "267,SIMULATED\n"),
             "SIMULATED",
-            id="own names with the release",
+            id="names of the table, with the release",
         ),
         pytest.param("\ufeff" + SDSS17, "DR17", id="byte order mark"),
         pytest.param("\ufeff" + SKYSERVER, "DR17", id="byte order mark before #Table1"),
         pytest.param(SKYSERVER.replace("\n", "\r\n"), "DR17", id="Windows line ends"),
     ],
 )
-def test_every_dialect_yields_the_same_observation(
+def test_every_dialect_is_read_as_the_same_observation(
     content: str, release: str, tmp_path: Path
 ) -> None:
-    source = source_of(tmp_path, content)
-    checked = validate_rows(only_batch(source).rows)
+    source = open_file(tmp_path, content)
+    checked = validate_rows(read_only_batch(source).rows)
     assert checked.valid.to_pylist() == [{**ROW, "delta": -0.891313, "release": release}]
 
 
-def test_the_shared_sample_is_read_whole(real_rows: Path) -> None:
+def test_the_real_sample_is_read_completely(real_rows: Path) -> None:
     source = FileSource(real_rows, str(real_rows))
-    checked = validate_rows(only_batch(source).rows)
+    checked = validate_rows(read_only_batch(source).rows)
     assert pc.unique(checked.valid["release"]).to_pylist() == ["DR17"]
     assert checked.rejected.num_rows == checked.not_measured == 0
     counts = checked.valid["class"].to_pandas().value_counts()
@@ -92,58 +97,62 @@ def test_the_shared_sample_is_read_whole(real_rows: Path) -> None:
 
 
 def test_malformed_lines_are_skipped_and_counted(tmp_path: Path) -> None:
-    batch = only_batch(source_of(tmp_path, own("1 21.2 STAR", "malformed,line", "2 21.2 QSO")))
+    batch = read_only_batch(
+        open_file(tmp_path, make_csv("1 21.2 STAR", "malformed,line", "2 21.2 QSO"))
+    )
     assert batch.rows["fiber_id"].to_pylist() == ["1", "2"]
     assert batch.malformed == ("2 fields, expected 12",)
 
 
-def test_a_file_of_malformed_lines_alone_is_rejected(tmp_path: Path) -> None:
+def test_a_file_with_only_malformed_lines_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="line 2 has 2 fields, the header 12: correct it"):
-        only_batch(source_of(tmp_path, own("malformed,line", "another")))
+        read_only_batch(open_file(tmp_path, make_csv("malformed,line", "another")))
 
 
-def test_batches_and_their_malformed_lines_are_the_same_on_every_machine(
+def test_batches_do_not_depend_on_the_number_of_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "BATCH_ROWS", 10)
     monkeypatch.setattr(text, "BLOCK_BYTES", 500)
-    source = source_of(tmp_path, own(*["1 21.2 STAR", "malformed,line"] * 200))
+    source = open_file(tmp_path, make_csv(*["1 21.2 STAR", "malformed,line"] * 200))
 
     def read(cores: int) -> list[tuple[int, int]]:
         pa.set_cpu_count(cores)
         return [(batch.position, len(batch.malformed)) for batch in source.read_batches(0)]
 
     cores = pa.cpu_count()
-    small, large = read(1), read(8)
+    single_core, many_cores = read(1), read(8)
     pa.set_cpu_count(cores)
-    assert small == large
-    assert small[-1][0] == 400
-    assert sum(malformed for _, malformed in small) == 200
+    assert single_core == many_cores
+    assert single_core[-1][0] == 400
+    assert sum(malformed for _, malformed in single_core) == 200
 
 
 def test_null_texts_are_missing_values(tmp_path: Path) -> None:
-    content = own("1 NULL STAR", "2 nan STAR", "3 null STAR")
-    assert validate_rows(only_batch(source_of(tmp_path, content)).rows).valid["u"].null_count == 3
+    content = make_csv("1 NULL STAR", "2 nan STAR", "3 null STAR")
+    assert (
+        validate_rows(read_only_batch(open_file(tmp_path, content)).rows).valid["u"].null_count == 3
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.csv", "", "the file is empty"),
-        ("a.csv", own(), "no rows below the header"),
+        ("a.csv", make_csv(), "no rows below the header"),
         ("a.csv", "<!DOCTYPE html>\n<html>\n<p>Maintenance</p>\n</html>\n", "no known dialect"),
         ("a.csv", "error_message\nMaximum 60 queries\n", "found columns error_message"),
-        ("a.csv", own("1 21.2 ST\xc4R").encode("latin-1"), "not text .*declare its encoding"),
-        ("a.xls", own("1 21.2 STAR"), "unsupported suffix '.xls'"),
-        ("a.parquet", own("1 21.2 STAR"), "not readable as Parquet"),
+        ("a.csv", make_csv("1 21.2 ST\xc4R").encode("latin-1"), "not text .*declare its encoding"),
+        ("a.xls", make_csv("1 21.2 STAR"), "unsupported suffix '.xls'"),
+        ("a.parquet", make_csv("1 21.2 STAR"), "not readable as Parquet"),
         ("a.parquet", b"PAR1" + bytes(100) + b"\x08\0\0\0PAR1", "not readable as Parquet"),
     ],
 )
-def test_what_is_no_table_of_observations_is_rejected_in_one_line(
+def test_a_file_without_observations_is_rejected_in_one_line(
     name: str, content: str | bytes, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(CatalogError, match=message) as error:
-        list(source_of(tmp_path, content, name).read_batches(0))
+        list(open_file(tmp_path, content, name).read_batches(0))
     assert str(tmp_path / name) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -153,24 +162,24 @@ def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
         FileSource(tmp_path / "nowhere.csv", "nowhere.csv")
 
 
-def test_parquet_yields_the_same_rows_as_csv(tmp_path: Path) -> None:
+def test_parquet_is_read_as_the_same_rows_as_csv(tmp_path: Path) -> None:
     rows = frame({}, {}, {}).infer_objects().assign(**{"class": ["GALAXY", "QSO", None]})
     rows.to_parquet(tmp_path / "a.parquet")
-    batch = only_batch(FileSource(tmp_path / "a.parquet", "a.parquet"))
+    batch = read_only_batch(FileSource(tmp_path / "a.parquet", "a.parquet"))
     expected = table({}, {"class": "QSO"}, {"class": None})
     assert validate_rows(batch.rows).valid.equals(validate_rows(expected).valid)
 
 
 @pytest.mark.parametrize("codes", [[0, 2, None], ["0", "2", ""], [0.0, 2.0, None]], ids=str)
-def test_class_codes_are_decoded_only_with_a_given_meaning(
+def test_class_codes_are_decoded_only_if_their_meaning_is_given(
     codes: list[object], tmp_path: Path
 ) -> None:
     rows = frame({}, {}, {}).infer_objects().assign(**{"class": codes})
     rows.to_parquet(tmp_path / "a.parquet")
     with pytest.raises(CatalogError, match=r"a\.parquet: the classes are the numbers 0"):
-        only_batch(FileSource(tmp_path / "a.parquet", "a.parquet"))
-    given = Options(classes="GALAXY,STAR,QSO")
-    batch = only_batch(FileSource(tmp_path / "a.parquet", "a.parquet", given))
+        read_only_batch(FileSource(tmp_path / "a.parquet", "a.parquet"))
+    options = Options(classes="GALAXY,STAR,QSO")
+    batch = read_only_batch(FileSource(tmp_path / "a.parquet", "a.parquet", options))
     assert batch.rows["class"].to_pylist() == ["GALAXY", "QSO", None]
     assert batch.coded_classes == 2
 
@@ -178,7 +187,7 @@ def test_class_codes_are_decoded_only_with_a_given_meaning(
 @pytest.mark.parametrize("classes", ["GALAXY,STAR", "GALAXY,STAR,STAR", "a,b,c"])
 def test_a_malformed_meaning_of_the_codes_is_rejected(classes: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text(own("1 21.2 0"))
+    path.write_text(make_csv("1 21.2 0"))
     with pytest.raises(CatalogError, match=f"a.csv: classes is '{classes}', expected GALAXY, QSO"):
         FileSource(path, "a.csv", Options(classes=classes))
 
@@ -192,6 +201,6 @@ def test_reading_resumes_after_a_batch(tmp_path: Path, monkeypatch: pytest.Monke
     assert list(source.read_batches(5)) == []
 
 
-def test_a_changed_file_is_another_source(tmp_path: Path) -> None:
-    before = source_of(tmp_path, own("1 21.2 STAR")).watermark_id
-    assert source_of(tmp_path, own("1 21.2 STAR", "2 21.2 STAR")).watermark_id != before
+def test_a_changed_file_has_another_watermark_id(tmp_path: Path) -> None:
+    before = open_file(tmp_path, make_csv("1 21.2 STAR")).watermark_id
+    assert open_file(tmp_path, make_csv("1 21.2 STAR", "2 21.2 STAR")).watermark_id != before

@@ -1,4 +1,4 @@
-"""The simulated survey: repeatable, resumable, drifting as the real one, and labelled."""
+"""The simulated survey: deterministic, resumable, and with the drift of the real survey."""
 
 import pandas as pd
 import pyarrow as pa
@@ -10,19 +10,21 @@ from skyclass.sources import SimulatedSource, Source
 from skyclass.sources.simulated import RELEASE, is_synthetic
 from skyclass.survey.observation import CLASSES, KEY, Era, find_eras
 
-SURVEY = {  # first and last night, shares of GALAXY, QSO, STAR in real DR17 rows
+SURVEY = {
     Era.LEGACY: (51_608, 55_008, (0.597, 0.063, 0.341)),
     Era.BOSS: (55_176, 56_811, (0.680, 0.166, 0.154)),
     Era.EBOSS: (56_898, 58_932, (0.450, 0.404, 0.146)),
 }
+"""First and last night, and the shares of GALAXY, QSO and STAR, of each era in DR17."""
 REDSHIFT = {"GALAXY": (-0.007, 2), "QSO": (0.01, 7.02), "STAR": (-0.0042, 0.0042)}
+"""Redshift range of each class."""
 
 
-def simulated(parameters: str) -> Source:
+def open_simulated(parameters: str) -> Source:
     return SimulatedSource.from_uri(f"simulated:?{parameters}")
 
 
-def rows_of(source: Source, after: int = 0) -> pd.DataFrame:
+def read_rows(source: Source, after: int = 0) -> pd.DataFrame:
     batches = [batch.rows.to_pandas() for batch in source.read_batches(after)]
     return pd.concat(batches, ignore_index=True)
 
@@ -33,60 +35,62 @@ def count_valid(rows: pd.DataFrame) -> int:
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    return rows_of(simulated("rows=30000"))
+    return read_rows(open_simulated("rows=30000"))
 
 
-def test_the_same_address_gives_the_same_rows() -> None:
-    first, second = (rows_of(simulated("rows=500&seed=7")) for _ in range(2))
+def test_equal_uris_return_equal_rows() -> None:
+    first, second = (read_rows(open_simulated("rows=500&seed=7")) for _ in range(2))
     pd.testing.assert_frame_equal(first, second)
 
 
-def test_another_seed_gives_other_observations_with_other_keys() -> None:
-    first, second = (rows_of(simulated(f"rows=500&seed={seed}")) for seed in (1, 2))
+def test_another_seed_returns_other_observations_with_other_keys() -> None:
+    first, second = (read_rows(open_simulated(f"rows=500&seed={seed}")) for seed in (1, 2))
     assert first.merge(second, on=list(KEY)).empty
     assert not set(first["r"]) & set(second["r"])
 
 
-def test_a_key_has_the_same_values_however_many_rows_are_asked_for() -> None:
-    few, many = rows_of(simulated("rows=300")), rows_of(simulated("rows=60000"))
+def test_the_values_of_a_key_do_not_depend_on_the_number_of_rows() -> None:
+    few, many = read_rows(open_simulated("rows=300")), read_rows(open_simulated("rows=60000"))
     both = few.merge(many, on=list(KEY), suffixes=("", "_again"))
     assert len(both) == len(few)
     assert (both["u"] == both["u_again"]).all()
     assert (both["class"] == both["class_again"]).all()
 
 
-def test_each_day_brings_objects_of_its_own() -> None:
-    days = [rows_of(simulated(f"day=2026-01-{day}&rows=700")) for day in (30, 31)]
+def test_each_day_has_objects_of_its_own() -> None:
+    days = [read_rows(open_simulated(f"day=2026-01-{day}&rows=700")) for day in (30, 31)]
     assert [set(rows["mjd"]) for rows in days] == [{61_070}, {61_071}]
     assert days[0].merge(days[1], on=["u", "r"]).empty
     assert all(count_valid(rows) == 700 for rows in days)
-    assert rows_of(simulated("day=2026-01-31&rows=700")).equals(days[1])
+    assert read_rows(open_simulated("day=2026-01-31&rows=700")).equals(days[1])
 
 
-def test_today_is_a_day_like_others() -> None:
-    today = simulated("day=today").name.rpartition("=")[2]
-    assert simulated(f"day={today}").watermark_id == simulated("day=today").watermark_id
+def test_today_has_the_same_watermark_as_its_date() -> None:
+    today = open_simulated("day=today").name.rpartition("=")[2]
+    assert open_simulated(f"day={today}").watermark_id == open_simulated("day=today").watermark_id
 
 
 def test_reading_resumes_after_any_position() -> None:
-    source = simulated("rows=100")
-    whole = rows_of(source)
+    source = open_simulated("rows=100")
+    expected = read_rows(source)
     for after in (1, 33, 34, 35, 67, 99):
-        pd.testing.assert_frame_equal(rows_of(source, after), whole[after:].reset_index(drop=True))
+        pd.testing.assert_frame_equal(
+            read_rows(source, after), expected[after:].reset_index(drop=True)
+        )
     assert list(source.read_batches(100)) == []
 
 
 def test_the_last_position_is_the_number_of_rows() -> None:
-    assert [batch.position for batch in simulated("rows=100").read_batches(0)] == [34, 67, 100]
+    assert [batch.position for batch in open_simulated("rows=100").read_batches(0)] == [34, 67, 100]
 
 
 @pytest.mark.parametrize("era", Era)
-def test_an_era_is_as_the_survey_was(era: Era, rows: pd.DataFrame) -> None:
-    chosen = rows[find_eras(rows["mjd"]) == era]
+def test_an_era_has_the_nights_and_class_shares_of_the_survey(era: Era, rows: pd.DataFrame) -> None:
+    of_era = rows[find_eras(rows["mjd"]) == era]
     first, last, shares = SURVEY[era]
-    assert len(chosen) == 10_000
-    assert chosen["mjd"].between(first, last).all()
-    counts = chosen["class"].value_counts(normalize=True)
+    assert len(of_era) == 10_000
+    assert of_era["mjd"].between(first, last).all()
+    counts = of_era["class"].value_counts(normalize=True)
     assert [counts[name] for name in CLASSES] == pytest.approx(shares, abs=0.02)
 
 
@@ -95,33 +99,35 @@ def test_a_plate_is_observed_in_one_night(rows: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_redshifts_stay_in_the_range_of_their_class(name: str, rows: pd.DataFrame) -> None:
+def test_redshifts_are_in_the_range_of_their_class(name: str, rows: pd.DataFrame) -> None:
     redshift = rows.loc[rows["class"] == name, "redshift"]
     assert redshift.between(*REDSHIFT[name]).all()
     assert redshift.nunique() > 100
 
 
-def test_every_row_is_fit_to_be_kept(rows: pd.DataFrame) -> None:
+def test_every_row_is_valid(rows: pd.DataFrame) -> None:
     assert count_valid(rows) == len(rows)
 
 
 def test_no_key_is_duplicated_across_batches() -> None:
-    source = simulated("rows=400000&era=boss")
+    source = open_simulated("rows=400000&era=boss")
     keys = pd.concat([batch.rows.select(KEY).to_pandas() for batch in source.read_batches(0)])
     assert len(keys) == 400_000
     assert not keys.duplicated().any()
 
 
-def test_its_rows_say_that_they_are_synthetic() -> None:
-    assert set(rows_of(simulated("rows=30"))["release"]) == {RELEASE} == {"SIMULATED"}
+def test_the_release_marks_rows_as_synthetic() -> None:
+    assert set(read_rows(open_simulated("rows=30"))["release"]) == {RELEASE} == {"SIMULATED"}
     assert is_synthetic(RELEASE)
     assert not is_synthetic("DR17")
 
 
-def test_its_name_is_its_address() -> None:
-    source = simulated("era=boss,eboss&rows=20")
+def test_the_name_of_a_source_is_its_uri() -> None:
+    source = open_simulated("era=boss,eboss&rows=20")
     assert source.name == "simulated:?rows=20&era=boss,eboss&seed=0"
-    pd.testing.assert_frame_equal(rows_of(source), rows_of(SimulatedSource.from_uri(source.name)))
+    pd.testing.assert_frame_equal(
+        read_rows(source), read_rows(SimulatedSource.from_uri(source.name))
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,13 +149,13 @@ def test_its_name_is_its_address() -> None:
         ("colour=red", "unknown part colour"),
     ],
 )
-def test_a_malformed_address_is_rejected_in_one_line(parameters: str, message: str) -> None:
+def test_a_malformed_uri_is_rejected_in_one_line(parameters: str, message: str) -> None:
     with pytest.raises(CatalogError, match=message) as error:
-        simulated(parameters)
+        open_simulated(parameters)
     assert str(error.value).startswith("simulated:?")
     assert "\n" not in str(error.value)
 
 
-def test_an_address_without_its_question_mark_is_rejected() -> None:
+def test_a_uri_without_a_question_mark_is_rejected() -> None:
     with pytest.raises(CatalogError, match="unknown part rows=5: write simulated:"):
         SimulatedSource.from_uri("simulated:rows=5")
