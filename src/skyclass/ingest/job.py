@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skyclass.errors import CatalogError, StoreError
-from skyclass.ingest.expectations import MAX_EXAMPLES, describe_rows, split_reason
 from skyclass.ingest.validation import ValidationResult, validate_rows
+from skyclass.ingest.violations import MAX_EXAMPLES, describe_rows, split_reason
 from skyclass.sources import Batch, Source
 from skyclass.storage.prefetch import prefetch
 from skyclass.storage.s3 import ObjectStore

@@ -1,9 +1,8 @@
 """Documents about windows, in the reports bucket below `drift/<mode>/<end of the window>/`."""
 
 import logging
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import ValidationError
 
@@ -33,36 +32,7 @@ class WindowDocument(Document):
     window_end: datetime
 
 
-class Interval(Protocol):
-    """A document about a window with a known start."""
-
-    @property
-    def window_start(self) -> datetime:
-        """Start of the window (UTC), included."""
-
-    @property
-    def window_end(self) -> datetime:
-        """End of the window (UTC), excluded."""
-
-
 D = TypeVar("D", bound=WindowDocument)
-W = TypeVar("W", bound=Interval)
-
-
-def select_disjoint(windows: Sequence[W]) -> list[W]:
-    """Return the newest windows that do not overlap, oldest first.
-
-    Overlapping windows contain the same predictions, so only one of them counts as evidence: the
-    one that ends last.
-
-    Args:
-        windows: Windows in order of their ends.
-    """
-    selected: list[W] = []
-    for window in reversed(windows):
-        if not selected or window.window_end <= selected[-1].window_start:
-            selected.append(window)
-    return selected[::-1]
 
 
 def window_prefix(mode: Mode, window_end: datetime) -> str:

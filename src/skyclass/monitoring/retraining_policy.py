@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 
 from scipy.stats import binomtest
 
-from skyclass.monitoring.accuracy_job import ParentComparison, WindowAccuracy
+from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision
-from skyclass.monitoring.documents import select_disjoint
+from skyclass.monitoring.evidence import count_drifted, pool_comparisons
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 
 RECENT_WINDOWS = 3
@@ -90,29 +90,6 @@ def decide(context: RetrainingContext) -> Choice:
     )
 
 
-def pool_comparisons(
-    accuracies: Sequence[WindowAccuracy], champion: str, parent: str | None
-) -> ParentComparison | None:
-    """Add up the comparisons of the champion with its parent; None if there is none.
-
-    Of overlapping windows only the newest counts.
-    """
-    compared = [
-        window
-        for window in accuracies
-        if window.release == champion and window.rivalry and window.rivalry.parent == parent
-    ]
-    found = [window.rivalry for window in select_disjoint(compared) if window.rivalry]
-    if not found or parent is None:
-        return None
-    return ParentComparison(
-        parent=parent,
-        rows=sum(comparison.rows for comparison in found),
-        only_release=sum(comparison.only_release for comparison in found),
-        only_parent=sum(comparison.only_parent for comparison in found),
-    )
-
-
 def _check_rollback(context: RetrainingContext) -> Choice | None:
     """Roll back a champion that is significantly worse than its parent.
 
@@ -145,7 +122,7 @@ def _check_drift(context: RetrainingContext) -> Choice | None:
             Cause.DATA_QUALITY,
             "the newest window has a data quality problem, which retraining does not correct",
         )
-    drifted, windows = _count_drifted(context)
+    drifted, windows = count_drifted(context.verdicts, context.champion, RECENT_WINDOWS)
     if drifted < MIN_DRIFTED_WINDOWS:
         return Choice(
             Action.WAIT,
@@ -207,7 +184,7 @@ def _check_new_labels(context: RetrainingContext) -> Choice | None:
 
 
 def _retrain(context: RetrainingContext) -> Choice:
-    drifted, windows = _count_drifted(context)
+    drifted, windows = count_drifted(context.verdicts, context.champion, RECENT_WINDOWS)
     newest = context.verdicts[-1]
     return Choice(
         Action.RETRAIN,
@@ -215,13 +192,3 @@ def _retrain(context: RetrainingContext) -> Choice:
         f"{drifted} of the last {windows} windows drifted (the newest ended "
         f"{newest.window_end:%Y-%m-%d %H:%M} UTC)",
     )
-
-
-def _count_drifted(context: RetrainingContext) -> tuple[int, int]:
-    """Return how many of the champion's recent windows drifted, and how many there are.
-
-    Of overlapping windows only the newest counts.
-    """
-    windows = [verdict for verdict in context.verdicts if verdict.release == context.champion]
-    recent = select_disjoint(windows)[-RECENT_WINDOWS:]
-    return sum(verdict.verdict is Verdict.DRIFT for verdict in recent), len(recent)

@@ -54,8 +54,7 @@ class Accounting:
         reasons: Number of rows per cause of invalidity; a row can have several causes.
         files: Log files read.
         unreadable_files: Log files skipped because they are not Parquet files of the log's schema.
-        other_releases: Number of rows of each other release that predicted in the window. They are
-            not read, and are part of no other count.
+        other_releases: Rows of each other release in the window, which are left out of all counts.
     """
 
     rows_in: int = 0

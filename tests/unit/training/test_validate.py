@@ -1,6 +1,7 @@
 """The step `validate`: the rule on eras, on a table that grows with releases trained on it."""
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ class Survey:
         self.table = ObservationsTable(settings)
         self._store = ObjectStore(settings)
         self._folder = folder
+        self._published = 0
 
     def ingest(self, era: Era, rows: int, seed: int = 0) -> None:
         ingest(SimulatedSource(rows, (era,), seed), self.table, self._store)
@@ -41,7 +43,9 @@ class Survey:
         return validate_step(self.settings, self.table.version(), mode, newest_rows, *outputs)
 
     def publish(self, training_set: TrainingSet) -> None:
-        manifest = draft(Mode.SPECTROSCOPIC, training_set=training_set)
+        self._published += 1
+        created_at = datetime(2026, 1, self._published, tzinfo=UTC)
+        manifest = draft(Mode.SPECTROSCOPIC, training_set=training_set, created_at=created_at)
         Registry(self._store).publish(manifest, write_files(self._folder / "release"))
 
 

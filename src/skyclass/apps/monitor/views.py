@@ -10,9 +10,8 @@ from skyclass.apps.monitor.messages import ESTIMATE_CAVEAT, explain_missing_labe
 from skyclass.apps.monitor.state import MAX_WINDOWS, ModeState
 from skyclass.monitoring.accuracy import AccuracyEstimate, MeasuredAccuracy, pool_accuracy
 from skyclass.monitoring.accuracy_job import WindowAccuracy
-from skyclass.monitoring.documents import select_disjoint
 from skyclass.monitoring.drift_policy import PREDICTED
-from skyclass.monitoring.retraining_policy import pool_comparisons
+from skyclass.monitoring.evidence import pool_comparisons, select_disjoint
 from skyclass.monitoring.verdict import Comparison, DriftVerdict
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY
