@@ -1,9 +1,11 @@
 """Upgrade and removal. The last test removes the installation, so this file must run last."""
 
 import json
+from pathlib import Path
 
 from tests.support.cluster.chart import Installation
 from tests.support.cluster.kube import Namespace
+from tests.support.keys import make_key_pair
 
 MODE = "photometric"
 
@@ -29,6 +31,22 @@ def test_an_upgrade_keeps_the_served_release_and_the_keys(scaled: Installation) 
     assert scaled.read_keys("predict") == keys
     drift = namespace.get(f"cronjob/{scaled.name}-drift-{MODE}")
     assert drift["spec"]["schedule"] == "30 0 * * *"
+
+
+def test_requiring_signatures_restarts_no_pod_and_rejects_only_promotions(
+    scaled: Installation, tmp_path: Path
+) -> None:
+    namespace, before = scaled.namespace, scaled.get_release(MODE)
+    predictors = f"serving.kserve.io/inferenceservice=skyclass-{MODE}"
+    pods = namespace.list_names("pods", predictors)
+    key = make_key_pair(tmp_path / "keys").public.read_text()
+    scaled.install(signing__publicKey=key, bootstrap__enabled=False)
+
+    job = namespace.start_cron_job(f"{scaled.name}-drift-{MODE}", "promote", before)
+    assert not namespace.wait_for_job(job, 600)
+    assert "is not signed, and a public key is configured" in namespace.read_logs(job)
+    assert scaled.get_release(MODE) == before
+    assert pods <= namespace.list_names("pods", predictors)
 
 
 def test_removal_keeps_what_the_notes_list_and_does_not_affect_other_installations(
