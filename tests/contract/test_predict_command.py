@@ -4,10 +4,13 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -259,6 +262,74 @@ def test_any_table_comes_back_unchanged_with_the_predictions_of_its_rows_or_is_o
     assert [row[len(header)] for row in found] == list(expected["predicted"])
     probabilities = [[float(value) for value in row[len(header) + 1 :][:3]] for row in found]
     assert probabilities == expected[list(PROBABILITIES)].to_numpy().tolist()
+
+
+TYPES: dict[str, Callable[[list[float]], pa.Array]] = {
+    "double": pa.array,
+    "float": lambda values: pa.array(values, pa.float32()),
+    "decimal": lambda values: pa.array([Decimal(f"{value:.4f}") for value in values]),
+    "text": lambda values: pa.array([str(value) for value in values]),
+    "categories": lambda values: pa.array([str(value) for value in values]).dictionary_encode(),
+    "integers": lambda values: pa.array([round(value) for value in values]),
+}
+
+OTHERS: list[pa.Array] = [
+    pa.array([2**63 - 1, None, -5]),
+    pa.array(["000756", "", None]),
+    pa.array([[1, 2], [], None]),
+    pa.array([{"a": 1}, {"a": None}, None]),
+    pa.array([b"\xff", b"", None]),
+    pa.array([True, False, None]),
+    pa.array([0, 1, None], pa.timestamp("ns", "UTC")),
+    pa.array([0.1, float("nan"), None], pa.float32()),
+]
+"""Columns of types that predictions do not need."""
+
+
+@st.composite
+def parquet_tables(draw: st.DrawFn) -> tuple[pa.Table, list[list[float]]]:
+    """A table of three rows, as pandas stores one with or without an index, and its inputs."""
+    number = st.floats(13, 24).map(lambda value: round(value, 4))
+    inputs = [draw(st.lists(number, min_size=3, max_size=3)) for _ in INPUTS[MODE]]
+    kinds = [draw(st.sampled_from(sorted(TYPES))) for _ in INPUTS[MODE]]
+    columns = {
+        name: TYPES[kind](values)
+        for name, kind, values in zip(INPUTS[MODE], kinds, inputs, strict=True)
+    }
+    names = st.lists(st.text("abcdefh_.é", min_size=1, max_size=4), max_size=4, unique=True)
+    for name in draw(names):
+        columns.setdefault(name, draw(st.sampled_from(OTHERS)))
+    table = pa.table(dict(draw(st.permutations(list(columns.items())))))
+    if draw(st.booleans()):
+        index = pa.array(draw(st.lists(st.integers(0, 1), min_size=3, max_size=3)))
+        table = table.append_column("__index_level_0__", index)
+    expected = [table[name].cast(pa.string()).to_pylist() for name in INPUTS[MODE]]
+    return table, [[float(text) for text in texts] for texts in expected]
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(made=parquet_tables())
+def test_any_parquet_comes_back_unchanged_with_the_predictions_of_its_rows(
+    predict: Predict, server: ServerProcess, tmp_path: Path, made: Any
+) -> None:
+    table, inputs = made
+    pq.write_table(table, tmp_path / "a.parquet")
+    done = predict(tmp_path / "a.parquet", "-o", tmp_path / "b.parquet", "--prefix", "sky_")
+    assert done.status == 0, done.err
+    found = pq.read_table(tmp_path / "b.parquet")
+    names = [name for name in table.column_names if name != "__index_level_0__"]
+    assert found.column_names == [*names, *(f"sky_{name}" for name in ADDED)]
+    for name in names:
+        if name in INPUTS[MODE]:
+            assert found[name].cast(pa.float64()).equals(table[name].cast(pa.float64())), name
+        else:
+            assert repr(found[name].to_pylist()) == repr(table[name].to_pylist())  # NaN as well
+    expected = Client(server.url, MODE).classify(
+        pd.DataFrame(dict(zip(INPUTS[MODE], inputs, strict=True)))
+    )
+    assert found["sky_predicted"].to_pylist() == list(expected["predicted"])
 
 
 def test_the_client_returns_the_columns_of_a_file_with_its_predictions(
