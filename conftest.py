@@ -1,11 +1,11 @@
-"""Fixtures shared by all tests: a real S3 server, and buckets of each test's own."""
+"""Fixtures of all tests: an S3 server, buckets for each test, and data."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Before scikit-learn is imported: gradient boosting with a thread per core is many times slower
-# beside other processes.
+# Set before scikit-learn is imported: with one thread per core, gradient boosting is many times
+# slower if other processes use the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
@@ -25,14 +25,14 @@ REAL_ROWS = Path(__file__).resolve().parents[1] / "shared/data/sdss_dr17_20k.csv
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
-    """A real S3 server, one for each test process."""
+    """An S3 server, one per test process."""
     with EmbeddedS3(tmp_path_factory.mktemp("s3")) as access:
         yield access
 
 
 @pytest.fixture
 def environment(s3: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The settings of this test as environment variables, set for it and its child processes."""
+    """Settings of one test, as environment variables of it and its child processes."""
     variables = make_environment(s3, tmp_path / "home")
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
@@ -41,7 +41,7 @@ def environment(s3: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def settings(environment: dict[str, str]) -> Settings:
-    """The settings of this test."""
+    """Settings of one test."""
     return Settings()
 
 
@@ -61,7 +61,7 @@ def table(settings: Settings, store: ObjectStore) -> ObservationsTable:
 
 @pytest.fixture(scope="session")
 def real_rows() -> Path:
-    """The 20,000 real rows, read in place."""
+    """File of 20,000 real rows, which is not part of the repository."""
     if not REAL_ROWS.exists():
         pytest.skip(f"real SDSS rows are not at {REAL_ROWS}")
     return REAL_ROWS
@@ -69,13 +69,13 @@ def real_rows() -> Path:
 
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
-    """1,800 simulated Legacy rows in spectroscopic mode, in the order of time."""
+    """A spectroscopic dataset of 1,800 simulated Legacy observations, ordered by night."""
     return make_simulated_dataset(Mode.SPECTROSCOPIC, rows=1_800)
 
 
 @pytest.fixture(scope="session")
 def models_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What training wrote: a decision tree fitted on the small dataset."""
+    """Output folder of a training: a decision tree fitted on the small dataset."""
     folder = tmp_path_factory.mktemp("models")
     fit(dataset, ["decision_tree"], seed=0, folder=folder)
     return folder
@@ -83,8 +83,8 @@ def models_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def world(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
-    """A store with a fortnight of monitoring in it."""
-    from tests.support.world import build  # it takes seconds, and most tests do without
+    """An object store with two weeks of monitoring."""
+    from tests.support.world import build  # imported here, because it takes seconds
 
     names = ("data", "models", "logs", "reports")
     buckets = {f"{name}_bucket": f"world-{name}" for name in names}

@@ -44,8 +44,8 @@ def test_corrupt_log_files_are_counted_and_skipped(store: ObjectStore, tmp_path:
         store, make_log_rows(draw_observations(Era.LEGACY, 1_000, seed=2), release.id)
     )
     bucket = store.settings.logs_bucket
-    whole = store.get(bucket, keys[0])
-    for name, data in {"text": b"not parquet", "empty": b"", "truncated": whole[:-100]}.items():
+    complete = store.get(bucket, keys[0])
+    for name, data in {"text": b"not parquet", "empty": b"", "truncated": complete[:-100]}.items():
         key = keys[0].rsplit("/", 1)[0] + f"/{name}.parquet"
         store.put(bucket, key, data, "application/octet-stream")
     verdict = run_drift(store, champions, MODE, START, END).verdict

@@ -30,7 +30,7 @@ from tests.support.processes import (
     run_concurrently,
     run_in_child,
 )
-from tests.support.scoring import predictions, publish_tree
+from tests.support.scoring import publish_tree, read_predictions
 
 ROWS, CHUNK_ROWS, PIECE_ROWS = 400, 50, 200
 DUPLICATES = 10
@@ -88,7 +88,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def assert_each_object_scored_once(settings: Settings, release: Release) -> None:
-    found = predictions(settings, release)
+    found = read_predictions(settings, release)
     assert len(found) == ROWS
     assert not found.duplicated(["plate", "mjd", "fiber_id"]).any()
 

@@ -10,7 +10,7 @@ from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.observations import ObservationsTable
-from tests.support.scoring import predictions, publish_tree
+from tests.support.scoring import publish_tree, read_predictions
 
 
 def test_a_run_scores_all_parts_and_a_second_run_only_new_rows(
@@ -21,6 +21,6 @@ def test_a_run_scores_all_parts_and_a_second_run_only_new_rows(
     open_champion_store(store.settings).promote(release, "a test", "test")
     for rows in (300, 340):
         run_package(load_package(SCORING), {"shards": 2}, tmp_path / f"run-{rows}")
-        found = predictions(store.settings, release)
+        found = read_predictions(store.settings, release)
         assert len(found) == rows
         ingest(open_source("simulated:?rows=40&seed=1", store), table, store)

@@ -1,4 +1,4 @@
-"""What tests of batch scoring share: releases of tiny models, and what the table holds."""
+"""Releases of tiny models, and the predictions table, for tests of batch scoring."""
 
 from pathlib import Path
 
@@ -32,8 +32,8 @@ def publish_tree(store: ObjectStore, folder: Path, mode: Mode, seed: int = 0) ->
     return Registry(store).publish(manifest, {name: folder / name for name in names})
 
 
-def predictions(settings: Settings, release: Release) -> pd.DataFrame:
-    """What a release said, in the order of the key, but for when it was said."""
+def read_predictions(settings: Settings, release: Release) -> pd.DataFrame:
+    """Read the predictions of a release, ordered by key, without the column `scored_at`."""
     columns = [name for name in SCHEMA.names if name != "scored_at"]
     schema = pa.schema([SCHEMA.field(name) for name in columns])
     batches = PredictionsTable(settings).read_batches(release.id, columns)

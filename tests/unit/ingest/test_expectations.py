@@ -1,4 +1,4 @@
-"""A rule that is broken names the column, the rule, the share and three of the rows."""
+"""Violated expectations are reported with the column, the limit, the share and three rows."""
 
 import dataclasses
 import re
@@ -23,7 +23,7 @@ LIMITS = load_expectations()
 
 @pytest.fixture
 def rows() -> pd.DataFrame:
-    """Rows that are as expected."""
+    """Rows that meet all expectations."""
     return draw(Era.BOSS, 0, 1_000, 0).to_pandas()
 
 
@@ -33,13 +33,13 @@ def observations(real_rows: Path) -> pd.DataFrame:
     return read_observations(real_rows)[list(ROW_COLUMNS)].reset_index(drop=True)
 
 
-def judge(
+def evaluate(
     rows: pd.DataFrame,
     mode: Mode = Mode.SPECTROSCOPIC,
     earlier: pd.Series | None = None,
     limits: Expectations = LIMITS,
 ) -> str:
-    """What is said of the rows; empty when nothing is wrong."""
+    """Return the error message; empty if the rows meet all expectations."""
     try:
         expect_rows(rows, INPUTS[mode], earlier, limits)
     except ValidationError as error:
@@ -48,12 +48,12 @@ def judge(
 
 
 @pytest.mark.parametrize("era", Era)
-def test_every_era_is_as_expected(era: Era) -> None:
-    assert judge(draw(era, 0, 1_000, 0).to_pandas()) == ""
+def test_every_era_meets_the_expectations(era: Era) -> None:
+    assert evaluate(draw(era, 0, 1_000, 0).to_pandas()) == ""
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "pattern"),
     [
         pytest.param(
             lambda rows: rows.assign(u=rows["u"].where(rows.index % 10 > 0)),
@@ -75,7 +75,7 @@ def test_every_era_is_as_expected(era: Era) -> None:
         pytest.param(
             lambda rows: rows[rows["class"] != "STAR"].reset_index(drop=True),
             r"class: STAR in 0\.0% of the rows \(2% to 70% expected\)",
-            id="class lost",
+            id="missing class",
         ),
         pytest.param(
             lambda rows: rows.assign(**{"class": "QSO"}),
@@ -91,26 +91,26 @@ def test_every_era_is_as_expected(era: Era) -> None:
         pytest.param(
             lambda rows: pd.concat([rows, rows.assign(plate=1)], ignore_index=True),
             rf"{COPIED} in 50\.0% .* ({EXAMPLE} r=[\d.]+(; )?){{3}}",
-            id="pasted twice",
+            id="copied rows",
         ),
     ],
 )  # fmt: skip
-def test_a_broken_rule_is_one_line_with_three_rows(change, said: str, rows: pd.DataFrame) -> None:
-    message = judge(change(rows))
-    assert re.search(said, message), message
+def test_a_violation_is_one_line_with_three_rows(change, pattern: str, rows: pd.DataFrame) -> None:
+    message = evaluate(change(rows))
+    assert re.search(pattern, message), message
     assert message.startswith("validation failed: ")
     assert "\n" not in message
 
 
-def test_all_broken_rules_are_named(rows: pd.DataFrame) -> None:
-    message = judge(rows.assign(u=None, redshift=None).astype({"u": float, "redshift": float}))
+def test_all_violations_are_reported(rows: pd.DataFrame) -> None:
+    message = evaluate(rows.assign(u=None, redshift=None).astype({"u": float, "redshift": float}))
     assert message.count("not measured in 100.0%") == 2
 
 
-def test_a_mode_is_judged_by_what_it_sees(rows: pd.DataFrame) -> None:
-    unknown = rows.assign(redshift=float("nan"))
-    assert judge(unknown, Mode.PHOTOMETRIC) == ""
-    assert "redshift: not measured" in judge(unknown)
+def test_only_the_inputs_of_the_mode_are_checked(rows: pd.DataFrame) -> None:
+    without_redshift = rows.assign(redshift=float("nan"))
+    assert evaluate(without_redshift, Mode.PHOTOMETRIC) == ""
+    assert "redshift: not measured" in evaluate(without_redshift)
 
 
 PERMUTATIONS = [labels for labels in permutations(CLASSES) if labels != CLASSES]
@@ -120,44 +120,44 @@ PERMUTATIONS = [labels for labels in permutations(CLASSES) if labels != CLASSES]
 @pytest.mark.parametrize("era", Era)
 def test_exchanged_labels_contradict_the_redshifts(era: Era, labels: tuple[str, ...]) -> None:
     simulated = draw(era, 0, 3_000, 0).to_pandas()
-    assert "redshift: outside" in judge(exchange(simulated, labels))
+    assert "redshift: outside" in evaluate(exchange_labels(simulated, labels))
 
 
 @pytest.mark.parametrize("labels", PERMUTATIONS, ids="-".join)
 def test_exchanged_labels_of_real_rows_contradict_their_redshifts(
     labels: tuple[str, ...], observations: pd.DataFrame
 ) -> None:
-    message = judge(exchange(observations, labels))
+    message = evaluate(exchange_labels(observations, labels))
     assert re.search(r"redshift: outside .* of the rows of class (GALAXY|QSO|STAR) ", message)
 
 
 def test_real_labels_agree_with_the_redshifts(observations: pd.DataFrame) -> None:
     for era in Era:
-        assert judge(observations[find_eras(observations["mjd"]) == era]) == ""
+        assert evaluate(observations[find_eras(observations["mjd"]) == era]) == ""
 
 
-def exchange(rows: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:
+def exchange_labels(rows: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:
     return rows.assign(**{"class": rows["class"].map(dict(zip(CLASSES, labels, strict=True)))})
 
 
-def test_a_survey_that_goes_back_is_told_and_one_that_moves_on_is_followed() -> None:
+def test_older_eras_than_before_are_a_violation_and_newer_ones_are_not() -> None:
     legacy, eboss = (draw(era, 0, 1_000, 0).to_pandas() for era in (Era.LEGACY, Era.EBOSS))
-    message = judge(legacy, earlier=eboss["mjd"])
+    message = evaluate(legacy, earlier=eboss["mjd"])
     expected = "mjd: era legacy or before, 0.0% when the last release was trained, in 100.0%"
     assert expected in message
     assert re.search(rf"\(at most 50\.0% more\), for example ({EXAMPLE}(; )?){{3}}:", message)
-    assert judge(eboss, earlier=legacy["mjd"]) == ""
-    assert judge(pd.concat([legacy, eboss], ignore_index=True), earlier=eboss["mjd"]) == ""
+    assert evaluate(eboss, earlier=legacy["mjd"]) == ""
+    assert evaluate(pd.concat([legacy, eboss], ignore_index=True), earlier=eboss["mjd"]) == ""
 
 
-def test_the_limits_are_those_of_the_file(rows: pd.DataFrame) -> None:
+def test_the_limits_come_from_the_file(rows: pd.DataFrame) -> None:
     assert set(LIMITS.classes) == set(CLASSES)
     assert set(LIMITS.not_measured) == set(INPUTS[Mode.SPECTROSCOPIC])
     strict = dataclasses.replace(LIMITS, classes={**LIMITS.classes, "QSO": (0.9, 1.0)})
-    assert "class: QSO" in judge(rows, limits=strict)
+    assert "class: QSO" in evaluate(rows, limits=strict)
 
 
-def test_too_many_rejected_rows_are_told_by_their_most_frequent_reason() -> None:
+def test_too_many_rejected_rows_are_reported_with_their_most_frequent_reason() -> None:
     reasons = {"u: outside 5 to 35; class: not one of them": 8, "2 fields, expected 13": 2}
     examples = {reason: ("plate=1", "plate=2") for reason in reasons}
     expect_few_rejected(200, reasons, examples, 0.05)

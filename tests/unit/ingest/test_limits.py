@@ -1,4 +1,4 @@
-"""The limits of the package, and the file that changes some of them."""
+"""The limits of expectations: the defaults, and a file that replaces some of them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,21 +15,21 @@ from skyclass.tables.observations import ObservationsTable
 DEFAULTS = load_expectations()
 
 
-def load(text: str, folder: Path) -> object:
+def load_text(text: str, folder: Path) -> object:
     file = folder / "limits.toml"
     file.write_text(text)
     return load_expectations(file)
 
 
-def test_a_file_changes_the_limits_that_it_names(tmp_path: Path) -> None:
-    changed = load("[eras]\nolder = 1\n[classes]\nSTAR = [0, 0.9]\n", tmp_path)
+def test_a_file_replaces_only_the_limits_in_it(tmp_path: Path) -> None:
+    changed = load_text("[eras]\nolder = 1\n[classes]\nSTAR = [0, 0.9]\n", tmp_path)
     assert changed == replace(
         DEFAULTS, older_eras=1, classes={**DEFAULTS.classes, "STAR": (0, 0.9)}
     )
 
 
-def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
-    assert load("", tmp_path) == DEFAULTS
+def test_an_empty_file_replaces_no_limit(tmp_path: Path) -> None:
+    assert load_text("", tmp_path) == DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("[eras\n", "the limits cannot be read (Expected ']'"),
     ],
 )
-def test_a_malformed_limit_is_named_in_one_line(text: str, message: str, tmp_path: Path) -> None:
+def test_a_malformed_limit_is_reported_in_one_line(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValidationError) as error:
-        load(text, tmp_path)
+        load_text(text, tmp_path)
     assert message in str(error.value)
     assert str(error.value).startswith(str(tmp_path / "limits.toml"))
     assert "\n" not in str(error.value)
@@ -62,7 +62,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         load_expectations(tmp_path / "nowhere.toml")
 
 
-def test_malformed_limits_stop_an_ingest_before_it_reads(
+def test_malformed_limits_stop_an_ingest_before_the_source_is_read(
     settings: Settings, store: ObjectStore, tmp_path: Path
 ) -> None:
     (tmp_path / "limits.toml").write_text("[eras]\nolder = 90")

@@ -1,4 +1,4 @@
-"""Valid rows are kept; each other row is rejected with its reasons."""
+"""Each row is either valid, or rejected with its reasons."""
 
 import math
 from typing import Any
@@ -31,7 +31,7 @@ from tests.support.rows import table
     ],
     ids=str,
 )
-def test_valid_row_is_kept(change: dict[str, Any]) -> None:
+def test_a_valid_row_is_not_rejected(change: dict[str, Any]) -> None:
     result = validate_rows(table(change))
     assert (result.valid.num_rows, result.rejected.num_rows) == (1, 0)
 
@@ -78,7 +78,7 @@ def test_sentinel_becomes_null_and_is_counted(sentinel: object) -> None:
     assert sum(result.valid[name].null_count for name in MEASUREMENTS) == 3
 
 
-def test_row_with_two_faults_is_rejected_once_with_both_reasons() -> None:
+def test_a_row_with_two_invalid_values_is_rejected_once_with_both_reasons() -> None:
     result = validate_rows(table({"u": "bright", "class": "PLANET"}))
     assert result.valid.num_rows == 0
     [reason] = result.rejected["reason"].to_pylist()
@@ -99,7 +99,7 @@ def test_rows_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize("kind", [pa.float32(), pa.large_string(), pa.decimal128(9, 3)], ids=str)
-def test_columns_may_have_any_type_that_holds_numbers(kind: pa.DataType) -> None:
+def test_columns_can_have_any_type_of_numbers_or_text(kind: pa.DataType) -> None:
     rows = table({"u": 21.5}, {"u": None})
     rows = rows.set_column(rows.column_names.index("u"), "u", rows["u"].cast(kind))
     assert validate_rows(rows).valid["u"].to_pylist() == [21.5, None]

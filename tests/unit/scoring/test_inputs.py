@@ -1,4 +1,4 @@
-"""Inputs of every kind are scored alike: partitioned tables, text files, and ids of all types."""
+"""Inputs of batch scoring: partitioned tables, text files, and ids and numbers of all types."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -20,12 +20,12 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import KEY, Era
 from skyclass.tables.prediction_log import PROBABILITIES
-from tests.support.scoring import predictions
+from tests.support.scoring import read_predictions
 
 IDS = [1237648720693755918 + number for number in range(60)]
 
 
-def run(store: ObjectStore, uri: Path | str, release: Release) -> ScoringResult:
+def score_uri(store: ObjectStore, uri: Path | str, release: Release) -> ScoringResult:
     return score(store.settings, open_input(store.settings, str(uri)), release)
 
 
@@ -58,26 +58,26 @@ def test_partition_columns_are_columns(
 ) -> None:
     assert callable(write)
     write(rows, tmp_path / "partitioned", column)
-    assert run(store, tmp_path / "partitioned", release).inserted == 60
-    found = predictions(store.settings, release)
+    assert score_uri(store, tmp_path / "partitioned", release).inserted == 60
+    found = read_predictions(store.settings, release)
     expected = rows.sort_values(list(KEY), ignore_index=True)
     assert found[[*KEY, "class"]].equals(
         expected[[*KEY, "class"]].astype(dict.fromkeys(KEY, "int32"))
     )
 
 
-def test_csv_is_scored_like_parquet(
+def test_predictions_for_csv_equal_those_for_parquet(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     rows.to_csv(tmp_path / "a.csv", index=False, sep=";")
     rows.to_parquet(tmp_path / "a.parquet")
-    assert run(store, tmp_path / "a.csv", release).inserted == 60
-    again = run(store, tmp_path / "a.parquet", release)
+    assert score_uri(store, tmp_path / "a.csv", release).inserted == 60
+    again = score_uri(store, tmp_path / "a.parquet", release)
     assert (again.duplicates, again.updated) == (60, 0)
-    assert run(store, tmp_path / "a.csv", release).rows_in == 0
+    assert score_uri(store, tmp_path / "a.csv", release).rows_in == 0
 
 
-def test_equal_values_of_another_type_change_nothing(
+def test_equal_values_of_another_type_are_duplicates(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     names = list(INPUTS[Mode.SPECTROSCOPIC])
@@ -90,20 +90,20 @@ def test_equal_values_of_another_type_change_nothing(
     rows.to_parquet(tmp_path / "floats.parquet")
     rows.astype(str).to_parquet(tmp_path / "texts.parquet")
     pa.parquet.write_table(decimals, tmp_path / "decimals.parquet")
-    assert run(store, tmp_path / "floats.parquet", release).inserted == 6
+    assert score_uri(store, tmp_path / "floats.parquet", release).inserted == 6
     for name in ("decimals", "texts"):
-        again = run(store, tmp_path / f"{name}.parquet", release)
+        again = score_uri(store, tmp_path / f"{name}.parquet", release)
         assert (again.rows_in, again.updated, again.duplicates) == (6, 0, 6)
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.uint64, str])
-def test_ids_are_integers_or_text(
+def test_ids_can_be_integers_or_text(
     kind: type, store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     photometry = rows.drop(columns=list(KEY)).assign(objid=[kind(each) for each in IDS])
     photometry.to_parquet(tmp_path / "a.parquet")
-    assert run(store, tmp_path / "a.parquet", release).inserted == 60
-    assert sorted(predictions(store.settings, release)["source_id"]) == IDS
+    assert score_uri(store, tmp_path / "a.parquet", release).inserted == 60
+    assert sorted(read_predictions(store.settings, release)["source_id"]) == IDS
 
 
 def test_ids_that_were_rounded_are_rejected(
@@ -112,7 +112,7 @@ def test_ids_that_were_rounded_are_rejected(
     photometry = rows.drop(columns=list(KEY)).assign(objid=np.array(IDS, dtype=np.float64))
     photometry.to_parquet(tmp_path / "a.parquet")
     with pytest.raises(CatalogError, match=r"column objid has floating-point numbers above 2\^53"):
-        run(store, tmp_path / "a.parquet", release)
+        score_uri(store, tmp_path / "a.parquet", release)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_ids_that_were_rounded_are_rejected(
     ],
     ids=str,
 )
-def test_a_value_of_the_wrong_type_is_named_with_its_row(
+def test_a_value_of_the_wrong_type_is_reported_with_its_row(
     change: dict[str, str],
     message: str,
     store: ObjectStore,
@@ -137,7 +137,7 @@ def test_a_value_of_the_wrong_type_is_named_with_its_row(
         texts.loc[2, name] = value
     texts.to_parquet(tmp_path / "a.parquet")
     with pytest.raises(CatalogError, match=message):
-        run(store, tmp_path / "a.parquet", release)
+        score_uri(store, tmp_path / "a.parquet", release)
 
 
 def test_class_codes_have_the_given_meaning(
@@ -146,10 +146,10 @@ def test_class_codes_have_the_given_meaning(
     codes = rows["class"].map({"GALAXY": 0, "STAR": 1, "QSO": 2})
     rows.assign(**{"class": codes}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(CatalogError, match="the classes are the numbers 0, 1, 2: give the classes"):
-        run(store, tmp_path / "a.parquet", release)
+        score_uri(store, tmp_path / "a.parquet", release)
     uri = f"{tmp_path}/a.parquet?classes=GALAXY,STAR,QSO"
-    assert run(store, uri, release).inserted == 60
-    found = predictions(store.settings, release)
+    assert score_uri(store, uri, release).inserted == 60
+    found = read_predictions(store.settings, release)
     assert list(found["class"]) == list(rows.sort_values(list(KEY))["class"])
     assert set(found["source"]) == {uri}
     assert found[list(PROBABILITIES)].notna().all(axis=None)

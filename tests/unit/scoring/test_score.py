@@ -26,10 +26,10 @@ from skyclass.survey.observation import CLASSES, KEY, Era
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.prediction_log import PROBABILITIES
 from skyclass.tables.predictions import PredictionsTable
-from tests.support.scoring import predictions, publish_tree
+from tests.support.scoring import publish_tree, read_predictions
 
 
-def run(store: ObjectStore, uri: str, release: Release, shard: str = "0/1") -> ScoringResult:
+def score_uri(store: ObjectStore, uri: str, release: Release, shard: str = "0/1") -> ScoringResult:
     settings = store.settings
     result = score(settings, open_input(settings, uri), release, Shard.parse(shard))
     assert result.is_balanced
@@ -58,9 +58,9 @@ def rows() -> pd.DataFrame:
 def test_predictions_equal_those_of_the_model(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    result = run(store, write_parquet(tmp_path, rows), release)
+    result = score_uri(store, write_parquet(tmp_path, rows), release)
     assert (result.rows_in, result.inserted) == (500, 500)
-    found = predictions(store.settings, release)
+    found = read_predictions(store.settings, release)
     rows = rows.sort_values(["plate", "mjd", "fiber_id"], ignore_index=True)
     model = download_model(Registry(store), release)
     expected = model.predict_probabilities(rows[list(INPUTS[release.mode])].to_numpy())
@@ -76,12 +76,12 @@ def test_second_run_reads_only_new_rows(
     store: ObjectStore, table: ObservationsTable, release: Release
 ) -> None:
     ingest(open_source("simulated:?rows=300", store), table, store)
-    assert run(store, "table:", release).inserted == 300
-    assert run(store, "table:", release).rows_in == 0
+    assert score_uri(store, "table:", release).inserted == 300
+    assert score_uri(store, "table:", release).rows_in == 0
     ingest(open_source("simulated:?rows=40&seed=1&era=boss", store), table, store)
-    again = run(store, "table:", release)
+    again = score_uri(store, "table:", release)
     assert (again.rows_in, again.inserted) == (40, 40)
-    assert run(store, "table:", release).rows_in == 0
+    assert score_uri(store, "table:", release).rows_in == 0
 
 
 def test_old_version_of_a_table_can_be_scored(
@@ -90,18 +90,18 @@ def test_old_version_of_a_table_can_be_scored(
     version = ingest(open_source("simulated:?rows=50&era=boss", store), table, store).version
     ingest(open_source("simulated:?rows=50&era=boss&seed=1", store), table, store)
     assert open_input(store.settings, "table:").uri == f"table:?version={version + 1}"
-    assert run(store, f"table:?version={version}", release).inserted == 50
+    assert score_uri(store, f"table:?version={version}", release).inserted == 50
 
 
 def test_changed_measurement_and_late_label_update_the_prediction(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     first = rows.head(10).assign(**{"class": None})
-    run(store, write_parquet(tmp_path, first), release)
+    score_uri(store, write_parquet(tmp_path, first), release)
     second = rows.head(10).assign(redshift=[5.0, *rows["redshift"][1:10]])
-    result = run(store, write_parquet(tmp_path, second, "b.parquet"), release)
+    result = score_uri(store, write_parquet(tmp_path, second, "b.parquet"), release)
     assert (result.inserted, result.updated) == (0, 10)
-    found = predictions(store.settings, release)
+    found = read_predictions(store.settings, release)
     assert found["redshift"][0] == 5.0
     assert found["class"].notna().all()
 
@@ -111,9 +111,9 @@ def test_releases_are_scored_independently(
 ) -> None:
     uri = write_parquet(tmp_path, rows)
     other = publish_tree(store, tmp_path / "other", Mode.PHOTOMETRIC)
-    assert run(store, uri, release).inserted == run(store, uri, other).inserted == 500
-    assert set(predictions(store.settings, other)["redshift"].isna()) == {True}
-    assert len(predictions(store.settings, release)) == 500
+    assert score_uri(store, uri, release).inserted == score_uri(store, uri, other).inserted == 500
+    assert set(read_predictions(store.settings, other)["redshift"].isna()) == {True}
+    assert len(read_predictions(store.settings, release)) == 500
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3])
@@ -126,10 +126,10 @@ def test_shards_cover_the_whole_input(
     small_pieces: None,
 ) -> None:
     uri = write_parquet(tmp_path, rows)
-    parts = [run(store, uri, release, f"{number}/{shards}") for number in range(shards)]
+    parts = [score_uri(store, uri, release, f"{number}/{shards}") for number in range(shards)]
     assert sum(part.inserted for part in parts) == 500
-    assert len(predictions(store.settings, release)) == 500
-    assert run(store, uri, release).rows_in == 0  # also with another number of shards
+    assert len(read_predictions(store.settings, release)) == 500
+    assert score_uri(store, uri, release).rows_in == 0  # also with another number of shards
 
 
 def test_duplicate_objects_are_stored_once(
@@ -141,19 +141,19 @@ def test_duplicate_objects_are_stored_once(
 ) -> None:
     """Duplicates occur within a chunk, within a piece and across pieces."""
     twice = pd.concat([rows.head(5), rows.head(5), rows, rows.tail(7)])
-    result = run(store, write_parquet(tmp_path, twice), release)
+    result = score_uri(store, write_parquet(tmp_path, twice), release)
     assert (result.rows_in, result.inserted, result.duplicates) == (517, 500, 17)
-    assert len(predictions(store.settings, release)) == 500
+    assert len(read_predictions(store.settings, release)) == 500
 
 
 def test_incomplete_rows_are_counted_and_not_scored(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     rows.loc[0, "u"], rows.loc[1, "g"], rows.loc[2, "redshift"] = np.nan, -9999, np.inf
-    result = run(store, write_parquet(tmp_path, rows), release)
+    result = score_uri(store, write_parquet(tmp_path, rows), release)
     assert (result.inserted, result.incomplete) == (497, 3)
     nothing = rows.head(1)
-    assert run(store, write_parquet(tmp_path, nothing, "b.parquet"), release).incomplete == 1
+    assert score_uri(store, write_parquet(tmp_path, nothing, "b.parquet"), release).incomplete == 1
 
 
 def test_objects_without_a_spectrum_are_identified_by_source_id(
@@ -161,9 +161,9 @@ def test_objects_without_a_spectrum_are_identified_by_source_id(
 ) -> None:
     release = publish_tree(store, tmp_path / "other", Mode.PHOTOMETRIC)
     seen = rows[["u", "g", "r", "i", "z"]].assign(objID=1237648720693755918 + rows.index)
-    result = run(store, write_parquet(tmp_path, seen), release)
+    result = score_uri(store, write_parquet(tmp_path, seen), release)
     assert result.inserted == 500
-    found = predictions(store.settings, release)
+    found = read_predictions(store.settings, release)
     assert list(found["source_id"]) == list(seen["objID"])
     assert set(found["plate"]) == {0}
 
@@ -172,21 +172,21 @@ def test_delta_tables_parquet_files_and_folders_are_accepted(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     write_deltalake(str(tmp_path / "delta"), pa.Table.from_pandas(rows.head(100)))
-    assert run(store, str(tmp_path / "delta"), release).inserted == 100
+    assert score_uri(store, str(tmp_path / "delta"), release).inserted == 100
     for name, part in (("a.parquet", rows[100:200]), ("b.parquet", rows[200:300])):
         write_parquet(tmp_path / "many", part, name)
-    assert run(store, str(tmp_path / "many"), release).inserted == 200
+    assert score_uri(store, str(tmp_path / "many"), release).inserted == 200
     data = (tmp_path / "many/a.parquet").read_bytes()
     store.put(store.settings.data_bucket, "sources/a.parquet", data, "application/octet-stream")
-    again = run(store, f"s3://{store.settings.data_bucket}/sources/a.parquet", release)
+    again = score_uri(store, f"s3://{store.settings.data_bucket}/sources/a.parquet", release)
     assert (again.rows_in, again.duplicates) == (100, 100)
 
 
 def test_changed_file_is_read_again(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    run(store, write_parquet(tmp_path, rows.head(100)), release)
-    assert run(store, write_parquet(tmp_path, rows.head(120)), release).inserted == 20
+    score_uri(store, write_parquet(tmp_path, rows.head(100)), release)
+    assert score_uri(store, write_parquet(tmp_path, rows.head(120)), release).inserted == 20
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_missing_column_is_reported_by_name(
 ) -> None:
     uri = write_parquet(tmp_path, rows.drop(columns=list(change)))
     with pytest.raises(CatalogError, match=message) as error:
-        run(store, uri, release)
+        score_uri(store, uri, release)
     assert "\n" not in str(error.value)
 
 
