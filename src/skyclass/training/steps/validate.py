@@ -42,6 +42,7 @@ def validate_step(
         ValidationError: The rows violate the expectations, or the limits are malformed.
         TrainingError: There are too few rows of a class.
     """
+    limits = load_expectations(settings.expectations_file)
     table = ObservationsTable(settings)
     observations = table.read(version, list(ROW_COLUMNS))
     dataset = select_dataset(observations, table.uri, version, mode, newest_rows)
@@ -49,7 +50,6 @@ def validate_step(
     rows = observations[newest].reset_index(drop=True)
     name = f"observations table, version {version}"
     exploration.write_text(render_exploration(SourceSample(name, rows, len(rows), 0)))
-    limits = load_expectations(settings.expectations_file)
     earlier_nights = _read_earlier_nights(settings, table, mode, newest_rows)
     expect_rows(rows, INPUTS[mode], earlier_nights, limits)
     dataset.save(folder)
