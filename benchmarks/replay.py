@@ -1,12 +1,12 @@
-"""Replays real observations in order of their nights, with and without the retraining loop.
+"""Replay real observations in the order of their nights, with and without the retraining loop.
 
     python -m benchmarks.replay FILE [-o docs/replay.svg]
 
 A window has 1,000 objects. Both models start as the same release, trained on the first 3,000
-objects. One is never replaced. The other is monitored: each window gets a drift verdict, and when
-`decide` returns a retraining, a challenger is trained on the newest labels, which arrive one window
-after the predictions, and promoted if it passes the gate. Drift policy, retraining policy and gate
-are those of production. Without KFP and an object store, the replay takes about a minute.
+objects. The baseline is never replaced. The champion of the loop is monitored: each window gets a
+drift verdict. When `decide` returns a retraining, a challenger is trained on the newest labels, and
+promoted if it passes the gate. Labels arrive one window after the predictions. Drift policy,
+retraining policy and gate are those of production. KFP and an object store are not used.
 """
 
 import argparse
@@ -55,26 +55,26 @@ class Step:
 
     Attributes:
         night: Median night of the observations (MJD).
-        frozen: Accuracy of the first release, which is never replaced.
-        looped: Accuracy of the loop's champion.
-        estimated: Accuracy of the champion, estimated from its confidences without labels.
+        baseline_accuracy: Accuracy of the first release, which is never replaced.
+        accuracy: Accuracy of the loop's champion.
+        estimated_accuracy: Accuracy of the champion, estimated from its confidences without labels.
         verdict: Drift verdict on the champion's predictions.
         action: Action of the retraining policy.
-        promoted: Whether the retraining promoted a new champion.
+        is_promoted: Whether the retraining promoted a new champion.
     """
 
     night: float
-    frozen: float
-    looped: float
-    estimated: float
+    baseline_accuracy: float
+    accuracy: float
+    estimated_accuracy: float
     verdict: Verdict
     action: Action
-    promoted: bool
+    is_promoted: bool
 
 
 @dataclass(frozen=True)
 class Model:
-    """A release without files in a store."""
+    """A release that is kept in memory."""
 
     id: str
     engine: Engine
@@ -83,7 +83,7 @@ class Model:
 
 
 def read_labelled_observations(path: Path, mode: Mode) -> pd.DataFrame:
-    """Read the labelled observations of a file that lack no input of the mode, by night."""
+    """Read the labelled observations of a file with all inputs of a mode, ordered by night."""
     rows = pd.concat(
         validate_rows(batch.rows).valid.to_pandas()
         for batch in FileSource(path, str(path)).read_batches(0)
@@ -94,8 +94,8 @@ def read_labelled_observations(path: Path, mode: Mode) -> pd.DataFrame:
 
 def replay(rows: pd.DataFrame, mode: Mode) -> Iterator[Step]:
     """Yield the results of each window, in order of the nights."""
-    first = _train(rows.head(FIRST_ROWS), mode, version=0)
-    champion = first
+    baseline = _train(rows.head(FIRST_ROWS), mode, version=0)
+    champion = baseline
     verdicts: list[DriftVerdict] = []
     decisions: list[Decision] = []
     for number in range((len(rows) - FIRST_ROWS) // WINDOW_ROWS):
@@ -104,7 +104,7 @@ def replay(rows: pd.DataFrame, mode: Mode) -> Iterator[Step]:
         now = _START + DAY * (number + 1)
         predictions = _predict(champion.engine, window, mode)
         verdicts.append(_evaluate_window(champion, predictions, mode, now))
-        choice = decide(
+        outcome = decide(
             RetrainingContext(
                 now=now,
                 champion=champion.id,
@@ -118,21 +118,21 @@ def replay(rows: pd.DataFrame, mode: Mode) -> Iterator[Step]:
         estimate = estimate_accuracy(champion.reference, predictions)
         step = Step(
             night=float(window["mjd"].median()),
-            frozen=_compute_accuracy(_predict(first.engine, window, mode)),
-            looped=_compute_accuracy(predictions),
-            estimated=estimate.accuracy if estimate else float("nan"),
+            baseline_accuracy=_compute_accuracy(_predict(baseline.engine, window, mode)),
+            accuracy=_compute_accuracy(predictions),
+            estimated_accuracy=estimate.accuracy if estimate else float("nan"),
             verdict=verdicts[-1].verdict,
-            action=choice.action,
-            promoted=False,
+            action=outcome.action,
+            is_promoted=False,
         )
         run = None
-        if choice.action is Action.RETRAIN:
-            known = rows.iloc[:start].tail(NEWEST_ROWS)
-            challenger = _train(known, mode, version=number)
-            promoted = _passes_gate(challenger, champion, known, mode)
-            champion = challenger if promoted else champion
-            run = Run(state=RunState.SUCCEEDED, id=challenger.id, promoted=promoted)
-            step = replace(step, promoted=promoted)
+        if outcome.action is Action.RETRAIN:
+            labelled = rows.iloc[:start].tail(NEWEST_ROWS)
+            challenger = _train(labelled, mode, version=number)
+            is_promoted = _passes_gate(challenger, champion, labelled, mode)
+            champion = challenger if is_promoted else champion
+            run = Run(state=RunState.SUCCEEDED, id=challenger.id, promoted=is_promoted)
+            step = replace(step, is_promoted=is_promoted)
         decisions.append(
             Decision(
                 mode=mode,
@@ -140,47 +140,50 @@ def replay(rows: pd.DataFrame, mode: Mode) -> Iterator[Step]:
                 decided_at=now,
                 champion=champion.id,
                 table_version=number,
-                action=choice.action,
-                cause=choice.cause,
-                reason=choice.reason,
+                action=outcome.action,
+                cause=outcome.cause,
+                reason=outcome.reason,
                 run=run,
             )
         )
         yield step
 
 
-def draw_accuracy(steps: dict[Mode, list[Step]]) -> Figure:
+def draw_accuracy(steps_by_mode: dict[Mode, list[Step]]) -> Figure:
     """Draw the accuracy over the nights, with and without the loop, one panel per mode."""
-    figure = Figure(figsize=(9.2, 2.9 * len(steps)), facecolor="white")
-    panels = np.atleast_1d(figure.subplots(len(steps), sharex=True))
-    for axes, (mode, found) in zip(panels, steps.items(), strict=True):
-        night = [each.night for each in found]
-        axes.plot(night, [each.frozen for each in found], color=MUTED, lw=1.8, marker="o", ms=3.5)
-        axes.plot(night, [each.looped for each in found], color=ACCENT, lw=2.2, marker="o", ms=4)
-        axes.plot(night, [each.estimated for each in found], color=ACCENT, lw=1, ls=(0, (4, 3)))
-        for each in found:
-            if each.promoted:
-                axes.axvline(each.night, color=ACCENT, alpha=0.25, lw=1, zorder=0)
-        low = min(each.frozen for each in found)
+    figure = Figure(figsize=(9.2, 2.9 * len(steps_by_mode)), facecolor="white")
+    panels = np.atleast_1d(figure.subplots(len(steps_by_mode), sharex=True))
+    for axes, (mode, steps) in zip(panels, steps_by_mode.items(), strict=True):
+        nights = [step.night for step in steps]
+        baseline, accuracy, estimated = (
+            [getattr(step, name) for step in steps]
+            for name in ("baseline_accuracy", "accuracy", "estimated_accuracy")
+        )
+        axes.plot(nights, baseline, color=MUTED, lw=1.8, marker="o", ms=3.5)
+        axes.plot(nights, accuracy, color=ACCENT, lw=2.2, marker="o", ms=4)
+        axes.plot(nights, estimated, color=ACCENT, lw=1, ls=(0, (4, 3)))
+        for step in steps:
+            if step.is_promoted:
+                axes.axvline(step.night, color=ACCENT, alpha=0.25, lw=1, zorder=0)
+        low = min(baseline)
         axes.set_ylim(low - 0.03, 1.01)
         axes.set_title(f"{mode.capitalize()} mode", loc="left", fontsize=11, fontweight="bold")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#e6e8ee", lw=0.8)
         axes.set_axisbelow(True)
-        means = (np.mean([each.looped for each in found]), np.mean([each.frozen for each in found]))
         axes.text(
-            1, 1.03, f"mean {means[0]:.1%} with the loop, {means[1]:.1%} without",
+            1, 1.03, f"mean {np.mean(accuracy):.1%} with the loop, {np.mean(baseline):.1%} without",
             transform=axes.transAxes, ha="right", fontsize=9, color="#4b5563",
         )  # fmt: skip
         for name, era in {"BOSS": Era.BOSS, "eBOSS": Era.EBOSS}.items():
-            first = FIRST_MJD[era]
-            axes.axvline(first, color="#c9ccd6", lw=1, ls=":")
-            axes.text(first + 25, low - 0.022, f"{name} starts", fontsize=8, color="#6b7280")
+            first_mjd = FIRST_MJD[era]
+            axes.axvline(first_mjd, color="#c9ccd6", lw=1, ls=":")
+            axes.text(first_mjd + 25, low - 0.022, f"{name} starts", fontsize=8, color="#6b7280")
     handles = panels[0].get_lines()[:3]
     panels[0].legend(
         handles,
-        ["first release, never replaced", "with the loop", "… estimated without labels"],
+        ["first release, never replaced", "with the loop", "estimated without labels"],
         loc="lower left", bbox_to_anchor=(0.0, 0.12), frameon=False, fontsize=9,
     )  # fmt: skip
     panels[-1].set_xlabel("Night of the observations (MJD); faint vertical lines: promotions")
@@ -194,34 +197,33 @@ def _train(rows: pd.DataFrame, mode: Mode, version: int) -> Model:
     estimator = CANDIDATES[_CANDIDATE](0)
     estimator.fit(dataset.features[~held_out], dataset.labels[~held_out])
     engine = make_joblib_engine(estimator)
-    name = hashlib.sha256(f"{mode} {version}".encode()).hexdigest()
-    return Model(name, engine, _predict(engine, dataset.rows[held_out], mode), dataset.summary)
+    release_id = hashlib.sha256(f"{mode} {version}".encode()).hexdigest()
+    reference = _predict(engine, dataset.rows[held_out], mode)
+    return Model(release_id, engine, reference, dataset.summary)
 
 
 def _make_dataset(rows: pd.DataFrame, mode: Mode, version: int) -> Dataset:
-    nights = (int(rows["mjd"].min()), int(rows["mjd"].max()))
     summary = TrainingSet(
         table="replay",
         version=version,
         rows=len(rows),
-        first_mjd=nights[0],
-        watermark=nights[1],
+        first_mjd=int(rows["mjd"].min()),
+        watermark=int(rows["mjd"].max()),
         synthetic_rows=0,
     )
     return Dataset(rows.reset_index(drop=True), summary, mode)
 
 
 def _passes_gate(challenger: Model, champion: Model, rows: pd.DataFrame, mode: Mode) -> bool:
-    """Whether the challenger passes the gate, on the held-out rows of its training set."""
+    """Return whether the challenger passes the gate on the held-out rows of its training set."""
     dataset = _make_dataset(rows, mode, 0)
     held_out = dataset.random_holdout
-    found = [
-        evaluate(
-            dataset.labels[held_out], model.engine(dataset.features[held_out]), mode, "holdout"
-        )
+    features, labels = dataset.features[held_out], dataset.labels[held_out]
+    evaluation, champion_evaluation = (
+        evaluate(labels, model.engine(features), mode, "holdout")
         for model in (challenger, champion)
-    ]
-    return check_gate(found[0], ChampionEvaluation(champion.id, found[1])).passed
+    )
+    return check_gate(evaluation, ChampionEvaluation(champion.id, champion_evaluation)).passed
 
 
 def _predict(engine: Engine, rows: pd.DataFrame, mode: Mode) -> pd.DataFrame:
@@ -264,13 +266,13 @@ def main() -> None:
         for step in replay(read_labelled_observations(arguments.file, mode), mode):
             steps[mode].append(step)
             sys.stdout.write(
-                f"{mode}  night {step.night:.0f}  without {step.frozen:.3f}  with {step.looped:.3f}"
-                f"  estimated {step.estimated:.3f}  {step.verdict:8}  {step.action}"
-                f"{', promoted' if step.promoted else ''}\n"
+                f"{mode}  night {step.night:.0f}  without {step.baseline_accuracy:.3f}"
+                f"  with {step.accuracy:.3f}  estimated {step.estimated_accuracy:.3f}"
+                f"  {step.verdict:8}  {step.action}{', promoted' if step.is_promoted else ''}\n"
             )
             sys.stdout.flush()
-        error = np.mean([abs(each.estimated - each.looped) for each in steps[mode]])
-        gain = np.mean([each.looped - each.frozen for each in steps[mode]])
+        error = np.mean([abs(each.estimated_accuracy - each.accuracy) for each in steps[mode]])
+        gain = np.mean([each.accuracy - each.baseline_accuracy for each in steps[mode]])
         sys.stdout.write(f"{mode}  gain {gain:+.4f}  mean error of the estimate {error:.4f}\n")
     if arguments.output:
         arguments.output.write_text(to_svg(draw_accuracy(steps)))

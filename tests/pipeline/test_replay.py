@@ -1,4 +1,4 @@
-"""Replay of real rows: the retraining loop keeps its accuracy when the survey changes."""
+"""Replay of real rows: the retraining loop keeps the accuracy when the survey changes."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from skyclass.survey.features import Mode
 from skyclass.training.reports.plots import to_svg
 
 
-def test_loop_keeps_the_accuracy_that_a_frozen_model_loses(real_rows: Path) -> None:
+def test_the_loop_keeps_the_accuracy_that_the_baseline_loses(real_rows: Path) -> None:
     mode = Mode.PHOTOMETRIC
     rows = read_labelled_observations(real_rows, mode)
     steps = list(replay(rows.head(11_000), mode))  # reaches the BOSS survey
     before, after = steps[:3], steps[-2:]
-    assert min(each.frozen for each in before) > 0.85
-    assert max(each.frozen for each in after) < 0.70
-    assert min(each.looped for each in after) > 0.82
-    assert sum(each.promoted for each in steps) >= 2
-    assert all(each.action is Action.RETRAIN for each in steps if each.promoted)
+    assert min(each.baseline_accuracy for each in before) > 0.85
+    assert max(each.baseline_accuracy for each in after) < 0.70
+    assert min(each.accuracy for each in after) > 0.82
+    assert sum(each.is_promoted for each in steps) >= 2
+    assert all(each.action is Action.RETRAIN for each in steps if each.is_promoted)
     assert to_svg(draw_accuracy({mode: steps})).startswith("<svg")
