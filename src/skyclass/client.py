@@ -15,6 +15,7 @@ import urllib3
 from skyclass.errors import ServingError
 from skyclass.http import make_pool
 from skyclass.polling import poll
+from skyclass.proxies import describe_proxy
 from skyclass.survey.features import INPUTS, Mode, model_name
 from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.classified import append_predictions, check_names
@@ -240,7 +241,8 @@ class Client:
             )
         except urllib3.exceptions.HTTPError as error:
             raise ServingError(
-                f"the predictor at {self._url} is unreachable ({type(error).__name__}): "
+                f"the predictor at {self._url} is unreachable{describe_proxy(self._url)} "
+                f"({type(error).__name__}): "
                 f"start it with `skyclass serve --mode {self._mode}`, or correct the URL"
             ) from error
         try:

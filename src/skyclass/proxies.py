@@ -44,6 +44,15 @@ def find_proxy(url: str) -> str | None:
     return found._replace(port=found.port or _PORTS[found.scheme], path=None).url
 
 
+def describe_proxy(url: str) -> str:
+    """Return ` through the proxy …` for errors of requests to a URL; empty if they are direct.
+
+    The credentials of the proxy are omitted.
+    """
+    proxy = find_proxy(url)
+    return f" through the proxy {parse_url(proxy)._replace(auth=None).url}" if proxy else ""
+
+
 def make_proxy_headers(proxy: str) -> dict[str, str]:
     """Return the headers that authenticate to a proxy with the credentials of its URL."""
     credentials = parse_url(proxy).auth

@@ -8,6 +8,7 @@ import urllib3
 
 from skyclass.errors import CatalogError
 from skyclass.http import make_pool
+from skyclass.proxies import describe_proxy
 from skyclass.storage.s3 import ObjectStore, split_uri
 
 CONNECT_SECONDS = 5.0
@@ -57,5 +58,6 @@ def _download(uri: str, path: Path) -> None:
             shutil.copyfileobj(response, file)
     except urllib3.exceptions.HTTPError as error:
         raise CatalogError(
-            f"{uri}: the web server is unreachable ({type(error).__name__}): try again later"
+            f"{uri}: the web server is unreachable{describe_proxy(uri)} "
+            f"({type(error).__name__}): try again later"
         ) from error

@@ -14,6 +14,7 @@ from minio.error import MinioException, S3Error
 
 from skyclass.errors import StoreError
 from skyclass.http import make_pool
+from skyclass.proxies import describe_proxy
 from skyclass.settings import Settings
 
 MAX_SINGLE_PUT = 5 * 2**30
@@ -170,7 +171,7 @@ def s3_error(code: str, uri: str) -> StoreError:
 def unreachable_error(endpoint: str, reason: str) -> StoreError:
     """Return the error for an object store without a response."""
     return StoreError(
-        f"the object store at {endpoint} is unreachable ({reason}): "
+        f"the object store at {endpoint} is unreachable{describe_proxy(endpoint)} ({reason}): "
         "start it (`skyclass s3` on one machine) or correct AWS_ENDPOINT_URL"
     )
 

@@ -11,6 +11,7 @@ import urllib3
 
 from skyclass.errors import CatalogError
 from skyclass.http import make_pool
+from skyclass.proxies import describe_proxy
 from skyclass.sources.skyserver.responses import ResponseError, find_error, parse_table
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 
@@ -96,7 +97,8 @@ class SkyServerClient:
                     headers={"User-Agent": agent.strip()},
                 )
         except urllib3.exceptions.HTTPError as error:
-            return ResponseError(f"no response ({type(error).__name__})", is_temporary=True)
+            reason = f"no response{describe_proxy(url)} ({type(error).__name__})"
+            return ResponseError(reason, is_temporary=True)
         finally:
             self._not_before = time.monotonic() + MIN_INTERVAL_SECONDS
         return find_error(response.status, response.data) or response.data
