@@ -1,8 +1,8 @@
 """Which proxy of the environment a request goes through, the same for every client.
 
 HTTP_PROXY, HTTPS_PROXY and ALL_PROXY name proxies, NO_PROXY the hosts without one; each also in
-lower case, which takes precedence. Requests to loopback never go through a proxy: there, the
-address means another machine.
+lower case, which takes precedence. Requests to loopback never go through a proxy, which would send
+them to its own machine.
 """
 
 from ipaddress import ip_address, ip_network
