@@ -164,8 +164,8 @@ def test_columns_have_the_aliases_of_all_dialects(theirs: str, tmp_path: Path) -
         ("a.gz", "u\n1\n", "unsupported suffix"),
         ("a.parquet.gz", "u\n1\n", "unsupported suffix"),
         ("a.csv.gz", "u,g\n", "not readable as text"),
-        ("a.csv.zip", zipped(b"u\n1\n")[:-30], "not readable as text"),
-        ("a.csv.xz", lzma.compress(b"u\n1\n" * 99)[:-9], "not readable as text"),
+        pytest.param("a.csv.zip", zipped(b"u\n1\n")[:-30], "not readable as text", id="zip"),
+        pytest.param("a.csv.xz", lzma.compress(b"u\n1\n")[:-9], "not readable as text", id="xz"),
     ],
 )
 def test_a_file_that_is_no_table_is_one_error(
