@@ -69,17 +69,18 @@ def interrupt(demo: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "stop",
-    [pytest.param(interrupt, id="Ctrl-C"), pytest.param(subprocess.Popen.terminate, id="SIGTERM")],
+    ("task", "stop"),
+    [
+        pytest.param("Starting the KServe predictor", interrupt, id="Ctrl-C, predictor"),
+        pytest.param("First training", subprocess.Popen.terminate, id="SIGTERM, training"),
+    ],
 )
 def test_an_interrupted_demo_stops_its_processes(
-    stop: Callable[[subprocess.Popen[str]], None], tmp_path: Path
+    task: str, stop: Callable[[subprocess.Popen[str]], None], tmp_path: Path
 ) -> None:
     demo = start(tmp_path, "--candidates", "decision_tree")
     assert demo.stderr is not None
-    for line in demo.stderr:
-        if "the KServe predictor" in line and "Starting" in line:
-            break
+    assert any(task in line for line in demo.stderr)
     assert any("weed" in each for each in list_processes(tmp_path))
     stop(demo)
     _, errors = demo.communicate(timeout=60)

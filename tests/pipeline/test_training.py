@@ -22,7 +22,7 @@ MODE = Mode.PHOTOMETRIC
 STEPS = ["ingest", "validate", "train", "evaluate", "publish"]
 SMALL = {
     "source_uri": "simulated:?rows=2400&era=legacy,boss",
-    "candidates": "random_forest",
+    "candidates": "decision_tree",
     "mode": str(MODE),
     "reason": "a test",
 }
@@ -89,7 +89,7 @@ def test_metrics_confusion_matrix_and_reports_are_artifacts(first_run: FirstRun)
     for page in (evaluated["report"], validated["exploration"]):
         assert Path(page["uri"]).read_text().lstrip().lower().startswith("<!doctype html>")
     result = Path(artifacts("publish")["result"]["uri"]).read_text()
-    assert result.startswith("# Promoted: random forest, photometric mode")
+    assert result.startswith("# Promoted: decision tree, photometric mode")
 
 
 def test_outcome_is_in_the_log_of_the_run(first_run: FirstRun) -> None:
