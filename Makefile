@@ -56,8 +56,8 @@ browser: ## install Chromium and its driver from Debian's packages, for the test
 test: $(READY) browser ## run the unit, contract, pipeline, fault and browser tests
 	$(VENV)/bin/pytest
 
-test-fast: $(READY) ## run the unit and contract tests, for use before each commit
-	$(VENV)/bin/pytest tests/unit tests/contract
+test-fast: $(READY) ## run the unit and contract tests that are not slow, for use before each commit
+	$(VENV)/bin/pytest tests/unit tests/contract -m "not slow"
 
 coverage: $(READY) ## measure the branch coverage of the unit tests; fails below the threshold
 	$(VENV)/bin/pytest --cov tests/unit components

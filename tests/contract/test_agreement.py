@@ -38,8 +38,6 @@ from tests.support.predictor import (
     simulated,
 )
 
-pytestmark = pytest.mark.xdist_group("agreement")
-
 Matrix = npt.NDArray[np.float64]
 
 

@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from skyclass.survey.features import INPUTS, Mode
 from tests.support.predictor import ServerProcess, Site, publish, serving
 
-pytestmark = pytest.mark.xdist_group("any input")
+pytestmark = pytest.mark.slow
 
 MODE = Mode.SPECTROSCOPIC
 V1 = "/v1/models/skyclass-spectroscopic:predict"

@@ -14,7 +14,7 @@ import pytest
 from skyclass.survey.features import Mode
 from tests.support.predictor import ROOT, ServerProcess, Site, publish, serving
 
-pytestmark = pytest.mark.xdist_group("default clients")
+pytestmark = pytest.mark.slow
 
 CLIENTS = ROOT / "tests/clients"
 BUILDS = ROOT / ".tools"

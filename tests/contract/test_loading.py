@@ -5,11 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import urllib3
 
 from skyclass.local.ports import find_free_ports
 from skyclass.survey.features import INPUTS, Mode
 from tests.support.predictor import START_SECONDS, STOP_SECONDS, Site, eventually, start
+
+pytestmark = pytest.mark.slow
 
 MODE = Mode.PHOTOMETRIC
 NAME = "skyclass-photometric"

@@ -17,8 +17,6 @@ from skyclass.survey.features import INPUTS, Mode
 from tests.support.grpc_calls import connected, error_of, infer, to_grpc
 from tests.support.predictor import ServerProcess, Site, publish, serving
 
-pytestmark = pytest.mark.xdist_group("mistakes")
-
 MAX_ROWS, MAX_BYTES = 50, 20_000
 MODEL = "skyclass-spectroscopic"
 V1 = f"/v1/models/{MODEL}:predict"

@@ -21,6 +21,8 @@ from skyclass.tables.prediction_log import PROBABILITIES
 from tests.support.command_line import CommandLine, CommandResult
 from tests.support.predictor import ServerProcess, Site, publish, serving, simulated
 
+pytestmark = pytest.mark.slow
+
 Predict = Callable[..., CommandResult]
 
 MODE = Mode.PHOTOMETRIC

@@ -29,6 +29,8 @@ from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 from tests.support.predictor import Site, publish, serving
 
+pytestmark = pytest.mark.slow
+
 GALAXY = [19.622, 18.480, 17.381, 16.909, 16.560]
 
 

@@ -13,7 +13,7 @@ import urllib3
 from skyclass.local.ports import find_free_ports
 from tests.support.predictor import ROOT, START_SECONDS, eventually
 
-pytestmark = pytest.mark.xdist_group("prediction page")
+pytestmark = pytest.mark.slow
 
 OBSERVED_SECONDS = 4
 MAX_IDLE_SHARE = 0.015  # of a core; with Gradio's default interval it is 0.034

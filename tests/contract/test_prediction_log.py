@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from skyclass.client import Client
@@ -18,6 +19,8 @@ from skyclass.survey.observation import KEY
 from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, read_log
 from tests.support.grpc_calls import connected
 from tests.support.predictor import Site, eventually, publish, serving, simulated
+
+pytestmark = pytest.mark.slow
 
 MODE = Mode.SPECTROSCOPIC
 V1 = "/v1/models/skyclass-spectroscopic:predict"

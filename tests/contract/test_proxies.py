@@ -11,6 +11,8 @@ from tests.support.predictor import Site, publish, serving, simulated
 from tests.support.rows import frame
 from tests.support.web import Response, serve
 
+pytestmark = pytest.mark.slow
+
 MODE = Mode.PHOTOMETRIC
 
 

@@ -4,11 +4,15 @@ import json
 import threading
 from pathlib import Path
 
+import pytest
+
 from skyclass.client import Client
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.survey.features import INPUTS, Mode
 from tests.support.predictor import ServerProcess, Site, eventually, publish, serving, simulated
+
+pytestmark = pytest.mark.slow
 
 MODE = Mode.PHOTOMETRIC
 INSTANCES = simulated(3)[list(INPUTS[MODE])].to_numpy().tolist()

@@ -30,6 +30,8 @@ from tests.support.keys import make_key_pair
 from tests.support.predictor import START_SECONDS, Site, publish, serving, start
 from tests.support.releases import draft
 
+pytestmark = pytest.mark.slow
+
 MODE = Mode.PHOTOMETRIC
 
 

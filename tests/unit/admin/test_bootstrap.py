@@ -12,6 +12,8 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from tests.support.releases import draft, write_files
 
+pytestmark = pytest.mark.slow
+
 MODES = [Mode.PHOTOMETRIC, Mode.SPECTROSCOPIC]
 
 

@@ -13,6 +13,8 @@ from skyclass.storage.s3 import ObjectStore
 from tests.support.monitoring import END
 from tests.support.world import ROWS
 
+pytestmark = pytest.mark.slow
+
 MODE = "spectroscopic"
 
 Samples = dict[tuple[str, ...], float]

@@ -26,6 +26,8 @@ from tests.support.monitoring import END, make_daily_verdict
 from tests.support.releases import draft, write_files
 from tests.support.world import NOW, ROWS, UNLABELLED_WINDOWS, WINDOWS
 
+pytestmark = pytest.mark.slow
+
 PATHS = ("", "accuracy", "predictions", "scored", "releases", "decisions")
 ALL_PATHS = ("/", *(f"/{mode}/{path}" for mode in Mode for path in PATHS))
 

@@ -27,6 +27,8 @@ from tests.support.monitoring import (
 )
 from tests.support.releases import draft
 
+pytestmark = pytest.mark.slow
+
 MODE = Mode.SPECTROSCOPIC
 DAY = timedelta(days=1)
 

@@ -24,6 +24,8 @@ from tests.support.monitoring import (
     write_log_rows,
 )
 
+pytestmark = pytest.mark.slow
+
 MODE = Mode.SPECTROSCOPIC
 DAY = timedelta(days=1)
 

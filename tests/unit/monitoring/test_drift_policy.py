@@ -27,6 +27,8 @@ from tests.support.monitoring import (
     read_observations,
 )
 
+pytestmark = pytest.mark.slow
+
 REFERENCE_ROWS = 4_000
 
 

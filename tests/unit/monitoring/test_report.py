@@ -27,6 +27,8 @@ from tests.support.monitoring import (
     write_log_rows,
 )
 
+pytestmark = pytest.mark.slow
+
 MODE = Mode.SPECTROSCOPIC
 MAX_BYTES = 5_000_000
 

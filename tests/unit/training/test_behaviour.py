@@ -9,6 +9,8 @@ from skyclass.survey.observation import CLASSES
 from skyclass.training.fit import fit, load_fitted_models
 from tests.support.datasets import make_simulated_dataset
 
+pytestmark = pytest.mark.slow
+
 STAR_AT_Z0 = (19.5, 18.2, 17.7, 17.5, 17.4, 0.0)
 BLUE_AT_Z2 = (19.4, 19.2, 19.1, 19.0, 18.9, 2.0)
 RED_AT_Z01 = (19.6, 17.7, 16.8, 16.4, 16.1, 0.1)

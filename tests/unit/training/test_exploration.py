@@ -14,6 +14,8 @@ from skyclass.survey.observation import Era
 from skyclass.training.reports import exploration
 from skyclass.training.reports.exploration import SourceSample, read_sample, render_exploration
 
+pytestmark = pytest.mark.slow
+
 
 def render(rows: pd.DataFrame) -> str:
     return render_exploration(SourceSample("some rows", rows, len(rows), 0))

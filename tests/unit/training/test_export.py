@@ -14,6 +14,8 @@ from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import MAX_DIFFERENCE, export, find_joblib_threshold
 
+pytestmark = pytest.mark.slow
+
 Features = npt.NDArray[np.float32]
 
 

@@ -8,6 +8,8 @@ from skyclass.training.dataset import Dataset
 from skyclass.training.results import CandidateScore, SearchResult
 from skyclass.training.search import search
 
+pytestmark = pytest.mark.slow
+
 
 def make_score(
     name: str, macro_f1: float, log_loss: float, deviation: float = 0.01

@@ -21,6 +21,8 @@ from skyclass.tables.observations import ObservationsTable
 from skyclass.training.steps.validate import validate_step
 from tests.support.releases import draft, write_files
 
+pytestmark = pytest.mark.slow
+
 DEFAULT_ROWS = 100_000
 RETRAINING_ROWS = 1_200
 
