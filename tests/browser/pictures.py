@@ -13,7 +13,7 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs/pictures"
 
 @pytest.mark.parametrize(
     ("name", "path", "height"),
-    [("drift", "", 1400), ("accuracy", "accuracy", 1600), ("decisions", "decisions", 1100)],
+    [("drift", "", 1310), ("accuracy", "accuracy", 1560), ("decisions", "decisions", 1100)],
 )
 def test_monitor(browser: Chrome, monitor: str, name: str, path: str, height: int) -> None:
     PICTURES.mkdir(exist_ok=True)
