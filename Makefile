@@ -60,7 +60,7 @@ test-fast: $(READY) ## run the unit and contract tests that are not slow, for us
 	$(VENV)/bin/pytest tests/unit tests/contract -m "not slow"
 
 coverage: $(READY) ## measure the branch coverage of the unit tests; fails below the threshold
-	$(VENV)/bin/pytest --cov tests/unit components
+	$(VENV)/bin/pytest --cov=skyclass tests/unit components
 
 pictures: $(READY) browser ## retake the screenshots in docs/pictures
 	$(VENV)/bin/pytest -n 0 tests/browser/pictures.py

@@ -14,6 +14,8 @@ import pytest
 from skyclass.survey.features import Mode
 from tests.support.predictor import ServerProcess, Site, publish, serving
 
+pytestmark = pytest.mark.slow
+
 V1 = "/v1/models/skyclass-spectroscopic:predict"
 V2 = "/v2/models/skyclass-spectroscopic/infer"
 ROW = [21.2, 18.9, 17.7, 17.1, 16.8, 0.17]

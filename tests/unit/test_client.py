@@ -57,6 +57,7 @@ def test_wait_ready_polls_until_the_model_is_ready() -> None:
         assert web.requests == [f"{METADATA}/ready"] * 3
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

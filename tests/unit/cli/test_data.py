@@ -43,6 +43,7 @@ def test_an_unreadable_source_is_a_one_line_error(
     assert message in command_line.run_failing("ingest", str(tmp_path / "a.csv"))
 
 
+@pytest.mark.slow
 def test_eda_writes_a_report_and_ingests_nothing(
     command_line: CommandLine, store: ObjectStore, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_drift_reports_the_predictions_of_other_releases(
     assert "left out  20 rows of release bbbbbbbbbbbb" in result.out
 
 
+@pytest.mark.slow
 def test_an_unreachable_predictor_is_a_one_line_error(
     command_line: CommandLine, tmp_path: Path
 ) -> None:

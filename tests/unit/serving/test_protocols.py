@@ -94,6 +94,7 @@ def test_any_json_is_read_or_rejected_over_v1(instances: Any, mode: Mode) -> Non
     outcome(lambda: parse_v1(body, mode))
 
 
+@pytest.mark.slow
 @given(st.lists(JSON, max_size=7), JSON, JSON, st.sampled_from(list(Mode)))
 def test_any_json_is_read_or_rejected_over_v2(
     data: list[Any], shape: Any, other: Any, mode: Mode

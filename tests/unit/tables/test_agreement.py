@@ -74,6 +74,7 @@ def make_damaged_files(folder: Path) -> Iterator[Path]:
         yield path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 def test_damaged_files_are_read_or_rejected_in_one_line(
     reader: str, settings: Settings, tmp_path: Path

@@ -26,6 +26,7 @@ def rows(store: ObjectStore) -> pd.DataFrame:
     return pd.concat([spread, burst])
 
 
+@pytest.mark.slow
 def test_pages_contain_every_row_once_newest_first(store: ObjectStore, rows: pd.DataFrame) -> None:
     found, cursor = [], None
     for _ in range(9):
