@@ -22,6 +22,8 @@ PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(CURDIR)/.tools/promt
 export PROMTOOL
 ACTIONLINT := $(or $(shell command -v actionlint 2>/dev/null),$(CURDIR)/.tools/actionlint)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+# Without bytecode, each of the many processes of the tests compiles the libraries again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup browser demo test test-fast coverage test-cluster lint lint-chart images sbom format compile manifests pictures clean

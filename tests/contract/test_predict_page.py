@@ -13,7 +13,7 @@ from skyclass.apps.predict.classification import (
     classify_object,
     classify_table,
 )
-from skyclass.apps.predict.page import (
+from skyclass.apps.predict.rendering import (
     DRAWINGS,
     EXAMPLE_LABELS,
     EXAMPLES,
