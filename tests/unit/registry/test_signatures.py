@@ -15,6 +15,8 @@ from skyclass.storage.s3 import ObjectStore
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.releases import draft, write_files
 
+pytestmark = pytest.mark.slow
+
 FILES = {MANIFEST: b"{}", JOBLIB_MODEL: b"a model"}
 
 
