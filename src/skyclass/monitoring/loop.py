@@ -17,7 +17,7 @@ from skyclass.monitoring.retraining_policy import Choice, RetrainingContext, dec
 from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.champions import ChampionStore
-from skyclass.promotion.lineage import find_parent
+from skyclass.promotion.lineage import find_parent, find_promoted
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -175,12 +175,8 @@ def _refresh_run(
         message = "timed out: the run reached no final state; see SKYCLASS_RETRAINING_RUN_HOURS"
         run = run.model_copy(update={"state": RunState.FAILED, "message": message})
     if run.state is RunState.SUCCEEDED and run.promoted is None:
-        promoted = [
-            event.to_release
-            for event in champions.list_promotions(decision.mode)
-            if event.run_id == run.id
-        ]
-        update = {"promoted": bool(promoted), "release": promoted[-1] if promoted else None}
+        promoted = find_promoted(champions.list_promotions(decision.mode), run.id)
+        update = {"promoted": promoted is not None, "release": promoted}
         run = run.model_copy(update=update)
     if run == decision.run:
         return decision

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from skyclass.monitoring.decisions import Decision, RunState
 from skyclass.promotion.events import Promotion
+from skyclass.promotion.lineage import find_promoted
 from skyclass.registry.releases import Release
 
 
@@ -23,10 +24,10 @@ def complete_run(
     run = decision.run
     if run is None or run.id is None or not run.is_active:
         return decision
-    promoted = [event.to_release for event in promotions if event.run_id == run.id]
+    promoted = find_promoted(promotions, run.id)
     published = [release for release in releases if release.manifest.run_id == run.id]
     if promoted:
-        outcome = {"promoted": True, "release": promoted[-1]}
+        outcome = {"promoted": True, "release": promoted}
     elif published and not published[-1].manifest.gate.passed:
         gate = published[-1].manifest.gate
         outcome = {"promoted": False, "release": published[-1].id, "message": gate.reason}

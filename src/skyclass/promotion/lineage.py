@@ -52,6 +52,17 @@ def find_rollback_target(
     return target
 
 
+def find_promoted(promotions: Sequence[Promotion], run_id: str | None) -> str | None:
+    """Return the release that a run promoted last, or None.
+
+    Args:
+        promotions: All promotions of a mode, oldest first.
+        run_id: Id of the run.
+    """
+    promoted = [event.to_release for event in promotions if event.run_id == run_id]
+    return promoted[-1] if promoted else None
+
+
 def _list_changes_to(release_id: str, promotions: Sequence[Promotion]) -> list[Promotion]:
     return [
         event
