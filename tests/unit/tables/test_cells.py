@@ -62,7 +62,7 @@ def test_ids_are_exact_whatever_their_type(file: TableFile, column: pa.Array) ->
     assert read_integers(file, 0, pa.chunked_array([column])).to_pylist() == [ID, None]
 
 
-def test_floats_are_ids_while_they_tell_all_integers_apart(file: TableFile) -> None:
+def test_floats_are_ids_while_they_represent_every_integer_exactly(file: TableFile) -> None:
     column = pa.chunked_array([pa.array([267.0, None, 2.0**53])])
     assert read_integers(file, 0, column).to_pylist() == [267, None, 2**53]
     with pytest.raises(CatalogError, match=r"column u has floating-point numbers above 2\^53"):

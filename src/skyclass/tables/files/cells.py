@@ -13,7 +13,7 @@ from skyclass.tables.files.base import TableFile
 from skyclass.tables.files.numbers import parse_numbers, to_texts
 
 _MAX_EXACT_FLOAT = 2.0**53
-"""Largest number up to which floating-point numbers tell all integers apart."""
+"""Up to this magnitude, 64-bit floating-point numbers represent every integer exactly."""
 
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)(\.0*)?")
 _MAX_QUOTED_CHARACTERS = 40

@@ -50,10 +50,10 @@ class ParquetTable:
             selected = sorted(set(stored))
             names = [self._stored[position] for position in selected]
         places = [selected.index(position) for position in stored]
+        if self._metadata.num_rows == 0:
+            raise no_rows_error(self.name)
         with translate_errors(self.name, "Parquet"), self._open_file() as file:
-            parquet = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
-            if parquet.metadata.num_rows == 0:
-                raise no_rows_error(self.name)
+            parquet = pq.ParquetFile(file, metadata=self._metadata, buffer_size=_BUFFER_BYTES)
             for batch in parquet.iter_batches(chunk_rows, self._row_groups, names):
                 yield Chunk(tuple(pa.chunked_array([batch.column(place)]) for place in places))
 
@@ -61,16 +61,21 @@ class ParquetTable:
         """Name a row, counted from 1."""
         return f"row {row + 1}"
 
-    @cached_property
-    def _stored(self) -> tuple[str, ...]:
-        with translate_errors(self.name, "Parquet"), self._open_file() as file:
-            return tuple(pq.read_schema(file).names)
-
     def list_row_groups(self) -> list[int]:
         """Return the number of rows of each row group of the file."""
+        groups = range(self._metadata.num_row_groups)
+        return [self._metadata.row_group(index).num_rows for index in groups]
+
+    @cached_property
+    def _metadata(self) -> Any:
+        """The footer of the file, which is read once."""
         with translate_errors(self.name, "Parquet"), self._open_file() as file:
-            metadata = pq.read_metadata(file)
-        return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+            return pq.read_metadata(file)
+
+    @cached_property
+    def _stored(self) -> tuple[str, ...]:
+        with translate_errors(self.name, "Parquet"):
+            return tuple(self._metadata.schema.to_arrow_schema().names)
 
     @property
     def _positions(self) -> list[int]:
