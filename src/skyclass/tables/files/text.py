@@ -2,9 +2,10 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -17,6 +18,13 @@ BLOCK_BYTES = 8 << 20
 """Bytes that are parsed at a time."""
 
 _KIND = "text"
+
+
+class _Malformed(NamedTuple):
+    """A line that is skipped; `row` is the number of rows above it."""
+
+    row: int
+    reason: str
 
 
 class TextTable:
@@ -51,7 +59,7 @@ class TextTable:
     def read(self, positions: Sequence[int], chunk_rows: int) -> Iterator[Chunk]:
         """Read columns as text, in order."""
         rows = 0
-        malformed: list[str] = []
+        malformed: list[_Malformed] = []
         pending: list[pa.RecordBatch] = []
         with translate_errors(self.name, _KIND), self._open_file() as file:
             for block in self._open_reader(file, positions, malformed):
@@ -60,9 +68,11 @@ class TextTable:
                 rows += block.num_rows
                 pending.append(block)
                 if sum(part.num_rows for part in pending) >= chunk_rows:
-                    yield _to_chunk(pending, positions, malformed)
+                    # The parser can be a block ahead, as its thread happens to run.
+                    above = [line for line in malformed if line.row < rows]
+                    del malformed[: len(above)]
+                    yield _to_chunk(pending, positions, above)
                     pending.clear()
-                    malformed.clear()
             if malformed and not (self._skip_malformed and rows):
                 raise self._malformed_error()
             if rows == 0:
@@ -84,10 +94,13 @@ class TextTable:
             return detect_layout(self._open_file, self._encoding, self.name)
 
     def _open_reader(
-        self, file: Any, positions: Sequence[int], malformed: list[str]
+        self, file: Any, positions: Sequence[int], malformed: list[_Malformed]
     ) -> pacsv.CSVStreamingReader:
+        skipped = itertools.count(1 + self._layout.lines)
+
         def skip(row: pacsv.InvalidRow) -> str:
-            malformed.append(f"{row.actual_columns} fields, expected {row.expected_columns}")
+            reason = f"{row.actual_columns} fields, expected {row.expected_columns}"
+            malformed.append(_Malformed(row.number - next(skipped), reason))
             return "skip"
 
         names = [str(position) for position in range(len(self.header))]
@@ -99,8 +112,8 @@ class TextTable:
                 skip_rows=self._layout.lines,
                 block_size=BLOCK_BYTES,
                 encoding=self._layout.encoding.removesuffix("-sig"),
-                # Threads prefetch as many blocks as there are cores, so the chunk of a malformed
-                # line would depend on the machine. Parsing text is as fast on one thread.
+                # With threads, the parser does not number the malformed lines. Parsing text is as
+                # fast on one thread.
                 use_threads=False,
             ),
             parse_options=pacsv.ParseOptions(
@@ -138,10 +151,10 @@ class TextTable:
 
 
 def _to_chunk(
-    blocks: Sequence[pa.RecordBatch], positions: Sequence[int], malformed: Sequence[str]
+    blocks: Sequence[pa.RecordBatch], positions: Sequence[int], malformed: Sequence[_Malformed]
 ) -> Chunk:
     columns = (
         pa.chunked_array([block.column(place) for block in blocks], pa.string())
         for place in range(len(positions))
     )
-    return Chunk(tuple(columns), tuple(malformed))
+    return Chunk(tuple(columns), tuple(line.reason for line in malformed))
