@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from skyclass.registry.libraries import get_library_versions
-from skyclass.registry.manifest import GateVerdict, Manifest, TrainingSet
+from skyclass.registry.manifest import Manifest, TrainingSet
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
+from skyclass.registry.verdicts import GateVerdict
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import FEATURES, INPUTS, Mode, make_features

@@ -94,7 +94,8 @@ def training(
     )
     model = trained.outputs["model"]
     evaluated = configure_pod(
-        evaluate(dataset=rows, model=model, mode=mode, seed=seed), PODS["evaluate"]
+        evaluate(dataset=rows, model=model, mode=mode, promotion=promotion, seed=seed),
+        PODS["evaluate"],
     ).set_caching_options(False)
     published = configure_pod(
         publish(

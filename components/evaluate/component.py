@@ -12,6 +12,7 @@ def evaluate(
     dataset: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
     mode: str,
+    promotion: str,
     seed: int,
     evaluation: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
@@ -24,6 +25,7 @@ def evaluate(
         dataset: Training rows and hold-outs.
         model: The fitted model.
         mode: `spectroscopic` or `photometric`.
+        promotion: `if_better` or `never`.
         seed: Seed of the sample that becomes the reference of drift detection.
         evaluation: Folder with scores, verdict of the gate, reference and report.
         metrics: Scores of the random hold-out, and of the temporal one with suffix `_temporal`.
@@ -37,12 +39,13 @@ def evaluate(
 
     from skyclass.logs import start_step
     from skyclass.settings import load_settings
-    from skyclass.training.parameters import parse_mode
+    from skyclass.training.parameters import parse_mode, parse_promotion
     from skyclass.training.steps.evaluate import evaluate_step
 
     start_step()
     inputs, folder = (Path(dataset.path), Path(model.path)), Path(evaluation.path)
-    found = evaluate_step(load_settings(), *inputs, parse_mode(mode), seed, folder)
+    choices = parse_mode(mode), parse_promotion(promotion)
+    found = evaluate_step(load_settings(), *inputs, *choices, seed, folder)
     for name, value in found.list_metrics().items():
         metrics.log_metric(name, value)
     random = found.metrics["random_holdout"]

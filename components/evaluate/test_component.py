@@ -21,6 +21,7 @@ def test_metrics_confusion_matrix_and_report_are_outputs(
         dsl.Dataset(uri=str(tmp_path / "dataset")),
         dsl.Model(uri=str(models_folder)),
         "spectroscopic",
+        "if_better",
         0,
         *(evaluation, metrics, confusion, report),
     )

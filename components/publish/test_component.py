@@ -12,6 +12,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.training.dataset import Dataset
 from skyclass.training.outcome import RunOutcome, find_outcome
+from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.results import EvaluationResult
 from skyclass.training.steps.evaluate import evaluate_step
 
@@ -23,7 +24,8 @@ def inputs(
     """Outputs of the previous steps."""
     dataset.save(tmp_path / "dataset")
     folders = (tmp_path / "dataset", models_folder)
-    evaluate_step(settings, *folders, Mode.SPECTROSCOPIC, 0, tmp_path / "evaluation")
+    policy = PromotionPolicy.IF_BETTER
+    evaluate_step(settings, *folders, Mode.SPECTROSCOPIC, policy, 0, tmp_path / "evaluation")
     return (
         dsl.Dataset(uri=str(folders[0])),
         dsl.Model(uri=str(folders[1])),

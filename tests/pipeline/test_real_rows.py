@@ -8,6 +8,7 @@ from skyclass.ingest.step import ingest_step
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.steps.evaluate import evaluate_step
 from skyclass.training.steps.train import train_step
 from skyclass.training.steps.validate import validate_step
@@ -32,7 +33,13 @@ def test_quality_on_twenty_thousand_real_rows(
     validate_step(settings, ingested.version, mode, 100_000, *outputs)
     train_step(tmp_path / "dataset", mode, "all", 0, tmp_path / "models")
     result = evaluate_step(
-        settings, tmp_path / "dataset", tmp_path / "models", mode, 0, tmp_path / "evaluation"
+        settings,
+        tmp_path / "dataset",
+        tmp_path / "models",
+        mode,
+        PromotionPolicy.IF_BETTER,
+        0,
+        tmp_path / "evaluation",
     )
     random, temporal = result.metrics["random_holdout"], result.metrics["temporal_holdout"]
     assert random.accuracy >= accuracy

@@ -6,7 +6,8 @@ from typing import Any
 
 from skyclass.registry import releases
 from skyclass.registry.libraries import get_library_versions
-from skyclass.registry.manifest import GateVerdict, Manifest, OnnxParity, TrainingSet
+from skyclass.registry.manifest import Manifest, OnnxParity, TrainingSet
+from skyclass.registry.verdicts import GateVerdict
 from skyclass.survey.features import FEATURES, INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 

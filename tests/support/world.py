@@ -21,8 +21,9 @@ from skyclass.monitoring.drift_job import make_verdict, run_drift
 from skyclass.monitoring.drift_policy import evaluate_window, make_drift_frame
 from skyclass.monitoring.windows import Window
 from skyclass.promotion.local import LocalChampionStore
-from skyclass.registry.manifest import GateVerdict, TrainingSet
+from skyclass.registry.manifest import TrainingSet
 from skyclass.registry.releases import JOBLIB_MODEL, REFERENCE, Release
+from skyclass.registry.verdicts import GateVerdict
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import score
 from skyclass.storage.s3 import ObjectStore

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import ConfigDict, Field
 from sklearn.isotonic import IsotonicRegression
 
-from skyclass.registry.manifest import Document
+from skyclass.registry.documents import Document
 from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.prediction_log import PROBABILITIES
 

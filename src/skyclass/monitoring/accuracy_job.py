@@ -24,7 +24,7 @@ from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.monitoring.windows import Window, read_reference_rows, read_window
 from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.lineage import find_parent
-from skyclass.registry.manifest import Document
+from skyclass.registry.documents import Document
 from skyclass.registry.models import download_model
 from skyclass.registry.releases import Registry
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore

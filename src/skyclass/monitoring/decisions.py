@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from skyclass.monitoring.documents import WindowDocument
-from skyclass.registry.manifest import Document
+from skyclass.registry.documents import Document
 
 
 class Action(StrEnum):

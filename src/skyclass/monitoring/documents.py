@@ -6,7 +6,7 @@ from typing import ClassVar, TypeVar
 
 from pydantic import ValidationError
 
-from skyclass.registry.manifest import Document
+from skyclass.registry.documents import Document
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from skyclass.monitoring.documents import WindowDocument
 from skyclass.monitoring.windows import Accounting
-from skyclass.registry.manifest import Document
+from skyclass.registry.documents import Document
 
 
 class Verdict(StrEnum):

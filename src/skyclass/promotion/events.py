@@ -6,7 +6,7 @@ keys is the order of the events.
 
 from datetime import UTC, datetime, timedelta
 
-from skyclass.registry.manifest import Document, parse_document
+from skyclass.registry.documents import Document, parse_document
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 

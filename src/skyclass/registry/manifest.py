@@ -1,47 +1,12 @@
-"""The manifest of a release, and the JSON documents that it is made of."""
+"""The manifest of a release, and what it is made of."""
 
 from datetime import datetime
-from typing import TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, Field
 
-from skyclass.errors import ReleaseError
+from skyclass.registry.documents import Document
+from skyclass.registry.verdicts import GateVerdict
 from skyclass.survey.features import Mode
-
-
-class Document(BaseModel):
-    """A strict, immutable JSON document: no unknown fields, no NaN, no infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def to_bytes(self) -> bytes:
-        """Serialise to indented UTF-8 JSON; equal documents yield equal bytes."""
-        return self.model_dump_json(indent=2).encode() + b"\n"
-
-
-D = TypeVar("D", bound=Document)
-
-
-def parse_document(kind: type[D], data: bytes, where: str) -> D:
-    """Parse a JSON document.
-
-    Args:
-        kind: Class of the document.
-        data: UTF-8 JSON.
-        where: Names the document in messages.
-
-    Raises:
-        ReleaseError: The document is malformed; the message names the first malformed field.
-    """
-    try:
-        return kind.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ReleaseError(
-            f"{where}: not a {kind.__name__.lower()} of this version ({field}: {first['msg']}): "
-            "publish it again"
-        ) from error
 
 
 class ClassScores(Document):
@@ -128,26 +93,6 @@ class OnnxParity(Document):
     joblib_faster_from_rows: int | None = Field(
         default=None, validation_alias=AliasChoices("joblib_faster_from_rows", "faster_below")
     )
-
-
-class GateVerdict(Document):
-    """Whether a challenger may become the champion.
-
-    Attributes:
-        passed: Whether it may.
-        reason: Why.
-        champion: Id of the release it was compared with; None if there was no champion.
-        champion_macro_f1: Macro-F1 of that release on the same rows.
-        challenger_macro_f1: Macro-F1 of the challenger.
-        rows: Rows both were evaluated on.
-    """
-
-    passed: bool
-    reason: str
-    champion: str | None = None
-    champion_macro_f1: float | None = None
-    challenger_macro_f1: float
-    rows: int
 
 
 class FileEntry(Document):

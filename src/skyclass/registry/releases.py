@@ -8,7 +8,8 @@ from pathlib import Path
 
 from skyclass.errors import ReleaseError
 from skyclass.registry.digests import compute_digest, make_entry, verify_file
-from skyclass.registry.manifest import Manifest, parse_document
+from skyclass.registry.documents import parse_document
+from skyclass.registry.manifest import Manifest
 from skyclass.registry.signatures import SIGNATURE, sign
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from skyclass.registry.manifest import Evaluation, GateVerdict
+from skyclass.registry.manifest import Evaluation
+from skyclass.registry.verdicts import GateVerdict
 from skyclass.survey.features import Mode
+from skyclass.training.parameters import PromotionPolicy
 
 MIN_MACRO_F1_GAIN = 0.001
 """Smallest gain over the champion: less is within noise, and a rollout has a cost."""
@@ -41,12 +43,17 @@ class ChampionEvaluation:
     evaluation: Evaluation
 
 
-def check_gate(challenger: Evaluation, champion: ChampionEvaluation | None) -> GateVerdict:
+def check_gate(
+    challenger: Evaluation,
+    champion: ChampionEvaluation | None,
+    policy: PromotionPolicy = PromotionPolicy.IF_BETTER,
+) -> GateVerdict:
     """Decide whether a challenger may become the champion.
 
     Args:
         challenger: Its metrics on the random hold-out.
         champion: Metrics of the current champion on the same rows, if there is a champion.
+        policy: What the release needs to be promoted.
     """
     missed = _missed_floors(challenger)
     if missed:

@@ -7,7 +7,7 @@ import logging
 
 from pydantic import ValidationError
 
-from skyclass.registry.manifest import Document
+from skyclass.registry.documents import Document
 
 logger = logging.getLogger(__name__)
 

@@ -1,13 +1,19 @@
 """Parsers of the text parameters of a pipeline run."""
 
+from enum import StrEnum
+
 from skyclass.errors import TrainingError
 from skyclass.survey.features import Mode
 
-PROMOTION_CHOICES = {"if_better": True, "never": False}
-"""Values of `promotion`: whether a release that passes the gate becomes the champion."""
-
 _PLACEHOLDER = "{{"
 """Begins what KFP, its local runner and Argo replace inside the values of parameters."""
+
+
+class PromotionPolicy(StrEnum):
+    """What a release needs to become champion: the parameter `promotion`."""
+
+    IF_BETTER = "if_better"
+    NEVER = "never"
 
 
 def parse_text(name: str, text: str) -> str:
@@ -35,14 +41,14 @@ def parse_mode(name: str) -> Mode:
         raise TrainingError(f"unknown mode {name!r}: choose {' or '.join(Mode)}") from None
 
 
-def parse_promotion(choice: str) -> bool:
-    """Parse the parameter `promotion`: whether to promote a release that passes the gate.
+def parse_promotion(choice: str) -> PromotionPolicy:
+    """Parse the parameter `promotion`.
 
     Raises:
         TrainingError: The choice is unknown.
     """
-    if choice.strip() not in PROMOTION_CHOICES:
-        raise TrainingError(
-            f"unknown promotion {choice!r}: choose {' or '.join(PROMOTION_CHOICES)}"
-        )
-    return PROMOTION_CHOICES[choice.strip()]
+    try:
+        return PromotionPolicy(choice.strip())
+    except ValueError:
+        choices = " or ".join(PromotionPolicy)
+        raise TrainingError(f"unknown promotion {choice!r}: choose {choices}") from None

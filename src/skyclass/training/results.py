@@ -5,7 +5,9 @@ They are separate from the steps, so that reading one does not import scikit-lea
 
 from pathlib import Path
 
-from skyclass.registry.manifest import Document, Evaluation, GateVerdict, OnnxParity
+from skyclass.registry.documents import Document
+from skyclass.registry.manifest import Evaluation, OnnxParity
+from skyclass.registry.verdicts import GateVerdict
 
 FOLDS = 5
 """Folds of the cross-validation."""

@@ -17,8 +17,8 @@ from skyclass.monitoring.documents import save_document
 from skyclass.monitoring.verdict import Verdict
 from skyclass.monitoring.windows import Accounting
 from skyclass.promotion.local import LocalChampionStore
-from skyclass.registry.manifest import GateVerdict
 from skyclass.registry.releases import Release
+from skyclass.registry.verdicts import GateVerdict
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode

@@ -1,6 +1,6 @@
 """The training report of a release."""
 
-from skyclass.registry.manifest import GateVerdict
+from skyclass.registry.verdicts import GateVerdict
 from skyclass.survey.features import FEATURES
 from skyclass.survey.observation import CLASSES
 from skyclass.training.calibration import CALIBRATION_BINS

@@ -16,6 +16,7 @@ from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate_champion, evaluate_models
 from skyclass.training.fit import load_fitted_models
 from skyclass.training.gate import ChampionEvaluation, check_gate
+from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.reference import make_reference
 from skyclass.training.reports import plots
 from skyclass.training.reports.training import render_training_report
@@ -23,7 +24,13 @@ from skyclass.training.results import EvaluationResult
 
 
 def evaluate_step(
-    settings: Settings, dataset: Path, models: Path, mode: Mode, seed: int, folder: Path
+    settings: Settings,
+    dataset: Path,
+    models: Path,
+    mode: Mode,
+    policy: PromotionPolicy,
+    seed: int,
+    folder: Path,
 ) -> EvaluationResult:
     """Evaluate the fitted models on both hold-outs, and check the gate.
 
@@ -32,6 +39,7 @@ def evaluate_step(
         dataset: Output folder of `validate_step`.
         models: Output folder of `train_step`.
         mode: Mode of the models.
+        policy: What the release needs to be promoted.
         seed: Seed of the reference's sample.
         folder: Output folder for metrics, report, plots and reference.
     """
@@ -39,7 +47,7 @@ def evaluate_step(
     fitted = load_fitted_models(models)
     evaluation = evaluate_models(rows, fitted)
     champion = _evaluate_current_champion(settings, rows)
-    gate = check_gate(evaluation.random, champion)
+    gate = check_gate(evaluation.random, champion, policy)
     folder.mkdir(parents=True, exist_ok=True)
     report = render_training_report(rows, fitted.summary, evaluation, gate)
     (folder / REPORT).write_text(report)

@@ -21,6 +21,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import FEATURES, INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 from skyclass.training.dataset import Dataset
+from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.results import EvaluationResult, FitSummary
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def publish_step(
     models: Path,
     evaluation: Path,
     mode: Mode,
-    promote: bool,
+    policy: PromotionPolicy,
     reason: str,
     run_id: str,
 ) -> PublishResult:
@@ -61,7 +62,7 @@ def publish_step(
         models: Output folder of `train_step`.
         evaluation: Output folder of `evaluate_step`.
         mode: Mode of the model.
-        promote: Whether to promote a release that passed the gate.
+        policy: What the release needs to be promoted.
         reason: Why the run was started; recorded with the promotion.
         run_id: Id of the run.
     """
@@ -99,7 +100,7 @@ def publish_step(
         champion and champion.id != result.gate.champion and champion.manifest.run_id != run_id
     )
     promoted, verdict = False, result.gate.reason
-    if not promote:
+    if policy is PromotionPolicy.NEVER:
         verdict = "the run has promotion=never"
     elif champion and is_overtaken and result.gate.passed:
         verdict = (

@@ -1,0 +1,62 @@
+"""The verdict of the gate, with the evidence that it is based on."""
+
+from enum import StrEnum
+
+from skyclass.registry.documents import Document
+
+
+class Outcome(StrEnum):
+    """Outcome of one check of the gate."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    REVIEW = "review"
+    """A limit is exceeded that does not reject a release, but makes it wait for an approval."""
+
+
+class Check(Document):
+    """One check of the gate: a row of the table in the report, the manifest and the monitor page.
+
+    Attributes:
+        group: Kind of check: `floor`, `slice`, `random_holdout`, `temporal_holdout` or `traffic`.
+        subject: What was checked, for example `QSO recall` or `QSO, r 20 to 21, boss`.
+        test: The statistical test or the limit, for example `McNemar` or `Wilson lower bound`.
+        rows: Rows it is based on.
+        challenger: Value of the challenger.
+        champion: Value of the champion on the same rows, if there is one.
+        limit: The value that the challenger must reach, or must not exceed.
+        p_value: P-value of the test, if there is one.
+        outcome: The outcome.
+    """
+
+    group: str
+    subject: str
+    test: str
+    rows: int
+    challenger: float | None = None
+    champion: float | None = None
+    limit: float | None = None
+    p_value: float | None = None
+    outcome: Outcome
+
+
+class GateVerdict(Document):
+    """Whether a challenger may become the champion.
+
+    Attributes:
+        passed: Whether it may.
+        reason: Why.
+        champion: Id of the release it was compared with; None if there was no champion.
+        champion_macro_f1: Macro-F1 of that release on the same rows.
+        challenger_macro_f1: Macro-F1 of the challenger.
+        rows: Rows both were evaluated on.
+        checks: The evidence, in the order in which it was checked. Empty in releases of 0.1.0.
+    """
+
+    passed: bool
+    reason: str
+    champion: str | None = None
+    champion_macro_f1: float | None = None
+    challenger_macro_f1: float
+    rows: int
+    checks: tuple[Check, ...] = ()
