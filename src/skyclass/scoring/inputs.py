@@ -25,7 +25,14 @@ from skyclass.storage.delta_errors import is_connection_error
 from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import unreachable_error
 from skyclass.tables import OBSERVATIONS_URI
-from skyclass.tables.files import Options, TableFile, open_table, parse_classes, split_options
+from skyclass.tables.files import (
+    TABLE_OPTIONS,
+    Options,
+    TableFile,
+    open_table,
+    parse_classes,
+    split_options,
+)
 from skyclass.tables.files.parquet import ParquetTable
 from skyclass.tables.files.partition import PartitionedTable
 from skyclass.tables.observations import SPEC
@@ -91,33 +98,37 @@ def open_input(settings: Settings, uri: str) -> Input:
         settings: Location of the object store.
         uri: `table:` for the observations table, or the s3:// address or path of a Delta table, a
             CSV or Parquet file, or a folder of Parquet files. For a Delta table, `?version=…`
-            selects a version; the default is the newest. Behind a file, `?encoding=…` and
-            `?classes=…` say what it does not say about itself.
+            selects a version; the default is the newest. `?classes=…` gives the meaning of class
+            codes, and `?encoding=…` the encoding of a text file.
 
     Raises:
-        CatalogError: There is no Delta table and no file at the address, or an option is malformed.
+        CatalogError: There is no Delta table and no file at the address, or an option is malformed
+            or does not apply to it.
         StoreError: The object store is unreachable.
     """
-    base_uri, options = split_options(uri)
-    version = options.version
-    if version is not None and not version.isdigit():
-        raise CatalogError(
-            f"{uri}: version is {version!r}, expected a whole number like ?version=3"
-        )
+    base_uri, options = split_options(uri, TABLE_OPTIONS)
     with translate_errors(uri, settings.endpoint_url):
         if base_uri == OBSERVATIONS_URI:
             address = f"s3://{settings.data_bucket}/{SPEC.prefix}"
-            return _open_delta(settings, base_uri, address, version)
+            return _open_delta(settings, uri, base_uri, address, options)
         filesystem = _open_filesystem(settings, base_uri)
         info = filesystem.get_file_info(re.sub(r"^(s3|file)://", "", base_uri))
         if info.type is fs.FileType.Directory:
             if DeltaTable.is_deltatable(base_uri, make_storage_options(settings)):
-                return _open_delta(settings, base_uri, base_uri, version)
+                return _open_delta(settings, uri, base_uri, base_uri, options)
             pieces = _split_folder(filesystem, info)
         else:
             pieces = _split_file(filesystem, info, uri, options)
-    codes = parse_classes(options.classes, uri) if options.classes else {}
-    return Input(uri, tuple(pieces), filesystem, settings.endpoint_url, options.encoding, codes)
+    if options.version is not None:
+        raise CatalogError(f"{uri}: only Delta tables have versions: remove the option version")
+    return Input(
+        uri,
+        tuple(pieces),
+        filesystem,
+        settings.endpoint_url,
+        options.encoding,
+        _parse_codes(options, uri),
+    )
 
 
 @contextmanager
@@ -146,7 +157,21 @@ def translate_errors(uri: str, endpoint: str) -> Iterator[None]:
         ) from error
 
 
-def _open_delta(settings: Settings, base_uri: str, address: str, version: str | None) -> Input:
+def _parse_codes(options: Options, uri: str) -> Mapping[str, str]:
+    return parse_classes(options.classes, uri) if options.classes else {}
+
+
+def _open_delta(
+    settings: Settings, uri: str, base_uri: str, address: str, options: Options
+) -> Input:
+    version = options.version
+    if version is not None and not version.isdigit():
+        raise CatalogError(
+            f"{uri}: version is {version!r}, expected a whole number like ?version=3"
+        )
+    if options.encoding is not None:
+        raise CatalogError(f"{uri}: a Delta table is not text: remove the option encoding")
+    codes = _parse_codes(options, uri)
     table = DeltaTable(
         address,
         version=int(version) if version else None,
@@ -160,8 +185,10 @@ def _open_delta(settings: Settings, base_uri: str, address: str, version: str | 
             dataset.filesystem, fragment, f"{table.metadata().id}/{fragment.path}"
         )
     ]
-    uri = f"{base_uri}?version={table.version()}"
-    return Input(uri, tuple(pieces), dataset.filesystem, settings.endpoint_url)
+    pinned_uri = f"{base_uri}?version={table.version()}"
+    if options.classes:
+        pinned_uri += f"&classes={options.classes}"
+    return Input(pinned_uri, tuple(pieces), dataset.filesystem, settings.endpoint_url, codes=codes)
 
 
 def _split_folder(filesystem: fs.FileSystem, info: fs.FileInfo) -> list[Piece]:

@@ -153,3 +153,32 @@ def test_class_codes_have_the_given_meaning(
     assert list(found["class"]) == list(rows.sort_values(list(KEY))["class"])
     assert set(found["source"]) == {uri}
     assert found[list(PROBABILITIES)].notna().all(axis=None)
+
+
+def test_class_codes_of_a_delta_table_keep_their_meaning_in_the_address_of_its_version(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    codes = rows["class"].map({"GALAXY": 0, "STAR": 1, "QSO": 2})
+    write_delta(rows.assign(**{"class": codes}), tmp_path / "table", "mjd")
+    pinned = open_input(store.settings, f"{tmp_path}/table?classes=GALAXY,STAR,QSO").uri
+    assert pinned == f"{tmp_path}/table?version=0&classes=GALAXY,STAR,QSO"
+    assert score_uri(store, pinned, release).inserted == 60
+    found = read_predictions(store.settings, release)
+    assert list(found["class"]) == list(rows.sort_values(list(KEY))["class"])
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("a.parquet?version=3", "only Delta tables have versions: remove the option version"),
+        ("table?encoding=utf-16", "a Delta table is not text: remove the option encoding"),
+        ("table?version=new", "version is 'new', expected a whole number like \\?version=3"),
+    ],
+)
+def test_an_option_that_does_not_apply_is_rejected(
+    uri: str, message: str, store: ObjectStore, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows.to_parquet(tmp_path / "a.parquet")
+    write_delta(rows, tmp_path / "table", "mjd")
+    with pytest.raises(CatalogError, match=message):
+        open_input(store.settings, f"{tmp_path}/{uri}")

@@ -10,9 +10,10 @@ from skyclass.tables.files.columns import find_columns
 from skyclass.tables.files.labels import decode_labels, parse_classes
 from skyclass.tables.files.numbers import parse_numbers, to_texts
 from skyclass.tables.files.open import open_table
-from skyclass.tables.files.options import Options, split_options
+from skyclass.tables.files.options import TABLE_OPTIONS, Options, split_options
 
 __all__ = [
+    "TABLE_OPTIONS",
     "Chunk",
     "Options",
     "TableFile",

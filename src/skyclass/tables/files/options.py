@@ -1,11 +1,12 @@
 """Options of a table, given behind the address of its file."""
 
-import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from skyclass.errors import CatalogError
 
-_OPTION = re.compile(r"(encoding|classes|version)=(.*)")
+FILE_OPTIONS = ("encoding", "classes")
+TABLE_OPTIONS = (*FILE_OPTIONS, "version")
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,14 @@ class Options:
     version: str | None = None
 
 
-def split_options(uri: str) -> tuple[str, Options]:
+def split_options(uri: str, names: Collection[str] = FILE_OPTIONS) -> tuple[str, Options]:
     """Split an address from the options behind its question mark.
 
     Other parameters stay with the address: they belong to the query of a URL.
+
+    Args:
+        uri: The address with its options.
+        names: Options to split off.
 
     Raises:
         CatalogError: An option occurs twice.
@@ -36,15 +41,18 @@ def split_options(uri: str) -> tuple[str, Options]:
         'STAR,GALAXY,QSO'
         >>> split_options("https://example.org/get?id=7&encoding=utf-16")[0]
         'https://example.org/get?id=7'
+        >>> split_options("https://example.org/table?version=2")[0]
+        'https://example.org/table?version=2'
     """
     address, _, query = uri.partition("?")
     options: dict[str, str] = {}
     others = []
     for part in filter(None, query.split("&")):
-        if not (found := _OPTION.fullmatch(part)):
+        name, separator, value = part.partition("=")
+        if not separator or name not in names:
             others.append(part)
-        elif found[1] in options:
-            raise CatalogError(f"{uri}: the option {found[1]} occurs twice: remove one of them")
+        elif name in options:
+            raise CatalogError(f"{uri}: the option {name} occurs twice: remove one of them")
         else:
-            options[found[1]] = found[2]
+            options[name] = value
     return "?".join([address, *(["&".join(others)] if others else [])]), Options(**options)
