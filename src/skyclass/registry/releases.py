@@ -20,11 +20,13 @@ JOBLIB_MODEL = "model.joblib"
 ONNX_MODEL = "model.onnx"
 REFERENCE = "reference.parquet"
 REPORT = "report.html"
+MODEL_CARD = "model_card.md"
 CONFUSION = "confusion.png"
 
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".json": "application/json",
+    ".md": "text/markdown; charset=utf-8",
     ".png": "image/png",
     ".parquet": "application/vnd.apache.parquet",
     ".sig": "application/json",

@@ -1,5 +1,6 @@
 """Columns, key, classes, valid ranges and survey eras of observations."""
 
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -52,6 +53,8 @@ class Era(StrEnum):
 FIRST_MJD = {Era.LEGACY: 0, Era.BOSS: 55_100, Era.EBOSS: 56_850}
 """The first night of each era, set in the gaps between the programmes' plates."""
 
+_MJD_EPOCH = date(1858, 11, 17)
+
 
 def find_eras(mjd: npt.ArrayLike) -> npt.NDArray[np.object_]:
     """Return the era of each night.
@@ -68,6 +71,16 @@ def find_eras(mjd: npt.ArrayLike) -> npt.NDArray[np.object_]:
     """
     index = np.searchsorted(list(FIRST_MJD.values()), np.asarray(mjd), side="right") - 1
     return np.array([str(era) for era in FIRST_MJD], dtype=object)[np.maximum(index, 0)]
+
+
+def find_date(mjd: int) -> date:
+    """Return the date (UTC) of a Modified Julian Date.
+
+    Examples:
+        >>> find_date(51_608)
+        datetime.date(2000, 3, 5)
+    """
+    return _MJD_EPOCH + timedelta(days=mjd)
 
 
 def is_sentinel(values: npt.ArrayLike) -> npt.NDArray[np.bool_]:

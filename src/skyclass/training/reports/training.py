@@ -7,6 +7,7 @@ from skyclass.training.calibration import CALIBRATION_BINS
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import ModelEvaluation
 from skyclass.training.reports import plots
+from skyclass.training.reports.caveats import CAVEATS
 from skyclass.training.reports.pages import render_page
 from skyclass.training.results import FitSummary
 
@@ -44,4 +45,5 @@ def render_training_report(
         search=summary.search,
         features=FEATURES[dataset.mode],
         parity=summary.parity,
+        caveats=CAVEATS[dataset.mode],
     )

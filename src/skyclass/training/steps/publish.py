@@ -1,6 +1,8 @@
 """Step 5: publish a release and, if it passed the gate, promote it."""
 
 import logging
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from skyclass.registry.manifest import Evaluation, Manifest
 from skyclass.registry.releases import (
     CONFUSION,
     JOBLIB_MODEL,
+    MODEL_CARD,
     ONNX_MODEL,
     REFERENCE,
     REPORT,
@@ -22,6 +25,7 @@ from skyclass.survey.features import FEATURES, INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 from skyclass.training.dataset import Dataset
 from skyclass.training.parameters import PromotionPolicy
+from skyclass.training.reports.card import render_model_card
 from skyclass.training.results import EvaluationResult, FitSummary
 
 logger = logging.getLogger(__name__)
@@ -94,7 +98,7 @@ def publish_step(
         CONFUSION: evaluation,
     }
     files = {name: folder / name for name, folder in sources.items() if (folder / name).exists()}
-    release = Registry(ObjectStore(settings)).publish(draft, files)
+    release = _publish(Registry(ObjectStore(settings)), draft, files)
     logger.info("published release %s", release.id)
     is_overtaken = (
         champion and champion.id != result.gate.champion and champion.manifest.run_id != run_id
@@ -110,3 +114,11 @@ def publish_step(
         champions.promote(release, f"{reason}: {result.gate.reason}", run_id)
         promoted = True
     return PublishResult(release, promoted, verdict, result.champion)
+
+
+def _publish(registry: Registry, draft: Manifest, files: Mapping[str, Path]) -> Release:
+    """Publish a release with its model card."""
+    with tempfile.TemporaryDirectory() as folder:
+        card = Path(folder) / MODEL_CARD
+        card.write_text(render_model_card(draft))
+        return registry.publish(draft, {**files, MODEL_CARD: card})
