@@ -17,7 +17,7 @@ from pipelines.pods import Pod, configure_pod
 NAME = "skyclass-training"
 CHOICES = {
     "mode": ["spectroscopic", "photometric"],
-    "promotion": ["if_better", "never"],
+    "promotion": ["if_better", "approve", "never"],
 }
 """Accepted values of parameters: drop-downs in the run form."""
 
@@ -46,7 +46,7 @@ def training(
     reason: str = "by hand",
     seed: int = 0,
     source_uri: str = "simulated:?rows=10000&era=legacy&seed=0",
-) -> NamedTuple("Published", release_id=str, promoted=bool, verdict=str):
+) -> NamedTuple("Published", release_id=str, promoted=bool, verdict=str, waits_for_approval=bool):
     """Train a classifier of SDSS objects on a source and the observations table.
 
     Args:
@@ -54,8 +54,8 @@ def training(
             mlp, random_forest and svc, separated by commas.
         mode: Inputs of the model: `spectroscopic` with the redshift, `photometric` without.
         newest_rows: Maximum number of rows to train on, the newest nights first.
-        promotion: `if_better` makes a release that passes the gate the champion; `never` only
-            publishes it.
+        promotion: `if_better` makes a release that passes the gate the champion; `approve` lets it
+            wait until a person approves it; `never` only publishes it.
         reason: Reason for the run; stored with the promotion.
         seed: Seed of all random numbers.
         source_uri: Observations to ingest first: `simulated:?rows=…&era=legacy,boss,eboss&seed=…`,
@@ -109,8 +109,11 @@ def training(
         ),
         PODS["publish"],
     ).set_caching_options(False)
-    return NamedTuple("Published", release_id=str, promoted=bool, verdict=str)(
+    return NamedTuple(
+        "Published", release_id=str, promoted=bool, verdict=str, waits_for_approval=bool
+    )(
         published.outputs["release_id"],
         published.outputs["promoted"],
         published.outputs["verdict"],
+        published.outputs["waits_for_approval"],
     )

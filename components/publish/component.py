@@ -1,4 +1,4 @@
-"""Publish a release, and promote it if it passed the gate."""
+"""Publish a release, and promote it if it passed the gate and needs no approval."""
 
 from typing import NamedTuple
 
@@ -17,21 +17,21 @@ def publish(
     reason: str,
     run_id: str,
     result: dsl.Output[dsl.Markdown],
-) -> NamedTuple("Published", release_id=str, promoted=bool, verdict=str):
-    """Publish a release, and promote it if it passed the gate.
+) -> NamedTuple("Published", release_id=str, promoted=bool, verdict=str, waits_for_approval=bool):
+    """Publish a release, and promote it if it passed the gate and needs no approval.
 
     Args:
         dataset: Training rows and hold-outs.
         model: The fitted model.
         evaluation: Folder written by `evaluate`.
         mode: `spectroscopic` or `photometric`.
-        promotion: `if_better` or `never`.
+        promotion: `if_better`, `approve` or `never`.
         reason: Reason for the run; stored with the promotion.
         run_id: Id of the run; stored in the manifest.
         result: Verdict, and metrics beside the champion's.
 
     Returns:
-        Id of the release, whether it was promoted, and the reason.
+        Id of the release, whether it was promoted, the reason, and whether it waits for approval.
     """
     from pathlib import Path
 
@@ -47,8 +47,15 @@ def publish(
     done = publish_step(
         load_settings(), *folders, parse_mode(mode), parse_promotion(promotion), reason, run_id
     )
-    page = render_result(done.release, done.promoted, done.reason, done.champion)
+    page = render_result(
+        done.release, done.promoted, done.reason, done.champion, done.waits_for_approval
+    )
     Path(result.path).write_text(page)
-    outcome = RunOutcome(release_id=done.release.id, promoted=done.promoted, verdict=done.reason)
+    outcome = RunOutcome(
+        release_id=done.release.id,
+        promoted=done.promoted,
+        verdict=done.reason,
+        waits_for_approval=done.waits_for_approval,
+    )
     outcome.log()
-    return done.release.id, done.promoted, done.reason
+    return done.release.id, done.promoted, done.reason, done.waits_for_approval

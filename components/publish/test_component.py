@@ -6,7 +6,9 @@ import pytest
 from kfp import dsl
 
 from components.publish.component import publish
+from skyclass.promotion.approvals import ApprovalLog, find_waiting
 from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.verdicts import Check, Outcome
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -35,7 +37,13 @@ def inputs(
 
 @pytest.mark.parametrize(
     ("gate_passes", "promotion", "promoted"),
-    [(True, "if_better", True), (True, "never", False), (False, "if_better", False)],
+    [
+        (True, "if_better", True),
+        (True, "approve", False),
+        (True, "never", False),
+        (False, "if_better", False),
+        (False, "approve", False),
+    ],
 )
 def test_release_is_published_and_promoted_if_gate_and_parameter_allow(
     store: ObjectStore,
@@ -54,10 +62,11 @@ def test_release_is_published_and_promoted_if_gate_and_parameter_allow(
     page = dsl.Markdown(uri=str(tmp_path / "result"))
     arguments = ("spectroscopic", promotion, "a test", "run-7", page)
     with caplog.at_level("INFO", logger="skyclass"):
-        release_id, was_promoted, verdict = publish.python_func(*inputs, *arguments)
+        release_id, was_promoted, verdict, waits = publish.python_func(*inputs, *arguments)
 
     champions = LocalChampionStore(store)
     assert was_promoted is promoted
+    assert waits is (gate_passes and promotion == "approve")
     assert verdict == ("a gate's reason" if promotion == "if_better" else verdict)
     release = champions.registry.find(release_id)
     assert release.manifest.run_id == "run-7"
@@ -68,8 +77,32 @@ def test_release_is_published_and_promoted_if_gate_and_parameter_allow(
     champion = champions.get_champion(Mode.SPECTROSCOPIC)
     assert (champion is not None and champion.id == release_id) is promoted
     text = Path(page.path).read_text()
-    assert text.startswith("# Promoted: " if promoted else "# Not promoted: ")
+    title = "Waits for approval" if waits else "Promoted" if promoted else "Not promoted"
+    assert text.startswith(f"# {title}: ")
+    assert (f"skyclass promote {release_id[:12]} --approve" in text) is waits
+    waiting = find_waiting(ApprovalLog(store).list_approvals(Mode.SPECTROSCOPIC, None))
+    assert (waiting.release if waiting else None) == (release_id if waits else None)
     assert f"**Verdict:** {verdict}." in text
     assert release_id in text
-    outcome = RunOutcome(release_id=release_id, promoted=promoted, verdict=verdict)
-    assert find_outcome(caplog.text) == outcome
+    assert find_outcome(caplog.text) == RunOutcome(
+        release_id=release_id, promoted=promoted, verdict=verdict, waits_for_approval=waits
+    )
+
+
+def test_release_beyond_a_limit_of_review_waits_under_every_promoting_policy(
+    store: ObjectStore, inputs: tuple[dsl.Dataset, dsl.Model, dsl.Artifact], tmp_path: Path
+) -> None:
+    folder = Path(inputs[2].path)
+    result = EvaluationResult.load(folder)
+    check = Check(
+        group="traffic", subject="QSO share", test="limit", rows=900, outcome=Outcome.REVIEW
+    )
+    gate = result.gate.model_copy(update={"checks": (check,)})
+    (folder / "evaluated.json").write_bytes(result.model_copy(update={"gate": gate}).to_bytes())
+    page = dsl.Markdown(uri=str(tmp_path / "result"))
+    _, promoted, verdict, waits = publish.python_func(
+        *inputs, "spectroscopic", "if_better", "a test", "run-7", page
+    )
+    assert (promoted, waits) == (False, True)
+    assert verdict == "waits for approval: QSO share (limit) is beyond its limit"
+    assert LocalChampionStore(store).get_champion(Mode.SPECTROSCOPIC) is None

@@ -1,9 +1,11 @@
-"""Killed publications and promotions leave a consistent registry."""
+"""Killed publications, promotions and approvals leave a consistent registry."""
 
 from pathlib import Path
 
 import pytest
 
+from skyclass.promotion import by_hand
+from skyclass.promotion.approvals import ApprovalLog
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import Release, open_release
 from skyclass.settings import Settings
@@ -28,6 +30,13 @@ def promote_until_killed(kill_point: int, settings: Settings, release: Release) 
     """Promote in a child process that is killed at a kill point."""
     ObjectStore.put = KillSwitch(kill_point).wrap(ObjectStore.put)
     LocalChampionStore(ObjectStore(settings)).promote(release, "better", "run-2")
+
+
+def approve_until_killed(kill_point: int, settings: Settings, release: Release) -> None:
+    """Approve a release in a child process that is killed at a kill point."""
+    ObjectStore.put = KillSwitch(kill_point).wrap(ObjectStore.put)
+    store = ObjectStore(settings)
+    by_hand.approve(LocalChampionStore(store), ApprovalLog(store), release, "vera", "good")
 
 
 @pytest.fixture
@@ -87,3 +96,33 @@ def test_killed_promotion_is_atomic(
     assert exit_code == SIGKILL_EXIT_CODE
     assert champions.get_champion(MODE) == (challenger if is_promoted else champion)
     assert len(champions.list_promotions(MODE)) == 1 + is_promoted
+
+
+@pytest.mark.parametrize(
+    ("kill_point", "is_recorded", "is_promoted"),
+    [(0, False, False), (1, True, False), (2, True, False), (3, True, True)],
+)
+def test_killed_approval_is_completed_by_promoting_again(
+    kill_point: int,
+    is_recorded: bool,
+    is_promoted: bool,
+    champions: LocalChampionStore,
+    champion: Release,
+    store: ObjectStore,
+    tmp_path: Path,
+) -> None:
+    gate = CHALLENGER.gate.model_copy(update={"champion": champion.id})
+    manifest = CHALLENGER.model_copy(update={"gate": gate})
+    challenger = champions.registry.publish(manifest, write_files(tmp_path))
+    approvals = ApprovalLog(store)
+    approvals.request(challenger, "the run has promotion=approve")
+    exit_code = run_in_child(approve_until_killed, kill_point, store.settings, challenger)
+    assert exit_code == SIGKILL_EXIT_CODE
+    (found,) = approvals.list_approvals(MODE, champion.id)
+    assert (found.decision is not None) is is_recorded
+    assert champions.get_champion(MODE) == (challenger if is_promoted else champion)
+
+    event = by_hand.approve(champions, approvals, challenger, "nancy", "good, too")
+    assert champions.get_champion(MODE) == challenger
+    assert event.approved_by == ("vera" if is_recorded else "nancy")
+    assert len(champions.list_promotions(MODE)) == 2

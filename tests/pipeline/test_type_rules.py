@@ -24,7 +24,12 @@ TRAINING_OUTPUTS: dict[str, dict[str, Any]] = {
     "ingest": {"table_id": "a table", "table_version": 3, "limits_id": "limits"},
     "train": {"winner": "mlp"},
     "evaluate": {"passed": True},
-    "publish": {"release_id": "0" * 64, "promoted": True, "verdict": "better"},
+    "publish": {
+        "release_id": "0" * 64,
+        "promoted": True,
+        "verdict": "better",
+        "waits_for_approval": False,
+    },
 }
 PARTS = [{"shard": "0/2"}, {"shard": "1/2"}]
 

@@ -79,8 +79,8 @@ def bootstrap(
         if not run.promoted:
             raise TrainingError(
                 f"the first {mode} release was published but not promoted ({run.verdict}): "
-                f"bootstrap with more rows, or run `skyclass promote "
-                f"{run.release_id[:12]}`"
+                f"bootstrap with more rows, or run `skyclass promote {run.release_id[:12]} "
+                "--approve --reason WHY`"
             )
         done.append(FirstRelease(mode, run.release_id, made=True))
     return done

@@ -27,6 +27,7 @@ class Cause(StrEnum):
     COOLDOWN = "cooldown"
     DAILY_CAP = "daily_cap"
     NOTHING_NEW = "nothing_new"
+    APPROVAL_PENDING = "approval_pending"
 
 
 class RunState(StrEnum):

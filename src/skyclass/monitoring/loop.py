@@ -16,6 +16,7 @@ from skyclass.monitoring.documents import load_documents, save_document
 from skyclass.monitoring.retraining_policy import Choice, RetrainingContext, decide
 from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import DriftVerdict
+from skyclass.promotion.approvals import ApprovalLog, find_waiting
 from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.lineage import find_parent, find_promoted
 from skyclass.registry.releases import Registry, Release
@@ -95,6 +96,7 @@ def close_loop(
         return made
     version = ObservationsTable(store.settings).newest_version()
     parent = find_parent(champions.list_promotions(mode), champion.id)
+    waiting = find_waiting(ApprovalLog(store).list_approvals(mode, champion.id))
     choice = decide(
         RetrainingContext(
             now=now,
@@ -106,6 +108,7 @@ def close_loop(
             accuracies=load_documents(store, WindowAccuracy, mode, last=_MAX_WINDOWS),
             decisions=earlier,
             limits=settings.limits,
+            waiting=waiting.release if waiting else None,
         )
     )
     decision = Decision(

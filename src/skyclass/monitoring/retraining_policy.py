@@ -57,6 +57,7 @@ class RetrainingContext:
         accuracies: Accuracy of these windows.
         decisions: Earlier decisions, oldest first.
         limits: Limits on training runs.
+        waiting: Id of the release that waits for an approval, if one does.
     """
 
     now: datetime
@@ -68,6 +69,7 @@ class RetrainingContext:
     accuracies: Sequence[WindowAccuracy] = ()
     decisions: Sequence[Decision] = ()
     limits: Limits = field(default_factory=Limits)
+    waiting: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,13 @@ def _check_limits(context: RetrainingContext) -> Choice | None:
             Action.WAIT,
             Cause.RUN_IN_FLIGHT,
             f"drift, but the run started at {active.decided_at:%Y-%m-%d %H:%M} UTC is not finished",
+        )
+    if context.waiting:  # another run would supersede it before anyone has decided
+        return Choice(
+            Action.WAIT,
+            Cause.APPROVAL_PENDING,
+            f"drift, but release {context.waiting[:12]} waits for approval: decide about it "
+            f"(`skyclass promote {context.waiting[:12]} --approve` or `--decline`)",
         )
     limits = context.limits
     if acted and context.now - acted[-1].decided_at < limits.cooldown:

@@ -32,12 +32,14 @@ class LocalRun:
         promoted: Whether the release became champion.
         verdict: Reason for the promotion, or against it.
         log: File with the output of KFP and of the steps.
+        waits_for_approval: Whether the release waits until a person approves it.
     """
 
     release_id: str
     promoted: bool
     verdict: str
     log: Path
+    waits_for_approval: bool = False
 
 
 def run_training(
@@ -59,7 +61,11 @@ def run_training(
     folder = runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     outputs = run_package(package, arguments, folder, on_step)
     return LocalRun(
-        outputs["release_id"], outputs["promoted"], outputs["verdict"], folder / "log.txt"
+        outputs["release_id"],
+        outputs["promoted"],
+        outputs["verdict"],
+        folder / "log.txt",
+        outputs["waits_for_approval"],
     )
 
 

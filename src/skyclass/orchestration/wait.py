@@ -22,6 +22,7 @@ _UNKNOWN_OUTCOME = {
     "release_id": None,
     "promoted": None,
     "verdict": "unknown: the log of step publish is not available, see its outputs in KFP",
+    "waits_for_approval": None,
 }
 
 
@@ -33,11 +34,13 @@ class SucceededRun(SubmittedRun):
         release_id: Id of the published release; None if the log of the last step is not available.
         promoted: Whether the release became champion; None likewise.
         verdict: Reason for the promotion, or against it.
+        waits_for_approval: Whether the release waits until a person approves it; None likewise.
     """
 
     release_id: str | None
     promoted: bool | None
     verdict: str
+    waits_for_approval: bool | None
 
 
 def wait_for_run(

@@ -30,7 +30,9 @@ class ChampionStore(Protocol):
     def list_promotions(self, mode: Mode) -> list[Promotion]:
         """Return all promotions of a mode, oldest first."""
 
-    def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
+    def promote(
+        self, release: Release, reason: str, run_id: str, approved_by: str | None = None
+    ) -> Promotion:
         """Make a release the champion of its mode; on a cluster, wait until it is served.
 
         Raises:

@@ -23,6 +23,7 @@ class Promotion(Document):
         reason: Why it was promoted.
         run_id: The pipeline run or person that promoted it.
         time: When (UTC).
+        approved_by: Who approved the release, if it needed an approval.
     """
 
     mode: Mode
@@ -31,6 +32,7 @@ class Promotion(Document):
     reason: str
     run_id: str
     time: datetime
+    approved_by: str | None = None
 
 
 class PromotionLog:
@@ -58,7 +60,13 @@ class PromotionLog:
         return self._read(keys[-1]) if keys else None
 
     def append(
-        self, mode: Mode, from_release: str | None, to_release: str, reason: str, run_id: str
+        self,
+        mode: Mode,
+        from_release: str | None,
+        to_release: str,
+        reason: str,
+        run_id: str,
+        approved_by: str | None = None,
     ) -> Promotion:
         """Write an event that is newer than all others of its mode, and return it."""
         newest = self.get_newest(mode)
@@ -72,6 +80,7 @@ class PromotionLog:
             reason=reason,
             run_id=run_id,
             time=time,
+            approved_by=approved_by,
         )
         key = f"{PROMOTIONS_PREFIX}/{mode}/{time:%Y%m%dT%H%M%S.%fZ}-{to_release}.json"
         self._store.put(self._bucket, key, event.to_bytes(), "application/json")

@@ -69,7 +69,9 @@ class KServeChampionStore:
         """Return all promotions of a mode, oldest first."""
         return self._log.list_promotions(mode)
 
-    def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
+    def promote(
+        self, release: Release, reason: str, run_id: str, approved_by: str | None = None
+    ) -> Promotion:
         """Update the InferenceService to serve a release, wait for the rollout, and record it.
 
         Raises:
@@ -99,7 +101,7 @@ class KServeChampionStore:
                 f"release {release.id[:12]} was not promoted: its rollout failed ({error}); "
                 f"{outcome}: fix the cause, or train a new release"
             ) from error
-        return self._log.append(mode, champion, release.id, reason, run_id)
+        return self._log.append(mode, champion, release.id, reason, run_id, approved_by)
 
     def _get_service(self, mode: Mode) -> InferenceService | None:
         return self._rollouts.get(model_name(mode))

@@ -37,8 +37,10 @@ class LocalChampionStore:
         """Return all promotions of a mode, oldest first."""
         return self._log.list_promotions(mode)
 
-    def promote(self, release: Release, reason: str, run_id: str) -> Promotion:
+    def promote(
+        self, release: Release, reason: str, run_id: str, approved_by: str | None = None
+    ) -> Promotion:
         """Make a release the champion of its mode by appending an event."""
         newest = self._log.get_newest(release.mode)
         champion_id = newest.to_release if newest else None
-        return self._log.append(release.mode, champion_id, release.id, reason, run_id)
+        return self._log.append(release.mode, champion_id, release.id, reason, run_id, approved_by)

@@ -60,3 +60,8 @@ class GateVerdict(Document):
     challenger_macro_f1: float
     rows: int
     checks: tuple[Check, ...] = ()
+
+    @property
+    def reviews(self) -> tuple[Check, ...]:
+        """Checks that make the release wait for an approval."""
+        return tuple(check for check in self.checks if check.outcome is Outcome.REVIEW)

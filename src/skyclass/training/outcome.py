@@ -21,11 +21,13 @@ class RunOutcome(Document):
         release_id: Id of the published release.
         promoted: Whether the release became champion.
         verdict: Reason for the promotion, or against it.
+        waits_for_approval: Whether the release waits until a person approves it.
     """
 
     release_id: str
     promoted: bool
     verdict: str
+    waits_for_approval: bool = False
 
     def log(self) -> None:
         """Log the outcome on one line."""

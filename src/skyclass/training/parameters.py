@@ -13,6 +13,8 @@ class PromotionPolicy(StrEnum):
     """What a release needs to become champion: the parameter `promotion`."""
 
     IF_BETTER = "if_better"
+    APPROVE = "approve"
+    """It must pass the gate, then it waits until a person approves it."""
     NEVER = "never"
 
 

@@ -16,6 +16,8 @@ from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.documents import save_document
 from skyclass.monitoring.verdict import Verdict
 from skyclass.monitoring.windows import Accounting
+from skyclass.promotion import by_hand
+from skyclass.promotion.approvals import ApprovalLog
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import Release
 from skyclass.registry.verdicts import GateVerdict
@@ -205,6 +207,22 @@ def test_predictions_of_other_releases_are_reported(store: ObjectStore) -> None:
     assert "Left out 177,246 rows of release bbbbbbbbbbbb" in text
 
 
+def save_run(store: ObjectStore, run: Run) -> None:
+    """Store the decision that started a run."""
+    decision = Decision(
+        mode=Mode.SPECTROSCOPIC,
+        window_end=END,
+        decided_at=END,
+        champion="a" * 64,
+        table_version=1,
+        action=Action.RETRAIN,
+        cause=Cause.DRIFT,
+        reason="drift",
+        run=run,
+    )
+    save_document(store, decision)
+
+
 @pytest.mark.parametrize(
     ("passed", "text"),
     [(True, "became champion."), (False, "was not promoted: macro-F1 is lower.")],
@@ -212,21 +230,7 @@ def test_predictions_of_other_releases_are_reported(store: ObjectStore) -> None:
 def test_run_has_ended_when_its_release_is_published(
     store: ObjectStore, tmp_path: Path, passed: bool, text: str
 ) -> None:
-    run = Run(state=RunState.RUNNING, id="run")
-    save_document(
-        store,
-        Decision(
-            mode=Mode.SPECTROSCOPIC,
-            window_end=END,
-            decided_at=END,
-            champion="a" * 64,
-            table_version=1,
-            action=Action.RETRAIN,
-            cause=Cause.DRIFT,
-            reason="drift",
-            run=run,
-        ),
-    )
+    save_run(store, Run(state=RunState.RUNNING, id="run"))
     before = extract_text(make_client(store).get("/spectroscopic/decisions").text)
     assert "The run had not ended when the drift job last checked it." in before
 
@@ -240,6 +244,28 @@ def test_run_has_ended_when_its_release_is_published(
         champions.promote(release, "gate passed", "run")
     after = extract_text(make_client(store).get("/spectroscopic/decisions").text)
     assert text in after
+
+
+def test_run_whose_release_waits_has_ended_until_a_person_decides(
+    store: ObjectStore, save_verdict: Callable[[ObjectStore], None], tmp_path: Path
+) -> None:
+    save_verdict(store)
+    save_run(store, Run(state=RunState.RUNNING, id="run"))
+    champions, approvals = LocalChampionStore(store), ApprovalLog(store)
+    release = champions.registry.publish(
+        draft(Mode.SPECTROSCOPIC, run_id="run"), write_files(tmp_path)
+    )
+    approvals.request(release, "the run has promotion=approve")
+    waits = extract_text(make_client(store).get("/spectroscopic/decisions").text)
+    assert "was not promoted: it waits for approval since" in waits
+
+    by_hand.decline(champions, approvals, release, "vera", "too many stars")
+    declined = extract_text(make_client(store).get("/spectroscopic/decisions").text)
+    assert "it was declined by vera (too many stars)" in declined
+
+    by_hand.approve(champions, approvals, release, "vera", "the stars are right")
+    approved = extract_text(make_client(store).get("/spectroscopic/decisions").text)
+    assert f"The new release {release.id[:12]} became champion" in approved
 
 
 def test_champion_without_an_evaluated_window(

@@ -1,8 +1,13 @@
 """`skyclass releases`, `promote` and `rollback`."""
 
 import json
+from pathlib import Path
 
-from skyclass.registry.releases import Release
+import pytest
+
+from skyclass.promotion.approvals import ApprovalLog
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import REPORT, Release
 from skyclass.storage.s3 import ObjectStore
 from tests.support.command_line import CommandLine
 
@@ -45,3 +50,64 @@ def test_rollback_without_a_champion_fails(command_line: CommandLine, store: Obj
     assert "promote one before you roll back" in command_line.run_failing(
         "rollback", "--mode", "photometric"
     )
+
+
+@pytest.fixture
+def waiting(store: ObjectStore, published: list[Release], tmp_path: Path) -> Release:
+    """A release that waits for an approval."""
+    champion = published[-1]
+    gate = champion.manifest.gate.model_copy(update={"champion": champion.id})
+    manifest = champion.manifest.model_copy(update={"gate": gate, "run_id": "run-3"})
+    (tmp_path / REPORT).write_text("report of the waiting release")
+    registry = LocalChampionStore(store).registry
+    release = registry.publish(manifest, {REPORT: tmp_path / REPORT})
+    ApprovalLog(store).request(release, "the run has promotion=approve")
+    return release
+
+
+def test_waiting_release_is_listed(command_line: CommandLine, waiting: Release) -> None:
+    listed = json.loads(command_line.run("releases", "--json").out)
+    assert [each["approval"] for each in listed] == [None, None, "waiting"]
+    lines = command_line.run("releases").out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("?")] == [waiting.id[:12]]
+    (request,) = json.loads(command_line.run("releases", "waiting", "--json").out)
+    assert request["release"] == waiting.id
+    assert waiting.id in command_line.run("releases", "waiting").out
+
+
+def test_waiting_release_is_promoted_by_an_approval_only(
+    command_line: CommandLine, waiting: Release
+) -> None:
+    assert "--approve" in command_line.run_failing("promote", waiting.id[:12])
+    arguments = ("promote", waiting.id[:12], "--approve", "--reason", "checked", "--json")
+    event = json.loads(command_line.run(*arguments, "--by", "vera").out)
+    assert (event["to_release"], event["approved_by"]) == (waiting.id, "vera")
+    assert "no release waits" in command_line.run("releases", "waiting").err
+
+
+def test_who_approves_is_the_run_or_the_user(
+    command_line: CommandLine, waiting: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKYCLASS_RUN_ID", "ticket-17")
+    arguments = ("promote", waiting.id[:12], "--decline", "--reason", "too faint", "--json")
+    assert json.loads(command_line.run(*arguments).out)["by"] == "ticket-17"
+    monkeypatch.delenv("SKYCLASS_RUN_ID")
+    monkeypatch.setenv("LOGNAME", "vera")
+    approved = ("promote", waiting.id[:12], "--approve", "--reason", "not too faint", "--json")
+    assert json.loads(command_line.run(*approved).out)["approved_by"] == "vera"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--approve",), "say why"),
+        (("--decline", "--reason", " "), "say why"),
+        (("--approve", "--decline", "--reason", "good"), "choose one of"),
+    ],
+)
+def test_decision_without_a_reason_is_wrong_usage(
+    command_line: CommandLine, waiting: Release, options: tuple[str, ...], message: str
+) -> None:
+    result = command_line.run("promote", waiting.id[:12], *options)
+    assert result.status == 2
+    assert message in result.err

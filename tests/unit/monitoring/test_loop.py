@@ -13,6 +13,8 @@ from skyclass.monitoring.documents import load_documents, save_document, window_
 from skyclass.monitoring.loop import ROLLBACK_RUN_ID, close_loop
 from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import Verdict
+from skyclass.promotion import by_hand
+from skyclass.promotion.approvals import ApprovalLog
 from skyclass.promotion.events import Promotion
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import Release
@@ -139,6 +141,26 @@ def test_next_window_updates_the_run(
     assert first.run == ended.model_copy(update={"promoted": True, "release": better.id})
     assert last == second
     assert second.cause is Cause.STEADY  # the new champion has drifted in one window only
+
+
+def test_no_run_is_started_while_a_release_waits_for_approval(
+    store: ObjectStore, champions: LocalChampionStore, drifted_champion: Release, tmp_path: Path
+) -> None:
+    gate = drifted_champion.manifest.gate.model_copy(update={"champion": drifted_champion.id})
+    manifest = draft(MODE, run_id="earlier", gate=gate)
+    release = champions.registry.publish(manifest, write_files(tmp_path / "waiting"))
+    approvals = ApprovalLog(store)
+    approvals.request(release, "the run has promotion=approve")
+    trainer = FakeTrainer(RUNNING)
+    made = close_loop(store, champions, MODE, trainer, SETTINGS, NOW)
+    assert (made.action, made.cause) == (Action.WAIT, Cause.APPROVAL_PENDING)
+    assert f"release {release.id[:12]} waits for approval" in made.reason
+    assert trainer.started == []
+
+    by_hand.decline(champions, approvals, release, "vera", "too many stars")
+    save_document(store, make_daily_verdict(Verdict.DRIFT, drifted_champion.id, END + DAY))
+    later = close_loop(store, champions, MODE, trainer, SETTINGS, NOW + DAY)
+    assert later.run == RUNNING
 
 
 def test_run_without_a_final_state_times_out(

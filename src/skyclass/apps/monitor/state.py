@@ -11,6 +11,7 @@ from skyclass.monitoring.decisions import Decision
 from skyclass.monitoring.documents import DRIFT_PREFIX, load_documents
 from skyclass.monitoring.runs import complete_run
 from skyclass.monitoring.verdict import DriftVerdict
+from skyclass.promotion.approvals import Approval, ApprovalLog, find_waiting
 from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.events import Promotion
 from skyclass.promotion.lineage import find_parent
@@ -43,6 +44,7 @@ class ModeState:
         decisions: Retraining decisions after them.
         releases: All releases, oldest first.
         promotions: All promotions, oldest first.
+        approvals: Releases that wait for an approval, waited, or were decided about.
         last_run: Time at which the drift job last wrote a verdict.
         last_logged: Time at which the prediction log was last written, today or yesterday.
     """
@@ -56,6 +58,7 @@ class ModeState:
     decisions: list[Decision]
     releases: list[Release]
     promotions: list[Promotion]
+    approvals: list[Approval]
     last_run: datetime | None
     last_logged: datetime | None
 
@@ -63,6 +66,11 @@ class ModeState:
     def newest(self) -> DriftVerdict | None:
         """Verdict on the newest window."""
         return self.verdicts[-1] if self.verdicts else None
+
+    @property
+    def waiting(self) -> Approval | None:
+        """The release that waits for an approval."""
+        return find_waiting(self.approvals)
 
     @property
     def newest_accuracy(self) -> WindowAccuracy | None:
@@ -163,6 +171,7 @@ class StateReader:
             )
         ]
         releases = Registry(self.store).list_releases(mode)
+        approvals = ApprovalLog(self.store).list_approvals(mode, champion.id if champion else None)
         return ModeState(
             mode=mode,
             time=now,
@@ -171,11 +180,12 @@ class StateReader:
             verdicts=load_documents(self.store, DriftVerdict, mode, last=windows),
             accuracies=load_documents(self.store, WindowAccuracy, mode, last=windows),
             decisions=[
-                complete_run(decision, releases, promotions)
+                complete_run(decision, releases, promotions, approvals)
                 for decision in load_documents(self.store, Decision, mode, last=windows)
             ],
             releases=releases,
             promotions=promotions,
+            approvals=approvals,
             last_run=max(runs, default=None),
             last_logged=max(logged, default=None),
         )

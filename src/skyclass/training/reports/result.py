@@ -15,7 +15,11 @@ _METRICS: Mapping[str, Callable[[Evaluation], float]] = {
 
 
 def render_result(
-    release: Release, promoted: bool, verdict: str, champion: Evaluation | None
+    release: Release,
+    promoted: bool,
+    verdict: str,
+    champion: Evaluation | None,
+    waits_for_approval: bool = False,
 ) -> str:
     """Render whether a release was promoted and why, and its metrics beside the champion's.
 
@@ -24,10 +28,12 @@ def render_result(
         promoted: Whether it became the champion.
         verdict: Reason for the promotion, or against it.
         champion: Metrics of the champion that it was compared with, on the same rows.
+        waits_for_approval: Whether it waits until a person approves it.
     """
     manifest = release.manifest
     random = manifest.metrics["random_holdout"]
     outcome = "Promoted" if promoted else "Not promoted"
+    outcome = "Waits for approval" if waits_for_approval else outcome
     rows = f"{random.rows:,} rows of the random hold-out"
     data = manifest.training_set
     return "\n".join(
@@ -36,6 +42,7 @@ def render_result(
             "",
             f"**Verdict:** {verdict}.",
             "",
+            *(_render_commands(release) if waits_for_approval else ()),
             "| metric | this release | champion | difference |",
             "|---|---|---|---|",
             *(_render_row(name, read, random, champion) for name, read in _METRICS.items()),
@@ -51,6 +58,20 @@ def render_result(
             "",
         ]
     )
+
+
+def _render_commands(release: Release) -> list[str]:
+    """Render how to decide about a release that waits."""
+    command = f"skyclass promote {release.id[:12]}"
+    return [
+        "To serve it, or to decide against it:",
+        "",
+        "```sh",
+        f'{command} --approve --reason "why"',
+        f'{command} --decline --reason "why"',
+        "```",
+        "",
+    ]
 
 
 def _render_row(

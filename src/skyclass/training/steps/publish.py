@@ -1,4 +1,4 @@
-"""Step 5: publish a release and, if it passed the gate, promote it."""
+"""Step 5: publish a release and, if it passed the gate, promote it or let it wait."""
 
 import logging
 import tempfile
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from skyclass.promotion.approvals import ApprovalLog
 from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.manifest import Evaluation, Manifest
 from skyclass.registry.releases import (
@@ -19,6 +20,7 @@ from skyclass.registry.releases import (
     Registry,
     Release,
 )
+from skyclass.registry.verdicts import GateVerdict
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import FEATURES, INPUTS, Mode
@@ -40,12 +42,14 @@ class PublishResult:
         promoted: Whether it became the champion.
         reason: Reason for the promotion, or against it.
         champion: Metrics of the champion that it was compared with.
+        waits_for_approval: Whether it waits until a person approves it.
     """
 
     release: Release
     promoted: bool
     reason: str
     champion: Evaluation | None
+    waits_for_approval: bool = False
 
 
 def publish_step(
@@ -58,7 +62,7 @@ def publish_step(
     reason: str,
     run_id: str,
 ) -> PublishResult:
-    """Publish a release, and promote it if it passed the gate.
+    """Publish a release, and promote it if it passed the gate and needs no approval.
 
     Args:
         settings: Where the registry is.
@@ -98,22 +102,26 @@ def publish_step(
         CONFUSION: evaluation,
     }
     files = {name: folder / name for name, folder in sources.items() if (folder / name).exists()}
-    release = _publish(Registry(ObjectStore(settings)), draft, files)
+    store = ObjectStore(settings)
+    release = _publish(Registry(store), draft, files)
     logger.info("published release %s", release.id)
     is_overtaken = (
         champion and champion.id != result.gate.champion and champion.manifest.run_id != run_id
     )
-    promoted, verdict = False, result.gate.reason
+    promoted, waits, verdict = False, False, result.gate.reason
     if policy is PromotionPolicy.NEVER:
         verdict = "the run has promotion=never"
     elif champion and is_overtaken and result.gate.passed:
         verdict = (
             f"release {champion.id[:12]} became champion after this one was evaluated: run again"
         )
+    elif result.gate.passed and (why := _find_why_it_waits(result.gate, policy)):
+        ApprovalLog(store).request(release, why)
+        waits, verdict = True, f"waits for approval: {why}"
     elif result.gate.passed:
         champions.promote(release, f"{reason}: {result.gate.reason}", run_id)
         promoted = True
-    return PublishResult(release, promoted, verdict, result.champion)
+    return PublishResult(release, promoted, verdict, result.champion, waits)
 
 
 def _publish(registry: Registry, draft: Manifest, files: Mapping[str, Path]) -> Release:
@@ -122,3 +130,14 @@ def _publish(registry: Registry, draft: Manifest, files: Mapping[str, Path]) -> 
         card = Path(folder) / MODEL_CARD
         card.write_text(render_model_card(draft))
         return registry.publish(draft, {**files, MODEL_CARD: card})
+
+
+def _find_why_it_waits(gate: GateVerdict, policy: PromotionPolicy) -> str:
+    """Return why a release that passed the gate waits for an approval; empty if it does not."""
+    if gate.reviews:
+        return "; ".join(
+            f"{check.subject} ({check.test}) is beyond its limit" for check in gate.reviews
+        )
+    if policy is PromotionPolicy.APPROVE:
+        return f"the run has promotion=approve ({gate.reason})"
+    return ""
