@@ -26,7 +26,8 @@ from skyclass.monitoring.accuracy import estimate_accuracy
 from skyclass.monitoring.decisions import Action, Decision, Run, RunState
 from skyclass.monitoring.drift_job import make_verdict
 from skyclass.monitoring.drift_policy import evaluate_window, make_drift_frame
-from skyclass.monitoring.retraining_policy import RetrainingContext, decide
+from skyclass.monitoring.retraining_context import RetrainingContext
+from skyclass.monitoring.retraining_policy import decide
 from skyclass.monitoring.settings import NEWEST_ROWS
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.monitoring.windows import Accounting, Window

@@ -20,6 +20,7 @@ class Cause(StrEnum):
     """The rule of the retraining policy that decided."""
 
     DRIFT = "drift"
+    ACCURACY = "accuracy"
     WORSE_THAN_PARENT = "worse_than_parent"
     STEADY = "steady"
     DATA_QUALITY = "data_quality"

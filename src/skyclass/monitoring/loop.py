@@ -13,7 +13,8 @@ from skyclass.errors import MonitoringError, SkyclassError
 from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.decisions import Action, Decision, Run, RunState
 from skyclass.monitoring.documents import load_documents, save_document
-from skyclass.monitoring.retraining_policy import Choice, RetrainingContext, decide
+from skyclass.monitoring.retraining_context import Choice, RetrainingContext
+from skyclass.monitoring.retraining_policy import decide
 from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.approvals import ApprovalLog, find_waiting
@@ -109,6 +110,8 @@ def close_loop(
             decisions=earlier,
             limits=settings.limits,
             waiting=waiting.release if waiting else None,
+            holdout=champion.manifest.random_holdout,
+            accuracy_rule=settings.accuracy_rule,
         )
     )
     decision = Decision(

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from skyclass.monitoring.retraining_policy import Limits
+from skyclass.monitoring.retraining_context import AccuracyRule, Limits
 
 NEWEST_ROWS = 5_000
 """Training rows of a retraining. In the replay of real rows, 5,000 was best in spectroscopic mode
@@ -13,7 +13,7 @@ and nearly best in photometric mode: fewer rows train a weaker model, more rows 
 
 
 class RetrainingSettings(BaseSettings):
-    """How often retraining may start, and on how many rows."""
+    """When retraining may start, and on how many rows."""
 
     model_config = SettingsConfigDict(
         env_prefix="SKYCLASS_RETRAINING_", extra="ignore", frozen=True
@@ -28,7 +28,17 @@ class RetrainingSettings(BaseSettings):
     run_hours: PositiveFloat = 6.0
     """Time after which a run without a final state is recorded as failed."""
 
+    accuracy_margin: float = Field(AccuracyRule.margin, ge=0, lt=1)
+    """Share of rows by which accuracy must have fallen below the hold-out to start a run."""
+    accuracy_rows: PositiveInt = AccuracyRule.min_rows
+    """Minimum number of labelled rows to compare with the hold-out."""
+
     @property
     def limits(self) -> Limits:
         """The limits that the retraining policy checks."""
         return Limits(timedelta(hours=self.cooldown_hours), self.per_day)
+
+    @property
+    def accuracy_rule(self) -> AccuracyRule:
+        """When measured accuracy starts a run."""
+        return AccuracyRule(self.accuracy_margin, self.accuracy_rows)

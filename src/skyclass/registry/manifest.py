@@ -137,3 +137,8 @@ class Manifest(Document):
     run_id: str
     created_at: datetime
     files: tuple[FileEntry, ...]
+
+    @property
+    def random_holdout(self) -> Evaluation | None:
+        """Metrics on the random hold-out, if recorded."""
+        return self.metrics.get("random_holdout")

@@ -23,6 +23,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
 from skyclass.tables.observations import ObservationsTable
+from tests.support.accuracy import make_holdout, make_labelled_window
 from tests.support.monitoring import END, START, draw_observations, ingest_rows, make_daily_verdict
 from tests.support.releases import draft, write_files
 
@@ -99,6 +100,24 @@ def test_persistent_drift_starts_one_run(
     assert close_loop(store, champions, MODE, trainer, SETTINGS, NOW) == made
     assert len(trainer.started) == 1
     assert load_documents(store, Decision, MODE) == [made]
+
+
+def test_fallen_accuracy_without_drift_starts_one_run(
+    store: ObjectStore, champions: LocalChampionStore, table: ObservationsTable, tmp_path: Path
+) -> None:
+    manifest = draft(MODE, metrics={"random_holdout": make_holdout()})
+    release = champions.registry.publish(manifest, write_files(tmp_path / "champion"))
+    champions.promote(release, "for a test", "test")
+    save_verdicts(store, release, Verdict.NO_DRIFT)
+    save_document(store, make_labelled_window(1_200, 1_000, release=release.id))
+    for rows in (20, 30):
+        ingest_rows(table, store, draw_observations(Era.BOSS, rows, seed=rows), tmp_path)
+    trainer = FakeTrainer(RUNNING)
+    made = close_loop(store, champions, MODE, trainer, SETTINGS, NOW)
+    assert (made.cause, made.run) == (Cause.ACCURACY, RUNNING)
+    assert trainer.started[0]["reason"].startswith("accuracy has fallen by at least 10.9 percent")
+    assert close_loop(store, champions, MODE, trainer, SETTINGS, NOW) == made
+    assert len(trainer.started) == 1
 
 
 def test_decision_to_wait_is_stored(

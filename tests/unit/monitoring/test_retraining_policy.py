@@ -7,7 +7,8 @@ import pytest
 
 from skyclass.monitoring.accuracy_job import ParentComparison, WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
-from skyclass.monitoring.retraining_policy import Limits, RetrainingContext, decide
+from skyclass.monitoring.retraining_context import Limits, RetrainingContext
+from skyclass.monitoring.retraining_policy import decide
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.survey.features import Mode
 from tests.support.monitoring import END, START, make_daily_verdict
