@@ -47,6 +47,10 @@ class MonitoringError(SkyclassError):
     """A monitoring window cannot be evaluated."""
 
 
+class NotificationError(SkyclassError):
+    """A channel is malformed, or did not accept a message; the text has no secrets of its URL."""
+
+
 def one_line(error: object, max_characters: int = _MAX_MESSAGE_CHARACTERS) -> str:
     """Return the text of an error on one line, truncated.
 

@@ -6,13 +6,23 @@ import pkgutil
 
 import pytest
 
-from skyclass import survey
+from skyclass import notifications, survey
 
 MODULES = (
     "skyclass.client",
     *(module.name for module in pkgutil.iter_modules(survey.__path__, "skyclass.survey.")),
+    *(
+        module.name
+        for module in pkgutil.iter_modules(notifications.__path__, "skyclass.notifications.")
+    ),
 )
-MODULES_WITH_EXAMPLES = ("skyclass.client", "skyclass.survey.features")
+MODULES_WITH_EXAMPLES = (
+    "skyclass.client",
+    "skyclass.notifications.channels",
+    "skyclass.notifications.event",
+    "skyclass.notifications.redaction",
+    "skyclass.survey.features",
+)
 
 
 @pytest.mark.parametrize("name", MODULES)

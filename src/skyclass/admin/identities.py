@@ -65,6 +65,7 @@ _TRAIN = (
 _PUBLISH = (
     Grant("models", "releases/", _WRITE),
     Grant("models", "promotions/", _WRITE),
+    Grant("reports", "notifications/", _WRITE),
 )
 
 GRANTS: dict[Role, tuple[Grant, ...]] = {
@@ -89,6 +90,7 @@ GRANTS: dict[Role, tuple[Grant, ...]] = {
         Grant("models", "promotions/", _WRITE),  # for rollbacks
         Grant("logs", "date=", _READ),
         Grant("reports", "drift/", _WRITE),
+        Grant("reports", "notifications/", _WRITE),
     ),
     Role.APPS: (
         Grant("data", "observations/", _READ),

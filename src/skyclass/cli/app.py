@@ -16,6 +16,7 @@ from skyclass.cli import (
     data,
     local,
     monitoring,
+    notifications,
     pipelines,
     releases,
     scoring,
@@ -26,7 +27,7 @@ from skyclass.errors import SkyclassError
 from skyclass.logs import start_logging
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-for group in (local, data, pipelines, releases, serving, scoring, monitoring, apps):
+for group in (local, data, pipelines, releases, serving, scoring, monitoring, notifications, apps):
     app.add_typer(group.app)
 
 

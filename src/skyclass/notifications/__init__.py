@@ -1,0 +1,1 @@
+"""Messages to people about events, by Slack, mail, webhook and the other services of Apprise."""

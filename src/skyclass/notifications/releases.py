@@ -1,0 +1,99 @@
+"""Events about releases: what a run published, and promotions by hand."""
+
+from uuid import UUID
+
+from skyclass.notifications.event import Event, Kind, format_time, make_id
+from skyclass.notifications.notifier import notify_if_enabled
+from skyclass.notifications.settings import NotificationSettings
+from skyclass.promotion.events import Promotion
+from skyclass.settings import Settings
+from skyclass.survey.features import Mode
+from skyclass.training.parameters import PromotionPolicy
+from skyclass.training.steps.publish import PublishResult
+
+
+def notify_publication(
+    settings: Settings, result: PublishResult, policy: PromotionPolicy, run_id: str
+) -> None:
+    """Send the message about what a run published. Never fails: failures are logged.
+
+    Args:
+        settings: Settings of the step.
+        result: The published release.
+        policy: What the release needed to be promoted.
+        run_id: Id of the run.
+    """
+    notify_if_enabled(
+        settings, lambda _, options: find_publication_events(result, policy, run_id, options)
+    )
+
+
+def notify_promotion(settings: Settings, promotion: Promotion, kind: Kind) -> None:
+    """Send the message about a promotion by hand. Never fails: failures are logged.
+
+    Args:
+        settings: Settings of the command.
+        promotion: The promotion.
+        kind: `PROMOTED` or `ROLLED_BACK`.
+    """
+    notify_if_enabled(settings, lambda _, options: [make_promotion_event(promotion, kind, options)])
+
+
+def find_publication_events(
+    result: PublishResult, policy: PromotionPolicy, run_id: str, options: NotificationSettings
+) -> list[Event]:
+    """Return the event of a run that published a release; none if it was not to be promoted.
+
+    Args:
+        result: The published release.
+        policy: What the release needed to be promoted.
+        run_id: Id of the run, which also identifies its event when the step is retried.
+        options: URLs of the pages.
+    """
+    if policy is PromotionPolicy.NEVER:
+        return []
+    release = result.release
+    kind = Kind.PROMOTED if result.promoted else Kind.REJECTED
+    outcome = "is champion" if result.promoted else "was not promoted"
+    return [
+        Event(
+            id=make_id(kind, release.mode, run_id),
+            kind=kind,
+            mode=release.mode,
+            reason=f"release {release.id[:12]} {outcome}: {result.reason}",
+            link=_make_run_link(run_id, options) or _make_page_link(release.mode, options),
+            time=release.manifest.created_at,
+        )
+    ]
+
+
+def make_promotion_event(promotion: Promotion, kind: Kind, options: NotificationSettings) -> Event:
+    """Return the event of a promotion by hand.
+
+    Args:
+        promotion: The promotion.
+        kind: `PROMOTED` or `ROLLED_BACK`.
+        options: URLs of the pages.
+    """
+    replaced = f", in place of {promotion.from_release[:12]}" if promotion.from_release else ""
+    return Event(
+        id=make_id(kind, promotion.mode, format_time(promotion.time), promotion.to_release[:12]),
+        kind=kind,
+        mode=promotion.mode,
+        reason=f"release {promotion.to_release[:12]} is champion{replaced}: {promotion.reason}",
+        link=_make_page_link(promotion.mode, options),
+        time=promotion.time,
+    )
+
+
+def _make_run_link(run_id: str, options: NotificationSettings) -> str | None:
+    """Return the page of a run of KFP; None for a run of its local runner, which has no UUID."""
+    try:
+        UUID(run_id)
+    except ValueError:
+        return None
+    return f"{options.kfp_url.rstrip('/')}/#/runs/details/{run_id}" if options.kfp_url else None
+
+
+def _make_page_link(mode: Mode, options: NotificationSettings) -> str | None:
+    return f"{options.monitor_url.rstrip('/')}/{mode}/releases" if options.monitor_url else None
