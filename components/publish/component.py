@@ -36,6 +36,7 @@ def publish(
     from pathlib import Path
 
     from skyclass.logs import start_step
+    from skyclass.notifications.releases import notify_publication
     from skyclass.settings import load_settings
     from skyclass.training.outcome import RunOutcome
     from skyclass.training.parameters import parse_mode, parse_promotion
@@ -43,10 +44,9 @@ def publish(
     from skyclass.training.steps.publish import publish_step
 
     start_step()
+    settings, policy = load_settings(), parse_promotion(promotion)
     folders = (Path(dataset.path), Path(model.path), Path(evaluation.path))
-    done = publish_step(
-        load_settings(), *folders, parse_mode(mode), parse_promotion(promotion), reason, run_id
-    )
+    done = publish_step(settings, *folders, parse_mode(mode), policy, reason, run_id)
     page = render_result(
         done.release, done.promoted, done.reason, done.champion, done.waits_for_approval
     )
@@ -58,4 +58,5 @@ def publish(
         waits_for_approval=done.waits_for_approval,
     )
     outcome.log()
+    notify_publication(settings, done, policy, run_id)
     return done.release.id, done.promoted, done.reason, done.waits_for_approval

@@ -1,5 +1,6 @@
 """The component `publish`, called as KFP's executor calls it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from skyclass.training.outcome import RunOutcome, find_outcome
 from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.results import EvaluationResult
 from skyclass.training.steps.evaluate import evaluate_step
+from tests.support.web import Response, serve
 
 
 @pytest.fixture
@@ -106,3 +108,18 @@ def test_release_beyond_a_limit_of_review_waits_under_every_promoting_policy(
     assert (promoted, waits) == (False, True)
     assert verdict == "waits for approval: QSO share (limit) is beyond its limit"
     assert LocalChampionStore(store).get_champion(Mode.SPECTROSCOPIC) is None
+
+
+def test_retried_step_sends_one_message(
+    inputs: tuple[dsl.Dataset, dsl.Model, dsl.Artifact],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = dsl.Markdown(uri=str(tmp_path / "result"))
+    with serve(Response()) as web:
+        url = f"json://{web.url.removeprefix('http://')}/hook"
+        monkeypatch.setenv("SKYCLASS_NOTIFICATION_URLS", url)
+        for _ in range(2):
+            publish.python_func(*inputs, "spectroscopic", "if_better", "a test", "run-7", page)
+    (message,) = (json.loads(body) for body in web.bodies)
+    assert message["title"] == "skyclass spectroscopic: release promoted"

@@ -65,6 +65,7 @@ def drift(
     from skyclass.monitoring.accuracy_job import update_accuracy
     from skyclass.monitoring.drift_job import run_drift
     from skyclass.monitoring.verdict import Verdict
+    from skyclass.notifications.windows import notify_windows
     from skyclass.promotion.champions import open_champion_store
     from skyclass.storage.s3 import ObjectStore
 
@@ -76,8 +77,12 @@ def drift(
         update_accuracy(store, served, mode)
     found = result.verdict
     decision = None
-    if retrain is not Retrain.NEVER and found.window_end <= datetime.now(UTC):
-        decision = _close_loop(store, served, mode, retrain)
+    try:
+        if retrain is not Retrain.NEVER and found.window_end <= datetime.now(UTC):
+            decision = _close_loop(store, served, mode, retrain)
+    finally:  # a run that cannot be started is an event, too
+        with err.status("sending notifications"):
+            notify_windows(settings, mode)
     if as_json:
         print_json(
             {

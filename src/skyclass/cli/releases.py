@@ -115,6 +115,8 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Make a release the champion of its mode, or decide about one that waits for an approval."""
+    from skyclass.notifications.event import Kind
+    from skyclass.notifications.releases import notify_promotion
     from skyclass.promotion import by_hand
 
     if approve and decline:
@@ -138,6 +140,7 @@ def promote(
             event = by_hand.promote(
                 champions, approvals, found, reason or "by hand", settings.run_id
             )
+    notify_promotion(settings, event, Kind.PROMOTED)
     print_result(event.model_dump(mode="json"), as_json)
 
 
@@ -150,11 +153,13 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make the previous champion of a mode its champion again."""
-    champions = _champions()
+    from skyclass.notifications.event import Kind
+    from skyclass.notifications.releases import notify_promotion
+
+    settings, champions = load_settings(), _champions()
     with err.status(f"rolling back {mode}"):
-        event = champions.promote(
-            champions.get_rollback_target(mode), reason, load_settings().run_id
-        )
+        event = champions.promote(champions.get_rollback_target(mode), reason, settings.run_id)
+    notify_promotion(settings, event, Kind.ROLLED_BACK)
     print_result(event.model_dump(mode="json"), as_json)
 
 

@@ -53,18 +53,26 @@ def find_publication_events(
     if policy is PromotionPolicy.NEVER:
         return []
     release = result.release
-    kind = Kind.PROMOTED if result.promoted else Kind.REJECTED
-    outcome = "is champion" if result.promoted else "was not promoted"
+    kind, outcome = _find_outcome(result)
     return [
         Event(
             id=make_id(kind, release.mode, run_id),
             kind=kind,
             mode=release.mode,
-            reason=f"release {release.id[:12]} {outcome}: {result.reason}",
+            reason=f"release {release.id[:12]} {outcome}",
             link=_make_run_link(run_id, options) or _make_page_link(release.mode, options),
             time=release.manifest.created_at,
         )
     ]
+
+
+def _find_outcome(result: PublishResult) -> tuple[Kind, str]:
+    if result.promoted:
+        return Kind.PROMOTED, f"is champion: {result.reason}"
+    if result.waits_for_approval:
+        command = f"skyclass promote {result.release.id[:12]} --approve --reason WHY"
+        return Kind.WAITING, f"{result.reason}. To promote it: `{command}`"
+    return Kind.REJECTED, f"was not promoted: {result.reason}"
 
 
 def make_promotion_event(promotion: Promotion, kind: Kind, options: NotificationSettings) -> Event:
@@ -76,11 +84,13 @@ def make_promotion_event(promotion: Promotion, kind: Kind, options: Notification
         options: URLs of the pages.
     """
     replaced = f", in place of {promotion.from_release[:12]}" if promotion.from_release else ""
+    approved = f" (approved by {promotion.approved_by})" if promotion.approved_by else ""
     return Event(
         id=make_id(kind, promotion.mode, format_time(promotion.time), promotion.to_release[:12]),
         kind=kind,
         mode=promotion.mode,
-        reason=f"release {promotion.to_release[:12]} is champion{replaced}: {promotion.reason}",
+        reason=f"release {promotion.to_release[:12]} is champion{replaced}: {promotion.reason}"
+        f"{approved}",
         link=_make_page_link(promotion.mode, options),
         time=promotion.time,
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from skyclass.monitoring.decisions import Action, Decision, RunState
 from skyclass.monitoring.documents import REPORT, WindowDocument, load_documents, window_prefix
 from skyclass.monitoring.evidence import count_drifted
-from skyclass.monitoring.retraining_policy import MIN_DRIFTED_WINDOWS, RECENT_WINDOWS
+from skyclass.monitoring.triggers import MIN_DRIFTED_WINDOWS, RECENT_WINDOWS
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.notifications.event import Event, Kind, format_time, make_id
 from skyclass.notifications.notifier import notify_if_enabled

@@ -31,6 +31,14 @@ def test_publication_is_reported_with_verdict_and_run(promoted: bool, kind: Kind
     assert event.link == f"https://kfp/#/runs/details/{RUN_ID}"
 
 
+def test_release_that_waits_is_reported_with_the_command_that_approves_it() -> None:
+    result = PublishResult(RELEASE, False, "waits for approval: QSO share", None, True)
+    (event,) = find_publication_events(result, PromotionPolicy.APPROVE, RUN_ID, OPTIONS)
+    assert event.kind is Kind.WAITING
+    assert "waits for approval: QSO share" in event.reason
+    assert "skyclass promote aaaaaaaaaaaa --approve --reason" in event.reason
+
+
 def test_run_that_is_not_to_promote_is_not_reported() -> None:
     result = PublishResult(RELEASE, False, "the run has promotion=never", None)
     assert find_publication_events(result, PromotionPolicy.NEVER, RUN_ID, OPTIONS) == []
@@ -61,6 +69,9 @@ def test_promotion_by_hand_names_both_releases() -> None:
         reason="too slow",
         run_id="by-hand",
         time=datetime(2026, 5, 2, tzinfo=UTC),
+        approved_by="Vera",
     )
     event = make_promotion_event(promotion, Kind.ROLLED_BACK, OPTIONS)
-    assert event.reason == "release aaaaaaaaaaaa is champion, in place of bbbbbbbbbbbb: too slow"
+    assert event.reason == (
+        "release aaaaaaaaaaaa is champion, in place of bbbbbbbbbbbb: too slow (approved by Vera)"
+    )
