@@ -27,6 +27,10 @@ class ReleaseError(SkyclassError):
     """A release is missing, incomplete or differs from its manifest."""
 
 
+class ReleaseNotFoundError(ReleaseError):
+    """No release, or more than one, begins with the given characters."""
+
+
 class ClusterError(SkyclassError):
     """The Kubernetes API rejected a request or is unreachable."""
 

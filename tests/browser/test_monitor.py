@@ -10,6 +10,10 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from skyclass.promotion.local import LocalChampionStore
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+
 REPORT = "/spectroscopic/reports/20260502T000000Z"
 PATHS = (
     "/",
@@ -21,6 +25,7 @@ PATHS = (
     "/spectroscopic/decisions",
     "/photometric/",
     REPORT,
+    "/releases/{champion}",
     "/nowhere",
 )
 AXE = resources.files("axe_core_python").joinpath("axe.min.js").read_text()
@@ -29,6 +34,14 @@ const done = arguments[0];
 axe.run({exclude: [['iframe']]}, {resultTypes: ['violations']}).then(found => done(
   found.violations.map(each => each.id + ': ' + each.nodes.map(node => node.html).join(' | '))));
 """
+
+
+@pytest.fixture
+def address(path: str, monitor: str, world: ObjectStore) -> str:
+    """URL of a page."""
+    champion = LocalChampionStore(world).get_champion(Mode.SPECTROSCOPIC)
+    assert champion is not None
+    return monitor + path.format(champion=champion.id)
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -50,20 +63,20 @@ def requests(browser: Chrome) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_accessibility_rules(browser: Chrome, monitor: str, scheme: str, path: str) -> None:
-    browser.get(monitor + path)
+def test_accessibility_rules(browser: Chrome, address: str, scheme: str) -> None:
+    browser.get(address)
     browser.execute_script(AXE)
     assert browser.execute_async_script(CHECK) == []
 
 
 @pytest.mark.parametrize("path", PATHS[:-1])
-def test_pages_load_nothing_from_other_hosts(browser: Chrome, monitor: str, path: str) -> None:
+def test_pages_load_nothing_from_other_hosts(browser: Chrome, monitor: str, address: str) -> None:
     browser.get("about:blank")
     browser.get_log("browser"), requests(browser)  # discard earlier entries
-    browser.get(monitor + path)
+    browser.get(address)
     assert [each["message"] for each in browser.get_log("browser")] == []
     urls = requests(browser)
-    assert monitor + path in urls
+    assert address in urls
     assert [url for url in urls if not url.startswith((monitor, "data:", "blob:"))] == []
 
 
@@ -133,11 +146,11 @@ def test_landmarks_and_charts_have_accessible_names(browser: Chrome, monitor: st
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_horizontal_scrolling_at_360_pixels(browser: Chrome, monitor: str, path: str) -> None:
+def test_no_horizontal_scrolling_at_360_pixels(browser: Chrome, address: str) -> None:
     phone = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
     try:
-        browser.get(monitor + path)
+        browser.get(address)
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -22,7 +22,7 @@ from skyclass.monitoring.drift_policy import evaluate_window, make_drift_frame
 from skyclass.monitoring.windows import Window
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.manifest import TrainingSet
-from skyclass.registry.releases import JOBLIB_MODEL, REFERENCE, Release
+from skyclass.registry.releases import JOBLIB_MODEL, MODEL_CARD, REFERENCE, Release
 from skyclass.registry.verdicts import GateVerdict
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import score
@@ -33,6 +33,7 @@ from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.prediction_log import PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.evaluation import evaluate
+from skyclass.training.reports.card import render_model_card
 from tests.support.monitoring import (
     END,
     add_predictions,
@@ -126,7 +127,7 @@ def _publish(
         metrics={"random_holdout": metrics},
         parent=parent.id if parent else None,
         run_id="run-17" if parent else "bootstrap",
-        created_at=END - DAY * (6 if parent else 15),
+        created_at=END - DAY * (5 if parent else 15) + timedelta(hours=1),
         training_set=TrainingSet(
             table="s3://skyclass-data/observations",
             version=2 if parent else 1,
@@ -142,7 +143,8 @@ def _publish(
             rows=len(reference),
         ),
     )
-    files = {name: folder / name for name in (REFERENCE, JOBLIB_MODEL)}
+    (folder / MODEL_CARD).write_text(render_model_card(manifest))
+    files = {name: folder / name for name in (REFERENCE, JOBLIB_MODEL, MODEL_CARD)}
     return champions.registry.publish(manifest, files)
 
 

@@ -52,6 +52,7 @@ def load_documents(
     mode: Mode,
     last: int | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[D]:
     """Load the documents of one kind, oldest window first.
 
@@ -63,13 +64,15 @@ def load_documents(
         mode: Mode of the windows.
         last: Maximum number of windows, newest kept; None for all.
         since: Earliest end of a window; None for all.
+        until: Latest end of a window; None for all.
     """
     bucket, first = store.settings.reports_bucket, window_prefix(mode, since) if since else ""
+    newest = window_prefix(mode, until) + kind.file_name if until else ""
     # Prefixes contain the time, so the order of the keys is the order of the windows.
     keys = [
         key
         for key in store.list_keys(bucket, f"{DRIFT_PREFIX}/{mode}/")
-        if key.endswith(f"/{kind.file_name}") and key >= first
+        if key.endswith(f"/{kind.file_name}") and key >= first and not (newest and key > newest)
     ]
     documents = []
     for key in keys[-last:] if last else keys:

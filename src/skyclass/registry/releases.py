@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from skyclass.errors import ReleaseError
+from skyclass.errors import ReleaseError, ReleaseNotFoundError
 from skyclass.registry.digests import compute_digest, make_entry, verify_file
 from skyclass.registry.documents import parse_document
 from skyclass.registry.manifest import Manifest
@@ -32,6 +32,7 @@ _CONTENT_TYPES = {
     ".sig": "application/json",
 }
 _ID = re.compile(r"[0-9a-f]{64}")
+_BEGINNING_OF_ID = re.compile(r"[0-9a-f]{1,64}")
 _MIN_ABBREVIATION_LENGTH = 6
 
 
@@ -106,17 +107,20 @@ class Registry:
         """Return the release whose id begins with an abbreviation.
 
         Raises:
-            ReleaseError: No release does, more than one does, or the abbreviation is too short.
+            ReleaseNotFoundError: No release does, more than one does, or the abbreviation is too
+                short.
+            ReleaseError: The release has no manifest, or its manifest is malformed.
         """
         if len(abbreviation) < _MIN_ABBREVIATION_LENGTH:
-            raise ReleaseError(
+            raise ReleaseNotFoundError(
                 f"{abbreviation!r} is too short for a release id: "
                 f"give at least {_MIN_ABBREVIATION_LENGTH} characters"
             )
-        matches = [(mode, each) for mode in Mode for each in self._list_ids(mode, abbreviation)]
+        modes = Mode if _BEGINNING_OF_ID.fullmatch(abbreviation) else ()
+        matches = [(mode, each) for mode in modes for each in self._list_ids(mode, abbreviation)]
         if len(matches) != 1:
             count = f"{len(matches)} releases begin" if matches else "no release begins"
-            raise ReleaseError(f"{count} with {abbreviation}: see `skyclass releases`")
+            raise ReleaseNotFoundError(f"{count} with {abbreviation}: see `skyclass releases`")
         try:
             return self.read(*matches[0])
         except ObjectMissingError as error:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from skyclass.registry.verdicts import GateVerdict
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from tests.support.html import extract_text
 from tests.support.monitoring import END, make_daily_verdict
 from tests.support.releases import draft, write_files
 from tests.support.world import NOW, ROWS, UNLABELLED_WINDOWS, WINDOWS
@@ -32,20 +32,6 @@ pytestmark = pytest.mark.slow
 
 PATHS = ("", "accuracy", "predictions", "scored", "releases", "decisions")
 ALL_PATHS = ("/", *(f"/{mode}/{path}" for mode in Mode for path in PATHS))
-
-
-def extract_text(html: str) -> str:
-    """Return the text of a page on one line."""
-
-    class TextParser(HTMLParser):
-        text = ""
-
-        def handle_data(self, data: str) -> None:
-            self.text += f" {data}"
-
-    parser = TextParser()
-    parser.feed(html)
-    return re.sub(r"\s+", " ", parser.text)
 
 
 def make_client(store: ObjectStore, now: datetime = NOW) -> TestClient:

@@ -13,7 +13,7 @@ from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.observations import ObservationsTable
-from skyclass.tables.prediction_history import read_daily_history
+from skyclass.tables.prediction_history import read_daily_history, read_scored_inputs
 
 
 @pytest.fixture
@@ -73,3 +73,19 @@ def test_daily_history_of_a_release_without_predictions_is_empty(
     assert read_daily_history(store.settings, release.id) == []
     score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion")
     assert read_daily_history(store.settings, "f" * 64) == []
+
+
+def test_scored_inputs_name_the_version_that_each_object_was_read_from(
+    version: int, table: ObservationsTable, store: ObjectStore, release: Release
+) -> None:
+    assert read_scored_inputs(store.settings, release.id) == []
+    score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion")
+    newest = ingest(open_source("simulated:?rows=40&seed=1", store), table, store).version
+    score_step(store.settings, "table:", Mode.SPECTROSCOPIC, "champion")
+    first, second = read_scored_inputs(store.settings, release.id)
+    assert (first.uri, first.rows) == (f"table:?version={version}", 300)
+    assert (second.uri, second.rows) == (f"table:?version={newest}", 40)
+    assert first.labelled == 300
+    assert first.labelled / 2 < first.correct <= first.labelled
+    assert first.first_scored <= first.last_scored < second.first_scored <= datetime.now(UTC)
+    assert read_scored_inputs(store.settings, "f" * 64) == []

@@ -15,12 +15,15 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from skyclass.apps.monitor import views
+from skyclass.apps.monitor.lineage_view import make_lineage_view
 from skyclass.apps.monitor.messages import make_notices
 from skyclass.apps.monitor.metrics import render_metrics
 from skyclass.apps.monitor.rendering import make_environment
 from skyclass.apps.monitor.state import DEFAULT_WINDOWS, MAX_WINDOWS, ModeState, StateReader
-from skyclass.errors import SkyclassError
+from skyclass.errors import ReleaseNotFoundError, SkyclassError
 from skyclass.monitoring.documents import DRIFT_PREFIX, REPORT
+from skyclass.registry import releases as release_files
+from skyclass.registry.releases import Registry
 from skyclass.storage.s3 import ObjectMissingError
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.tables.recent import Cursor, read_recent_predictions
@@ -35,6 +38,14 @@ _REPORT_POLICY = (  # Evidently's page has inline scripts and styles, and loads 
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'self'"
 )
+_RELEASE_FILE_POLICY = (  # the training report has inline styles and pictures, and no scripts
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+)
+_RELEASE_FILES = {
+    release_files.REPORT: "text/html; charset=utf-8",
+    release_files.MODEL_CARD: "text/plain; charset=utf-8",  # browsers download text/markdown
+}
+"""Files of a release that are shown, and the content types as which they are sent."""
 _HEADERS = {
     "Content-Security-Policy": _PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -42,6 +53,8 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_PAGES_OF_TEMPLATES = {"drift": "", "release": "releases"}
+"""Keys of `PAGES` that differ from the name of the template."""
 _WINDOW_NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
@@ -88,7 +101,7 @@ def make_app(
             template,
             status=200 if state else 503,
             mode=mode,
-            page="" if template == "drift" else template,
+            page=_PAGES_OF_TEMPLATES.get(template, template),
             state=state,
             error=result.error,
             notices=make_notices(state, clock(), drift_period) if state else [],
@@ -118,6 +131,10 @@ def make_app(
             request, HTTPException(422, f"parameter {first['loc'][-1]}: {first['msg']}")
         )
 
+    @app.exception_handler(ReleaseNotFoundError)
+    def render_missing_release(request: Request, error: ReleaseNotFoundError) -> Response:
+        return render(request, "problem", 404, headline="Release not found", text=str(error))
+
     @app.exception_handler(SkyclassError)
     def render_error(request: Request, error: SkyclassError) -> Response:
         return render(request, "problem", 503, headline="Temporarily unavailable", text=str(error))
@@ -140,6 +157,31 @@ def make_app(
             notices = make_notices(state, clock(), drift_period) if state else []
             cards.append({"mode": mode, "result": result, "notices": notices})
         return render(request, "overview", cards=cards)
+
+    @route("/releases/{release_id}")
+    def release(request: Request, release_id: str) -> Response:
+        found = Registry(reader.store).find(release_id)
+
+        def view(state: ModeState | None) -> dict[str, Any]:
+            if state is None:
+                return {"view": None}
+            lineage = reader.read_lineage(found, state)
+            inputs = reader.read_scored_inputs(found.id)
+            return {"view": make_lineage_view(lineage, inputs, state.champion)}
+
+        return render_mode(request, "release", found.mode, view)
+
+    @route("/releases/{release_id}/{name}")
+    def release_file(release_id: str, name: str) -> Response:
+        registry = Registry(reader.store)
+        found = registry.find(release_id)
+        if name not in _RELEASE_FILES or name not in {each.path for each in found.manifest.files}:
+            raise HTTPException(404)
+        headers = {
+            "Content-Security-Policy": _RELEASE_FILE_POLICY,
+            "Content-Type": _RELEASE_FILES[name],
+        }
+        return Response(registry.read_file(found, name), headers=headers)
 
     @route("/{mode}/")
     def drift(

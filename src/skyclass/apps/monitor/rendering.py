@@ -6,11 +6,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from skyclass.apps.monitor.messages import ACTIONS, describe_outcome
-from skyclass.monitoring.documents import window_prefix
+from skyclass.monitoring.documents import WindowDocument, window_prefix
 from skyclass.monitoring.report import HEADLINES
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.survey.features import Mode
-from skyclass.survey.observation import CLASSES
+from skyclass.survey.observation import CLASSES, find_date
 
 PAGES = {
     "": "Drift",
@@ -48,6 +48,7 @@ def make_environment() -> Environment:
     environment.filters |= {
         "count": lambda number: f"{number:,}",
         "drifted": _list_drifted,
+        "night": find_date,
         "percent": _format_percent,
         "sentence": _format_sentence,
         "time": _format_time,
@@ -56,9 +57,9 @@ def make_environment() -> Environment:
     return environment
 
 
-def _get_window_name(verdict: DriftVerdict) -> str:
+def _get_window_name(document: WindowDocument) -> str:
     """Return the name of a window in URLs: the last part of its prefix in the reports bucket."""
-    return window_prefix(verdict.mode, verdict.window_end).rstrip("/").rsplit("/", 1)[-1]
+    return window_prefix(document.mode, document.window_end).rstrip("/").rsplit("/", 1)[-1]
 
 
 def _format_time(time: datetime) -> Markup:

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from skyclass.apps.monitor.predictions_cache import PredictionsCache
 from skyclass.errors import SkyclassError
 from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.decisions import Decision
 from skyclass.monitoring.documents import DRIFT_PREFIX, load_documents
+from skyclass.monitoring.lineage import Lineage, read_lineage
 from skyclass.monitoring.runs import complete_run
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.approvals import Approval, ApprovalLog, find_waiting
@@ -18,9 +20,13 @@ from skyclass.promotion.lineage import find_parent
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.prediction_history import ScoredDay, read_daily_history
+from skyclass.tables.prediction_history import (
+    ScoredDay,
+    ScoredInput,
+    read_daily_history,
+    read_scored_inputs,
+)
 from skyclass.tables.prediction_log import make_day_prefix
-from skyclass.tables.predictions import PredictionsTable
 
 DEFAULT_WINDOWS = 30
 """Number of newest windows shown by default."""
@@ -110,9 +116,11 @@ class StateReader:
         self.store = store
         self._champions = champions
         self._states: dict[tuple[Mode, int], ModeState] = {}
-        self._scored: dict[str, tuple[int | None, list[ScoredDay]]] = {}
+        self._lineages: dict[str, tuple[datetime, Lineage]] = {}
+        self._days = PredictionsCache(store.settings, read_daily_history)
+        self._inputs = PredictionsCache(store.settings, read_scored_inputs)
         self._lock = threading.Lock()
-        self._scored_lock = threading.Lock()  # separate: reading a large table takes seconds
+        self._lineage_lock = threading.Lock()
 
     def read(
         self,
@@ -138,21 +146,38 @@ class StateReader:
             self._states[mode, windows] = state
             return ReadResult(state)
 
+    def read_lineage(self, release: Release, state: ModeState) -> Lineage:
+        """Return the lineage of a release.
+
+        Args:
+            release: The release.
+            state: State of its mode.
+
+        Raises:
+            StoreError: The object store failed.
+        """
+        with self._lineage_lock:
+            cached = self._lineages.get(release.id)
+            if cached is None or cached[0] != state.time:
+                lineage = read_lineage(self.store, release, state.releases, state.promotions)
+                cached = self._lineages[release.id] = (state.time, lineage)
+            return cached[1]
+
     def read_scored_days(self, release: str) -> list[ScoredDay]:
         """Return the batch predictions of a release by day, oldest first.
-
-        The table is read again only when its version has changed.
 
         Raises:
             StoreError: The table cannot be read.
         """
-        with self._scored_lock:
-            version = PredictionsTable(self.store.settings).newest_version()
-            cached = self._scored.get(release)
-            if cached is None or cached[0] != version:
-                cached = (version, read_daily_history(self.store.settings, release))
-                self._scored[release] = cached
-            return cached[1]
+        return self._days.read(release)
+
+    def read_scored_inputs(self, release: str) -> list[ScoredInput]:
+        """Return the batch predictions of a release by input, in the order of scoring.
+
+        Raises:
+            StoreError: The table cannot be read.
+        """
+        return self._inputs.read(release)
 
     def _read(self, mode: Mode, windows: int, now: datetime) -> ModeState:
         champion = self._champions.get_champion(mode)
