@@ -1,4 +1,4 @@
-"""Commands for releases: `releases`, `releases show`, `releases waiting`, `promote`, `rollback`."""
+"""Commands for releases: `releases` with `show`, `lineage` and `waiting`; `promote`, `rollback`."""
 
 import getpass
 from typing import TYPE_CHECKING, Annotated
@@ -65,6 +65,27 @@ def show(release: ReleaseId) -> None:
     """Print the manifest of a release as JSON."""
     found = _registry().find(release)
     print_json({"id": found.id, **found.manifest.model_dump(mode="json")})
+
+
+@releases_app.command()
+def lineage(release: ReleaseId, as_json: AsJson = False) -> None:
+    """Print what a release was made from, and what it has done since."""
+    from skyclass.cli.lineage import make_lineage_document, print_lineage
+    from skyclass.monitoring.lineage import read_lineage
+    from skyclass.storage.s3 import ObjectStore
+    from skyclass.tables.prediction_history import read_scored_inputs
+
+    settings, registry = load_settings(), _registry()
+    found = registry.find(release)
+    promotions = _champions().list_promotions(found.mode)
+    chain = read_lineage(
+        ObjectStore(settings), found, registry.list_releases(found.mode), promotions
+    )
+    inputs = read_scored_inputs(settings, found.id)
+    if as_json:
+        print_json(make_lineage_document(chain, inputs))
+    else:
+        print_lineage(chain, inputs)
 
 
 @releases_app.command()

@@ -111,3 +111,29 @@ def test_decision_without_a_reason_is_wrong_usage(
     result = command_line.run("promote", waiting.id[:12], *options)
     assert result.status == 2
     assert message in result.err
+
+
+def test_lineage_names_run_data_and_promotions(
+    command_line: CommandLine, published: list[Release]
+) -> None:
+    old, new = published
+    lines = command_line.run("releases", "lineage", old.id[:12]).out.splitlines()
+    facts = [(line[:14].rstrip(), line[14:]) for line in lines]
+    assert ("release", f"{old.id} (spectroscopic)") in facts
+    assert ("run", "test") in facts
+    assert ("training set", "s3://skyclass-data/observations, version 1") in facts
+    assert ("same data", new.id) in facts
+    promotions = [text for name, text in facts if name == "promotion"]
+    assert f"none -> {old.id[:12]}  run test: for a test" in promotions[0]
+    assert f"{old.id[:12]} -> {new.id[:12]}" in promotions[1]
+
+
+def test_lineage_is_printed_as_json(command_line: CommandLine, published: list[Release]) -> None:
+    found = json.loads(command_line.run("releases", "lineage", published[0].id, "--json").out)
+    assert found["same_training_set"] == [published[1].id]
+    assert [each["to_release"] for each in found["promotions"]] == [each.id for each in published]
+    assert (found["windows"], found["predictions"]) == ([], [])
+
+
+def test_lineage_of_an_unknown_release_fails(command_line: CommandLine, store: ObjectStore) -> None:
+    assert "no release begins" in command_line.run_failing("releases", "lineage", "0" * 12)
