@@ -2,8 +2,8 @@
 
 `python -m pipelines.compile` writes manifests/kfp, which also ships with the library.
 `python -m pipelines.compile FOLDER` writes a folder with your image and names, as set by
-SKYCLASS_IMAGE, SKYCLASS_S3_SECRET, SKYCLASS_SIGNING_SECRET, SKYCLASS_SETTINGS and
-SKYCLASS_KFP_NAMESPACE.
+SKYCLASS_IMAGE, SKYCLASS_S3_SECRET, SKYCLASS_SIGNING_SECRET, SKYCLASS_NOTIFICATION_SECRET,
+SKYCLASS_SETTINGS and SKYCLASS_KFP_NAMESPACE.
 """
 
 import sys

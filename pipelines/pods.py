@@ -24,6 +24,11 @@ SETTINGS = (
 )
 SIGNING_SETTINGS = ("SKYCLASS_SIGNING_KEY",)
 _SIGNING_KEY_FOLDER = "/etc/skyclass"
+NOTIFICATION_SETTINGS = (
+    "SKYCLASS_NOTIFICATION_KINDS",
+    "SKYCLASS_MONITOR_URL",
+    "KF_PIPELINES_UI_ENDPOINT",
+)
 LIMITS_SETTINGS = ("SKYCLASS_EXPECTATIONS_FILE",)
 _LIMITS_FOLDER = "/etc/skyclass-expectations"
 
@@ -49,6 +54,7 @@ class Pod:
         timeout_seconds: Maximum lifetime of the pod, including the pull of its image.
         role: Role in the object store; None for a step without access.
         signs: Whether it signs releases if SKYCLASS_SIGNING_KEY is set.
+        notifies: Whether it sends messages to the channels in SKYCLASS_NOTIFICATION_URLS if set.
         validates: Whether it validates rows, with the limits in SKYCLASS_EXPECTATIONS_FILE if set.
     """
 
@@ -57,6 +63,7 @@ class Pod:
     timeout_seconds: int
     role: str | None = None
     signs: bool = False
+    notifies: bool = False
     validates: bool = False
 
 
@@ -78,6 +85,14 @@ def configure_pod(task: PipelineTask, pod: Pod) -> PipelineTask:
         _use_settings(task, SIGNING_SETTINGS)
         kubernetes.use_secret_as_volume(
             task, DEFAULT_NAMES.signing_secret, _SIGNING_KEY_FOLDER, optional=True
+        )
+    if pod.notifies:
+        _use_settings(task, NOTIFICATION_SETTINGS)
+        kubernetes.use_secret_as_env(
+            task,
+            DEFAULT_NAMES.notification_secret,
+            {"urls": "SKYCLASS_NOTIFICATION_URLS"},
+            optional=True,
         )
     if pod.validates:
         _use_settings(task, LIMITS_SETTINGS)

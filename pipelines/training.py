@@ -31,7 +31,12 @@ PODS = {
     "train": Pod(("500m", "2"), ("1Gi", "4Gi"), timeout_seconds=4 * 3600),
     "evaluate": Pod(("250m", "1"), ("512Mi", "2Gi"), timeout_seconds=1800, role="train"),
     "publish": Pod(
-        ("100m", "1"), ("384Mi", "1Gi"), timeout_seconds=1800, role="publish", signs=True
+        ("100m", "1"),
+        ("384Mi", "1Gi"),
+        timeout_seconds=1800,
+        role="publish",
+        signs=True,
+        notifies=True,
     ),
 }
 """Measured on 100,000 rows: 0.7 GB in `train`, at most 0.45 GB in the others."""

@@ -15,6 +15,7 @@ import yaml
 from charts.readme import CHART, read_descriptions
 from charts.render import MANIFESTS, render, run_helm_template
 from skyclass.admin.identities import Role
+from skyclass.notifications.event import Kind
 
 CI = sorted(path.stem.removesuffix("-values") for path in (CHART / "ci").glob("*-values.yaml"))
 MONITORING = ("-a", "monitoring.coreos.com/v1")
@@ -314,7 +315,8 @@ def test_pipeline_runs_may_promote_the_own_models_only() -> None:
 
 
 def test_pipeline_runs_have_every_secret_and_setting_that_the_compiled_packages_read() -> None:
-    # Not the Secret skyclass-signing, which is a volume: its owner creates it in that namespace.
+    # Not the Secret skyclass-signing, which is a volume, nor that of the channels: their owner
+    # creates them in that namespace.
     required: dict[str, set[tuple[str, str]]] = {"secret": set(), "configMap": set()}
     for package in sorted((MANIFESTS / "kfp").glob("*.yaml")):
         if not package.stem.endswith("-objects"):
@@ -323,7 +325,7 @@ def test_pipeline_runs_have_every_secret_and_setting_that_the_compiled_packages_
                     for source in executor.get(f"{kind}AsEnv", ()):
                         for key in source["keyToEnv"]:
                             found.add((source[f"{kind}Name"], key[f"{kind}Key"]))
-    objects = render_ci("kfp", "--set", "signing.existingSecret=signing")
+    objects = render_ci("notified", "--set", "signing.existingSecret=signing")
     in_kfp = [each for each in objects if each["metadata"]["namespace"] == "kubeflow"]
     secrets, settings = (
         {(name, key) for name, each in select(in_kfp, kind).items() for key in each["data"]}
@@ -331,7 +333,7 @@ def test_pipeline_runs_have_every_secret_and_setting_that_the_compiled_packages_
     )
     own = select([each for each in objects if each not in in_kfp], "Secret")
 
-    assert secrets == required["secret"]
+    assert secrets == required["secret"] - {("skyclass-notifications", "urls")}
     for name, secret in select(in_kfp, "Secret").items():
         assert secret["data"] == own[name]["data"], name
     # Optional, with a default in skyclass.settings.
@@ -541,13 +543,15 @@ def test_disabled_components_have_no_objects() -> None:
     assert "skyclass-dashboard" not in select(objects, "ConfigMap")
 
 
-def test_the_monitor_and_the_alert_follow_the_schedule_of_the_drift_job() -> None:
+def test_the_monitor_the_messages_and_the_alert_follow_the_schedule_of_the_drift_job() -> None:
     objects = render("--set", "drift.periodHours=168", *MONITORING)
-    (pod,) = (
-        pod for where, pod in iterate_pods(objects) if where.startswith("Deployment skyclass-mon")
-    )
     period = {"name": "SKYCLASS_DRIFT_PERIOD_HOURS", "value": "168"}
-    assert period in get_container(pod)["env"]
+    follow = {
+        get_container(pod)["name"]
+        for _, pod in iterate_pods(objects)
+        if period in get_container(pod).get("env", ())
+    }
+    assert follow == {"drift", "monitor"}
     assert "> 2 * 168 * 3600" in yaml.safe_dump(select(objects, "PrometheusRule"))
 
 
@@ -576,3 +580,49 @@ def test_requiring_signatures_restarts_no_predictor() -> None:
     unsigned, signed = render_ci("default"), render_ci("signed")
     assert select(unsigned, "ServingRuntime") == select(signed, "ServingRuntime")
     assert parse_inference_services(unsigned) != parse_inference_services(signed)
+
+
+def test_only_jobs_that_notify_have_the_channels_and_reach_them() -> None:
+    objects = render_ci("notified")
+    reference = {"name": "channels", "key": "urls", "optional": True}
+    notifying = {
+        get_container(pod)["name"]
+        for _, pod in iterate_pods(objects)
+        for variable in get_container(pod).get("env", ())
+        if variable.get("valueFrom", {}).get("secretKeyRef") == reference
+    }
+    policy = select(objects, "NetworkPolicy")["skyclass-to-channels"]["spec"]
+    (expression,) = policy["podSelector"]["matchExpressions"]
+    assert notifying == set(expression["values"]) == {"bootstrap", "drift"}
+    (rule,) = policy["egress"]
+    assert rule["to"] == [{"ipBlock": {"cidr": "203.0.113.7/32"}}]
+    assert rule["ports"] == [{"port": 443, "protocol": "TCP"}]
+
+
+def test_messages_have_the_links_and_kinds_of_the_values() -> None:
+    objects = render_ci("notified")
+    job = select(objects, "CronJob")["skyclass-drift-photometric"]
+    container = get_container(job["spec"]["jobTemplate"]["spec"]["template"])
+    variables = {each["name"]: each.get("value") for each in container["env"]}
+    (settings,) = (
+        each["data"]
+        for each in objects
+        if each["kind"] == "ConfigMap" and each["metadata"]["namespace"] == "kubeflow"
+    )
+    for found in (variables, settings):
+        assert (
+            found["SKYCLASS_NOTIFICATION_KINDS"] == "failed,promoted,rejected,rolled_back,waiting"
+        )
+        assert found["SKYCLASS_MONITOR_URL"] == "https://sky.example.org/monitor"
+        assert found["KF_PIPELINES_UI_ENDPOINT"] == "https://kfp.example.org"
+
+
+def test_kinds_of_the_schema_are_those_of_the_package() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    kinds = schema["properties"]["notifications"]["properties"]["kinds"]["items"]["enum"]
+    assert set(kinds) == set(Kind) - {Kind.TEST}
+
+
+def test_without_channels_no_job_can_send_messages() -> None:
+    assert "notification" not in yaml.safe_dump_all(render_ci("kfp")).lower()
+    assert "skyclass-to-channels" not in select(render_ci("kfp"), "NetworkPolicy")

@@ -58,6 +58,7 @@ def test_page_creates_every_secret_and_config_map_that_the_steps_read() -> None:
     secrets = {created[2] + role for role in created[1].split()}
     packages = [load_package(pipeline) for pipeline in (TRAINING, SCORING)]
     required = set().union(*(package.required_secrets() for package in packages))
-    assert secrets == required - {DEFAULT_NAMES.signing_secret}
+    optional = {DEFAULT_NAMES.signing_secret, DEFAULT_NAMES.notification_secret}
+    assert secrets == required - optional
     for config_map in set().union(*(package.required_config_maps() for package in packages)):
         assert f"create configmap {config_map} " in page

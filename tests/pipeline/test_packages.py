@@ -48,6 +48,7 @@ NAMES = {
     "SKYCLASS_IMAGE": "registry.example/sky/jobs@sha256:" + "0" * 64,
     "SKYCLASS_S3_SECRET": "shared-keys",
     "SKYCLASS_SIGNING_SECRET": "our-key",
+    "SKYCLASS_NOTIFICATION_SECRET": "our-channels",
     "SKYCLASS_SETTINGS": "our-settings",
     "SKYCLASS_EXPECTATIONS_CONFIG_MAP": "our-limits",
     "SKYCLASS_KFP_NAMESPACE": "our-kfp",
@@ -108,8 +109,9 @@ def test_compiler_and_library_substitute_the_same_names(
     assert package.text == written[f"{name}.yaml"]
     executors = package.pipeline["deploymentSpec"]["executors"]
     assert {container(package, each)["image"] for each in executors} == {NAMES["SKYCLASS_IMAGE"]}
-    signing = {NAMES["SKYCLASS_SIGNING_SECRET"]} if name == TRAINING else set()
-    assert package.required_secrets() == {NAMES["SKYCLASS_S3_SECRET"]} | signing
+    optional = ("SKYCLASS_SIGNING_SECRET", "SKYCLASS_NOTIFICATION_SECRET")
+    others = {NAMES[each] for each in optional} if name == TRAINING else set()
+    assert package.required_secrets() == {NAMES["SKYCLASS_S3_SECRET"]} | others
     assert package.required_config_maps() == {NAMES["SKYCLASS_SETTINGS"]}
     assert "skyclass-expectations:" not in package.text
     assert "skyclass-s" not in package.text.replace("skyclass-scoring", "")
@@ -127,6 +129,7 @@ def test_secret_template_keeps_one_secret_per_role(
         "sky-train-keys",
         "sky-publish-keys",
         "skyclass-signing",
+        "skyclass-notifications",
     }
     assert renamed.version != training_package.version
 

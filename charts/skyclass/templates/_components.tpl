@@ -8,6 +8,7 @@ identities and their Secrets are derived from this map.
   callsPredictors  whether it sends requests to the predictors
   callsKFP         whether it sends requests to Kubeflow Pipelines
   validates        whether it validates observations, with the limits in .Values.expectations
+  notifies         whether it sends messages to the channels in .Values.notifications
 */}}
 {{- define "skyclass.components" -}}
 {{- $bundled := eq .Values.objectStore.mode "bundled" -}}
@@ -17,6 +18,7 @@ bootstrap:
   identity: pipeline
   roles: [promote]
   validates: true
+  notifies: true
   callsPredictors: true # promotion checks which release answers
 drift:
   enabled: {{ .Values.drift.enabled }}
@@ -24,6 +26,7 @@ drift:
   roles: [observe{{ if $retraining }}, promote{{ end }}] # promote: for rollbacks
   callsPredictors: {{ $retraining }}
   callsKFP: {{ $retraining }}
+  notifies: true
 ingest:
   enabled: {{ .Values.ingest.enabled }}
   identity: ingest

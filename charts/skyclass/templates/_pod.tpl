@@ -83,6 +83,7 @@ Template of a pod that runs one command in the jobs image:
 {{- $component := include "skyclass.component" . | fromJson -}}
 {{- $usesAPI := not (empty $component.roles) -}}
 {{- $limits := and $component.validates .root.Values.expectations -}}
+{{- $channels := and $component.notifies .root.Values.notifications.existingSecret -}}
 metadata:
   labels:
     {{- include "skyclass.selectorLabels" . | nindent 4 }}
@@ -113,7 +114,7 @@ spec:
       terminationMessagePolicy: FallbackToLogsOnError
       envFrom:
         {{- include "skyclass.envFrom" . | nindent 8 }}
-      {{- if or $usesAPI $limits .variables }}
+      {{- if or $usesAPI $limits $channels .variables }}
       env:
         {{- if $usesAPI }}
         - name: SKYCLASS_NAMESPACE
@@ -123,6 +124,14 @@ spec:
         {{- end }}
         {{- if $limits }}
         - {name: SKYCLASS_EXPECTATIONS_FILE, value: {{ include "skyclass.expectationsFile" . }}}
+        {{- end }}
+        {{- if $channels }}
+        - name: SKYCLASS_NOTIFICATION_URLS
+          # Optional: without the Secret nothing is sent, where the pod would not start.
+          valueFrom: {secretKeyRef: {name: {{ $channels }}, key: urls, optional: true}}
+        {{- range $name, $value := include "skyclass.notificationSettings" .root | fromYaml }}
+        - {name: {{ $name }}, value: {{ $value | quote }}}
+        {{- end }}
         {{- end }}
         {{- range $name, $value := .variables }}
         - {name: {{ $name }}, value: {{ $value | quote }}}

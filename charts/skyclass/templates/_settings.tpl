@@ -32,3 +32,9 @@ SKYCLASS_{{ upper $name }}_BUCKET: {{ $bucket | quote }}
 SKYCLASS_SKYSERVER_URL: {{ .root.Values.skyserver.url | quote }}
 SKYCLASS_SKYSERVER_CONTACT: {{ .root.Values.skyserver.contact | quote }}
 {{- end }}
+
+{{/* Environment variables of pods that notify, except the URLs of the channels. */}}
+{{- define "skyclass.notificationSettings" -}}
+SKYCLASS_NOTIFICATION_KINDS: {{ join "," .Values.notifications.kinds | quote }}
+SKYCLASS_MONITOR_URL: {{ .Values.monitor.url | quote }}
+{{- end }}

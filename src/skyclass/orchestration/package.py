@@ -35,6 +35,8 @@ class PackageNames(BaseSettings):
     """Secret with the S3 keys of a role; without `{role}` all roles share one."""
     signing_secret: str = "skyclass-signing"  # noqa: S105 - name of a Secret
     """Secret with the private key that releases are signed with, as private.pem."""
+    notification_secret: str = "skyclass-notifications"  # noqa: S105 - name of a Secret
+    """Secret with the URLs of the channels that people are notified by, as urls."""
     settings: str = "skyclass-settings"
     """ConfigMap with the settings that are not secret."""
     expectations_config_map: str = "skyclass-expectations"
@@ -145,6 +147,7 @@ class Package:
         replacements = {
             DEFAULT_NAMES.image: names.image,
             DEFAULT_NAMES.signing_secret: names.signing_secret,
+            DEFAULT_NAMES.notification_secret: names.notification_secret,
             DEFAULT_NAMES.settings: names.settings,
             DEFAULT_NAMES.expectations_config_map: names.expectations_config_map,
             **{
