@@ -39,8 +39,13 @@ from skyclass.survey.observation import CLASSES, FIRST_MJD, Era
 from skyclass.tables.prediction_log import PROBABILITIES
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
-from skyclass.training.evaluation import evaluate
-from skyclass.training.gate import ChampionEvaluation, check_gate
+from skyclass.training.evaluation import (
+    RANDOM_HOLDOUT,
+    ChampionEvaluation,
+    ModelEvaluation,
+    evaluate,
+)
+from skyclass.training.gate import check_gate
 from skyclass.training.reports.plots import ACCENT, MUTED, to_svg
 
 FIRST_ROWS = 3_000
@@ -217,14 +222,19 @@ def _make_dataset(rows: pd.DataFrame, mode: Mode, version: int) -> Dataset:
 
 def _passes_gate(challenger: Model, champion: Model, rows: pd.DataFrame, mode: Mode) -> bool:
     """Return whether the challenger passes the gate on the held-out rows of its training set."""
-    dataset = _make_dataset(rows, mode, 0)
+    dataset = _make_dataset(rows, mode, challenger.training_set.version)
     held_out = dataset.random_holdout
     features, labels = dataset.features[held_out], dataset.labels[held_out]
-    evaluation, champion_evaluation = (
-        evaluate(labels, model.engine(features), mode, "holdout")
-        for model in (challenger, champion)
+    evaluations, probabilities = [], []
+    for model in (challenger, champion):
+        probabilities.append(model.engine(features))
+        evaluations.append(evaluate(labels, probabilities[-1], mode, RANDOM_HOLDOUT))
+    verdict = check_gate(
+        dataset,
+        ModelEvaluation((evaluations[0],), probabilities[0]),
+        ChampionEvaluation(champion.id, champion.training_set, evaluations[1], probabilities[1]),
     )
-    return check_gate(evaluation, ChampionEvaluation(champion.id, champion_evaluation)).passed
+    return verdict.passed
 
 
 def _predict(engine: Engine, rows: pd.DataFrame, mode: Mode) -> pd.DataFrame:

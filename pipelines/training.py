@@ -13,11 +13,12 @@ from components.publish.component import publish
 from components.train.component import train
 from components.validate.component import validate
 from pipelines.pods import Pod, configure_pod
+from skyclass.training.parameters import DEFAULT_PROMOTION, PromotionPolicy
 
 NAME = "skyclass-training"
 CHOICES = {
     "mode": ["spectroscopic", "photometric"],
-    "promotion": ["if_better", "approve", "never"],
+    "promotion": [str(policy) for policy in PromotionPolicy],
 }
 """Accepted values of parameters: drop-downs in the run form."""
 
@@ -47,7 +48,7 @@ def training(
     candidates: str = "all",
     mode: str = "spectroscopic",
     newest_rows: int = 100_000,
-    promotion: str = "if_better",
+    promotion: str = str(DEFAULT_PROMOTION),
     reason: str = "by hand",
     seed: int = 0,
     source_uri: str = "simulated:?rows=10000&era=legacy&seed=0",
@@ -59,8 +60,9 @@ def training(
             mlp, random_forest and svc, separated by commas.
         mode: Inputs of the model: `spectroscopic` with the redshift, `photometric` without.
         newest_rows: Maximum number of rows to train on, the newest nights first.
-        promotion: `if_better` makes a release that passes the gate the champion; `approve` lets it
-            wait until a person approves it; `never` only publishes it.
+        promotion: `if_better` promotes a release that is better than the champion and nowhere
+            worse; `if_not_worse` also one that is only trained on newer data and nowhere worse;
+            `approve` lets that wait until a person approves it; `never` only publishes it.
         reason: Reason for the run; stored with the promotion.
         seed: Seed of all random numbers.
         source_uri: Observations to ingest first: `simulated:?rows=…&era=legacy,boss,eboss&seed=…`,

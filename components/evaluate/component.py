@@ -25,7 +25,7 @@ def evaluate(
         dataset: Training rows and hold-outs.
         model: The fitted model.
         mode: `spectroscopic` or `photometric`.
-        promotion: `if_better`, `approve` or `never`.
+        promotion: `if_better`, `if_not_worse`, `approve` or `never`.
         seed: Seed of the sample that becomes the reference of drift detection.
         evaluation: Folder with scores, verdict of the gate, reference and report.
         metrics: Scores of the random hold-out, and of the temporal one with suffix `_temporal`.

@@ -62,7 +62,10 @@ def test_unreadable_source_fails_the_step(store: ObjectStore, tmp_path: Path) ->
         ({"candidates": "oracle"}, "unknown candidate 'oracle': choose from"),
         ({"mode": "both"}, "unknown mode 'both': choose spectroscopic or photometric"),
         ({"newest_rows": 0}, "newest_rows is 0: choose 1 or more"),
-        ({"promotion": "maybe"}, "unknown promotion 'maybe': choose if_better or never"),
+        (
+            {"promotion": "maybe"},
+            "unknown promotion 'maybe': choose if_better or if_not_worse or approve or never",
+        ),
         ({"reason": "{{$.x}}"}, "reason is '{{$.x}}': remove '{{'"),
         ({"seed": -1}, "seed is -1: choose 0 to 4294967295"),
     ],

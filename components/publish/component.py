@@ -25,7 +25,7 @@ def publish(
         model: The fitted model.
         evaluation: Folder written by `evaluate`.
         mode: `spectroscopic` or `photometric`.
-        promotion: `if_better`, `approve` or `never`.
+        promotion: `if_better`, `if_not_worse`, `approve` or `never`.
         reason: Reason for the run; stored with the promotion.
         run_id: Id of the run; stored in the manifest.
         result: Verdict, and metrics beside the champion's.

@@ -47,7 +47,7 @@ def test_training_report_fits_the_panel(
 ) -> None:
     models = load_fitted_models(models_folder)
     evaluation = evaluate_models(dataset, models)
-    gate = check_gate(evaluation.random, None)
+    gate = check_gate(dataset, evaluation, None)
     page = render_training_report(dataset, models.summary, evaluation, gate)
     assert find_cut_off(panel, page, tmp_path / "report.html") == []
 

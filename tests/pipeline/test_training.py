@@ -108,7 +108,10 @@ def test_outcome_is_in_the_log_of_the_run(first_run: FirstRun) -> None:
         ({"newest_rows": "0"}, "newest_rows is 0: choose 1 or more"),
         ({"reason": "{{$.pipeline_job_uuid}}"}, "reason is '{{$.pipeline_job_uuid}}': remove '{{'"),
         ({"seed": "-1"}, "seed is -1: choose 0 to 4294967295"),
-        ({"promotion": "maybe"}, "unknown promotion 'maybe': choose if_better or never"),
+        (
+            {"promotion": "maybe"},
+            "unknown promotion 'maybe': choose if_better or if_not_worse or approve or never",
+        ),
         ({"seed": "x"}, "seed is 'x': expected an integer"),
         ({"speed": "1"}, "unknown parameter 'speed': choose from candidates, mode"),
     ],

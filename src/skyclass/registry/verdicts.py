@@ -18,14 +18,18 @@ class Check(Document):
     """One check of the gate: a row of the table in the report, the manifest and the monitor page.
 
     Attributes:
-        group: Kind of check: `floor`, `slice`, `random_holdout`, `temporal_holdout` or `traffic`.
+        group: Kind of check. `floor`, `temporal_floor`, `slice_floor`: a value and its limit.
+            `random_holdout`, `temporal_holdout`, `slice`: a comparison with the champion.
+            `policy`: what the promotion policy requires. `traffic`: a limit of the replay.
         subject: What was checked, for example `QSO recall` or `QSO, r 20 to 21, boss`.
         test: The statistical test or the limit, for example `McNemar` or `Wilson lower bound`.
         rows: Rows it is based on.
         challenger: Value of the challenger.
         champion: Value of the champion on the same rows, if there is one.
         limit: The value that the challenger must reach, or must not exceed.
-        p_value: P-value of the test, if there is one.
+        p_value: P-value of the test, corrected for the number of tests, if there is one.
+        only_challenger: Rows that only the challenger classifies correctly, where they are counted.
+        only_champion: Rows that only the champion classifies correctly, where they are counted.
         outcome: The outcome.
     """
 
@@ -37,6 +41,8 @@ class Check(Document):
     champion: float | None = None
     limit: float | None = None
     p_value: float | None = None
+    only_challenger: int | None = None
+    only_champion: int | None = None
     outcome: Outcome
 
 

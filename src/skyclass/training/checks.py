@@ -17,7 +17,7 @@ def check_parameters(
         candidates: Names separated by commas, or `all`.
         mode: `spectroscopic` or `photometric`.
         newest_rows: Maximum number of rows to train on.
-        promotion: `if_better`, `approve` or `never`.
+        promotion: `if_better`, `if_not_worse`, `approve` or `never`.
         reason: Reason for the run.
         seed: Seed of all random numbers.
 

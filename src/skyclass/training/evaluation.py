@@ -11,14 +11,13 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from skyclass.registry.manifest import ClassScores, Evaluation
+from skyclass.registry.manifest import ClassScores, Evaluation, TrainingSet
 from skyclass.registry.models import LoadedModel
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES, most_probable_classes
 from skyclass.training.calibration import expected_calibration_error
 from skyclass.training.dataset import Dataset
 from skyclass.training.fit import FittedModels
-from skyclass.training.gate import ChampionEvaluation
 
 RANDOM_HOLDOUT = "random_holdout"
 TEMPORAL_HOLDOUT = "temporal_holdout"
@@ -40,6 +39,28 @@ class ModelEvaluation:
     def random(self) -> Evaluation:
         """Metrics on the random hold-out, which the gate compares."""
         return self.evaluations[0]
+
+    @property
+    def temporal(self) -> Evaluation | None:
+        """Metrics of the temporal model on the temporal hold-out, if there is one."""
+        return self.evaluations[1] if len(self.evaluations) > 1 else None
+
+
+@dataclass(frozen=True)
+class ChampionEvaluation:
+    """The current champion on the challenger's random hold-out.
+
+    Attributes:
+        release_id: Id of the champion.
+        training_set: Rows that it was trained on.
+        evaluation: Its metrics.
+        probabilities: Its predictions, shape (n, 3).
+    """
+
+    release_id: str
+    training_set: TrainingSet
+    evaluation: Evaluation
+    probabilities: npt.NDArray[np.float64]
 
 
 def evaluate_models(dataset: Dataset, models: FittedModels) -> ModelEvaluation:
@@ -69,7 +90,9 @@ def evaluate_champion(dataset: Dataset, champion: LoadedModel) -> ChampionEvalua
     held_out = dataset.random_holdout
     probabilities = champion.predict_probabilities(dataset.inputs[held_out])
     evaluation = evaluate(dataset.labels[held_out], probabilities, dataset.mode, RANDOM_HOLDOUT)
-    return ChampionEvaluation(champion.release.id, evaluation)
+    return ChampionEvaluation(
+        champion.release.id, champion.release.manifest.training_set, evaluation, probabilities
+    )
 
 
 def evaluate(

@@ -13,9 +13,16 @@ class PromotionPolicy(StrEnum):
     """What a release needs to become champion: the parameter `promotion`."""
 
     IF_BETTER = "if_better"
+    """Significantly better than the champion in a metric, and nowhere worse."""
+    IF_NOT_WORSE = "if_not_worse"
+    """Nowhere significantly worse, and better or trained on newer data."""
     APPROVE = "approve"
-    """It must pass the gate, then it waits until a person approves it."""
+    """As `IF_NOT_WORSE`; then it waits until a person approves it."""
     NEVER = "never"
+    """Only published; the gate is checked as for `IF_BETTER`."""
+
+
+DEFAULT_PROMOTION = PromotionPolicy.IF_BETTER
 
 
 def parse_text(name: str, text: str) -> str:

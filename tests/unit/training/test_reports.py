@@ -32,7 +32,7 @@ def test_reference_is_the_random_holdout_with_predictions(
 def test_training_report_is_self_contained_and_names_mode_splits_and_rows(
     dataset: Dataset, models_folder: Path, evaluation: ModelEvaluation
 ) -> None:
-    gate = check_gate(evaluation.random, None)
+    gate = check_gate(dataset, evaluation, None)
     html = render_training_report(dataset, FitSummary.load(models_folder), evaluation, gate)
     assert not re.search(r"""(src|href)=["']https?:""", html)
     assert html.count("<svg") == 4

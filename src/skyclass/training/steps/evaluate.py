@@ -13,9 +13,13 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.prediction_log import REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
-from skyclass.training.evaluation import evaluate_champion, evaluate_models
+from skyclass.training.evaluation import (
+    ChampionEvaluation,
+    evaluate_champion,
+    evaluate_models,
+)
 from skyclass.training.fit import load_fitted_models
-from skyclass.training.gate import ChampionEvaluation, check_gate
+from skyclass.training.gate import check_gate
 from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.reference import make_reference
 from skyclass.training.reports import plots
@@ -47,7 +51,7 @@ def evaluate_step(
     fitted = load_fitted_models(models)
     evaluation = evaluate_models(rows, fitted)
     champion = _evaluate_current_champion(settings, rows)
-    gate = check_gate(evaluation.random, champion, policy)
+    gate = check_gate(rows, evaluation, champion, policy)
     folder.mkdir(parents=True, exist_ok=True)
     report = render_training_report(rows, fitted.summary, evaluation, gate)
     (folder / REPORT).write_text(report)
