@@ -83,6 +83,14 @@ def monitor(world: ObjectStore) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture
+def address(path: str, monitor: str, world: ObjectStore) -> str:
+    """URL of the page at the test's `path`, in which `{champion}` is the champion's id."""
+    champion = LocalChampionStore(world).get_champion(Mode.SPECTROSCOPIC)
+    assert champion is not None
+    return monitor + path.format(champion=champion.id)
+
+
 @pytest.fixture(scope="session")
 def predictions(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the prediction page; its photometric predictor is unreachable."""

@@ -13,12 +13,17 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs/pictures"
 
 @pytest.mark.parametrize(
     ("name", "path", "height"),
-    [("drift", "", 1310), ("accuracy", "accuracy", 1560), ("decisions", "decisions", 1100)],
+    [
+        ("drift", "/spectroscopic/", 1310),
+        ("accuracy", "/spectroscopic/accuracy", 1560),
+        ("decisions", "/spectroscopic/decisions", 1100),
+        ("release", "/releases/{champion}", 1930),
+    ],
 )
-def test_monitor(browser: Chrome, monitor: str, name: str, path: str, height: int) -> None:
+def test_monitor(browser: Chrome, address: str, name: str, height: int) -> None:
     PICTURES.mkdir(exist_ok=True)
     browser.set_window_size(1280, height)
-    browser.get(f"{monitor}/spectroscopic/{path}")
+    browser.get(address)
     assert browser.save_screenshot(str(PICTURES / f"monitor-{name}.png"))
 
 

@@ -10,10 +10,6 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from skyclass.promotion.local import LocalChampionStore
-from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import Mode
-
 REPORT = "/spectroscopic/reports/20260502T000000Z"
 PATHS = (
     "/",
@@ -34,14 +30,6 @@ const done = arguments[0];
 axe.run({exclude: [['iframe']]}, {resultTypes: ['violations']}).then(found => done(
   found.violations.map(each => each.id + ': ' + each.nodes.map(node => node.html).join(' | '))));
 """
-
-
-@pytest.fixture
-def address(path: str, monitor: str, world: ObjectStore) -> str:
-    """URL of a page."""
-    champion = LocalChampionStore(world).get_champion(Mode.SPECTROSCOPIC)
-    assert champion is not None
-    return monitor + path.format(champion=champion.id)
 
 
 @pytest.fixture(params=["light", "dark"])

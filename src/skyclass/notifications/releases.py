@@ -7,7 +7,6 @@ from skyclass.notifications.notifier import notify_if_enabled
 from skyclass.notifications.settings import NotificationSettings
 from skyclass.promotion.events import Promotion
 from skyclass.settings import Settings
-from skyclass.survey.features import Mode
 from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.steps.publish import PublishResult
 
@@ -60,7 +59,7 @@ def find_publication_events(
             kind=kind,
             mode=release.mode,
             reason=f"release {release.id[:12]} {outcome}",
-            link=_make_run_link(run_id, options) or _make_page_link(release.mode, options),
+            link=_make_run_link(run_id, options) or _make_page_link(release.id, options),
             time=release.manifest.created_at,
         )
     ]
@@ -91,7 +90,7 @@ def make_promotion_event(promotion: Promotion, kind: Kind, options: Notification
         mode=promotion.mode,
         reason=f"release {promotion.to_release[:12]} is champion{replaced}: {promotion.reason}"
         f"{approved}",
-        link=_make_page_link(promotion.mode, options),
+        link=_make_page_link(promotion.to_release, options),
         time=promotion.time,
     )
 
@@ -105,5 +104,8 @@ def _make_run_link(run_id: str, options: NotificationSettings) -> str | None:
     return f"{options.kfp_url.rstrip('/')}/#/runs/details/{run_id}" if options.kfp_url else None
 
 
-def _make_page_link(mode: Mode, options: NotificationSettings) -> str | None:
-    return f"{options.monitor_url.rstrip('/')}/{mode}/releases" if options.monitor_url else None
+def _make_page_link(release_id: str, options: NotificationSettings) -> str | None:
+    """Return the page of a release on the monitor."""
+    return (
+        f"{options.monitor_url.rstrip('/')}/releases/{release_id}" if options.monitor_url else None
+    )

@@ -58,7 +58,13 @@ def test_replaced_release_has_its_own_windows_and_its_successor(
     assert "This release has not scored a table." in text
 
 
-@pytest.mark.parametrize("path", ["", "accuracy", "predictions", "scored", "releases"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "accuracy", "predictions", "scored", "releases", "decisions"),
+        "reports/20260502T000000Z",
+    ],
+)
 def test_pages_of_the_mode_link_to_releases(
     page: TestClient, releases: list[Release], path: str
 ) -> None:

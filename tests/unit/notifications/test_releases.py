@@ -58,7 +58,7 @@ def test_retried_step_reports_the_same_event() -> None:
 def test_run_of_the_local_runner_has_no_page_in_kfp() -> None:
     result = PublishResult(RELEASE, True, "better", None)
     (event,) = find_publication_events(result, PromotionPolicy.IF_BETTER, "local-7", OPTIONS)
-    assert event.link == "https://monitor/photometric/releases"
+    assert event.link == f"https://monitor/releases/{RELEASE.id}"
 
 
 def test_promotion_by_hand_names_both_releases() -> None:

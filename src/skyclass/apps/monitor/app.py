@@ -21,7 +21,8 @@ from skyclass.apps.monitor.metrics import render_metrics
 from skyclass.apps.monitor.rendering import make_environment
 from skyclass.apps.monitor.state import DEFAULT_WINDOWS, MAX_WINDOWS, ModeState, StateReader
 from skyclass.errors import ReleaseNotFoundError, SkyclassError
-from skyclass.monitoring.documents import DRIFT_PREFIX, REPORT
+from skyclass.monitoring.documents import DRIFT_PREFIX, REPORT, load_documents
+from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.registry import releases as release_files
 from skyclass.registry.releases import Registry
 from skyclass.storage.s3 import ObjectMissingError
@@ -229,13 +230,16 @@ def make_app(
 
     @route("/{mode}/reports/{window}")
     def report(request: Request, mode: Mode, window: str) -> Response:
+        end = _parse_window_name(window)
+        verdicts = load_documents(reader.store, DriftVerdict, mode, since=end, until=end)
         return render(
             request,
             "report",
             mode=mode,
             page="reports",
             window=window,
-            window_end=_parse_window_name(window),
+            window_end=end,
+            release=verdicts[0].release if verdicts else None,
         )
 
     @route("/{mode}/reports/{window}/report.html")
