@@ -16,6 +16,7 @@ from skyclass.survey.features import Mode
 from tests.support.cluster.chart import Installation
 from tests.support.cluster.kfp_run import ACCOUNT, PackageRun
 from tests.support.cluster.kube import Namespace
+from tests.support.cluster.receiver import Receiver, start_receiver
 from tests.support.keys import make_key_pair
 
 MODE = "photometric"
@@ -57,6 +58,8 @@ def unserved(runs: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Itera
             kfp__namespace=runs.name,
             signing__publicKey=keys.public.read_text(),
             signing__existingSecret=DEFAULT_NAMES.signing_secret,
+            notifications__existingSecret=DEFAULT_NAMES.notification_secret,
+            kfp__pages="https://kfp.example.org",
         )
         installation.install()
         (job,) = namespace.list_names("jobs", PROVISION)
@@ -64,8 +67,23 @@ def unserved(runs: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield installation
 
 
-def test_a_run_of_the_package_promotes_a_signed_release(
-    unserved: Installation, runs: Namespace
+@pytest.fixture(scope="module")
+def receiver(unserved: Installation, runs: Namespace) -> Iterator[Receiver]:
+    """A channel of the steps."""
+    with start_receiver(unserved) as receiver:
+        runs.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": DEFAULT_NAMES.notification_secret},
+                "stringData": {"urls": receiver.url},
+            }
+        )
+        yield receiver
+
+
+def test_a_run_of_the_package_promotes_and_reports_a_signed_release(
+    unserved: Installation, runs: Namespace, receiver: Receiver
 ) -> None:
     key, secret = unserved.read_keys("root")
     endpoint = f"http://{unserved.name}-minio.{unserved.namespace.name}.svc:9000"
@@ -98,6 +116,10 @@ def test_a_run_of_the_package_promotes_a_signed_release(
         release = Registry(store).find(published["release_id"])
         assert release.prefix + SIGNATURE in store.list_keys(settings.models_bucket, release.prefix)
     assert (release.manifest.mode, release.manifest.run_id) == (Mode(MODE), run.run_id)
+    (message,) = receiver.read()
+    assert message.title.endswith(f"{MODE}: release promoted")
+    assert f"release {release.id[:12]} is champion: {published['verdict']}" in message.text
+    assert f"https://kfp.example.org/#/runs/details/{run.run_id}" in message.text
     assert 0 < run.steps["evaluate"].sizes["report"] < MAX_PAGE_BYTES
     for step in run.steps.values():
         for metadata in step.metadata.values():
