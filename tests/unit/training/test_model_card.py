@@ -87,24 +87,30 @@ def test_card_describes_the_training_set_and_every_hold_out(manifest: Manifest) 
 
 
 def test_card_has_the_slices_of_the_gate(manifest: Manifest) -> None:
-    check = Check(
-        group="slice",
+    faint = Check(
+        group="slice_floor",
         subject="QSO, r 20 to 21, boss",
-        test="Wilson lower bound",
+        test="Wilson upper bound",
         rows=120,
         challenger=0.75,
-        limit=0.8,
-        outcome=Outcome.FAILED,
+        limit=0.6,
+        outcome=Outcome.PASSED,
     )
-    floor = check.model_copy(update={"group": "floor", "subject": "macro-F1"})
+    worse = faint.model_copy(
+        update={"group": "slice", "champion": 0.9, "p_value": 0.0004, "outcome": Outcome.FAILED}
+    )
+    bright = faint.model_copy(update={"subject": "STAR, r < 18, legacy", "challenger": 1.0})
+    average = faint.model_copy(update={"group": "floor", "subject": "macro-F1"})
+    checks = (average, faint, bright, worse)
     gate = GateVerdict(
-        passed=False, reason="a slice", challenger_macro_f1=0.9, rows=9, checks=(floor, check)
+        passed=False, reason="a slice", challenger_macro_f1=0.9, rows=9, checks=checks
     )
     card = render_model_card(manifest.model_copy(update={"gate": gate}))
     assert "Verdict of the gate: not passed, a slice." in card
-    row = "| QSO, r 20 to 21, boss | Wilson lower bound | 120 | 0.7500 | - | 0.8000 | - | failed |"
-    assert row in card
-    assert "| macro-F1 | Wilson" not in card
+    assert [line for line in card.splitlines() if line.endswith((" passed |", " failed |"))] == [
+        "| QSO, r 20 to 21, boss | 120 | 0.7500 | 0.60 | 0.9000 | 0.0004 | failed |",
+        "| STAR, r < 18, legacy | 120 | 1.0000 | 0.60 | - | - | passed |",
+    ]
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -1,8 +1,10 @@
 """The model card of a release: Markdown with the front matter of a Hugging Face model card."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from skyclass.registry.manifest import Evaluation, Manifest
+from skyclass.registry.verdicts import Check, Outcome
 from skyclass.survey.features import Mode, model_name
 from skyclass.survey.observation import Era, find_eras
 from skyclass.training.calibration import CALIBRATION_BINS
@@ -11,13 +13,34 @@ from skyclass.training.reports.pages import name_split, render_page
 
 TASK = "tabular-classification"
 LICENCE = "apache-2.0"
-SLICE_GROUP = "slice"
 
 _EXAMPLES = {
     Mode.SPECTROSCOPIC: [19.4, 19.2, 19.1, 19.0, 18.9, 2.0],
     Mode.PHOTOMETRIC: [19.4, 19.2, 19.1, 19.0, 18.9],
 }
 """One quasar in each mode, its values in the order of `INPUTS`."""
+
+
+class Slice(NamedTuple):
+    """Recall of a class in one slice of the random hold-out.
+
+    Attributes:
+        name: Class, magnitudes and era.
+        rows: Number of rows.
+        recall: Recall of the release.
+        floor: The recall that it must reach.
+        champion: Recall of the champion on the same rows.
+        p_value: P-value of the comparison with the champion, corrected for the number of slices.
+        outcome: Whether it reaches the floor, and is not worse than the champion.
+    """
+
+    name: str
+    rows: int
+    recall: float | None
+    floor: float | None
+    champion: float | None
+    p_value: float | None
+    outcome: Outcome
 
 
 def render_model_card(manifest: Manifest) -> str:
@@ -36,13 +59,36 @@ def render_model_card(manifest: Manifest) -> str:
         data=manifest.training_set,
         parity=manifest.parity,
         evaluations=tuple(manifest.metrics.values()),
-        slices=[check for check in manifest.gate.checks if check.group == SLICE_GROUP],
+        slices=_list_slices(manifest.gate.checks),
         eras=_describe_eras(manifest),
         front_matter=_render_front_matter(manifest),
         calibration_bins=CALIBRATION_BINS,
         caveats=CAVEATS[manifest.mode],
         example=_EXAMPLES[manifest.mode],
     )
+
+
+def _list_slices(checks: Sequence[Check]) -> list[Slice]:
+    """Return the slices in the order in which the gate checked them."""
+    floors = {check.subject: check for check in checks if check.group == "slice_floor"}
+    comparisons = {check.subject: check for check in checks if check.group == "slice"}
+    slices = []
+    for name in dict.fromkeys((*floors, *comparisons)):
+        floor, comparison = floors.get(name), comparisons.get(name)
+        found = [check for check in (floor, comparison) if check]
+        failed = any(check.outcome is Outcome.FAILED for check in found)
+        slices.append(
+            Slice(
+                name=name,
+                rows=found[0].rows,
+                recall=found[0].challenger,
+                floor=floor.limit if floor else None,
+                champion=comparison.champion if comparison else None,
+                p_value=comparison.p_value if comparison else None,
+                outcome=Outcome.FAILED if failed else Outcome.PASSED,
+            )
+        )
+    return slices
 
 
 def _render_front_matter(manifest: Manifest) -> str:
