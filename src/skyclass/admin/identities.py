@@ -61,6 +61,7 @@ _TRAIN = (
     Grant("data", "observations/", _READ),
     Grant("models", "releases/", _READ),
     Grant("models", "promotions/", _READ),
+    Grant("logs", "date=", _READ),  # replayed before a promotion
 )
 _PUBLISH = (
     Grant("models", "releases/", _WRITE),
@@ -101,7 +102,8 @@ GRANTS: dict[Role, tuple[Grant, ...]] = {
         Grant("logs", "date=", _READ),
         Grant("reports", "drift/", _READ),
     ),
-    Role.PIPELINE: (*_INGEST, *_PUBLISH),  # includes what training reads
+    # Ingest and publish may read the rest of what training reads.
+    Role.PIPELINE: (*_INGEST, *_PUBLISH, Grant("logs", "date=", _READ)),
 }
 """The grants of each identity."""
 

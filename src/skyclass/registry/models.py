@@ -141,6 +141,15 @@ def load_onnx_engine(model: Path | bytes) -> Engine:
     return run
 
 
+def load_engine(model: Path) -> Engine:
+    """Load a model file, ONNX or joblib, that was verified or written by this process."""
+    if model.suffix == Path(ONNX_MODEL).suffix:
+        return load_onnx_engine(model)
+    import joblib
+
+    return make_joblib_engine(joblib.load(model))
+
+
 def make_joblib_engine(estimator: Any) -> Engine:
     """Return an engine for a fitted scikit-learn classifier."""
 

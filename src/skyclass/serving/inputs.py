@@ -54,6 +54,11 @@ def check_row_count(rows: int, max_rows: int) -> None:
         )
 
 
+def is_outside_range(values: Matrix, mode: Mode) -> npt.NDArray[np.bool_]:
+    """Return which values lie outside the survey's range or are not finite, shape as `values`."""
+    return ~((values >= _LOW[mode]) & (values <= _HIGH[mode]))  # true for NaN
+
+
 def find_flags(values: Matrix, mode: Mode) -> dict[int, list[str]]:
     """Check the values of a request.
 
@@ -64,7 +69,7 @@ def find_flags(values: Matrix, mode: Mode) -> dict[int, list[str]]:
     Raises:
         RequestError: A value is not finite, is the survey's sentinel, or exceeds single precision.
     """
-    outside = ~((values >= _LOW[mode]) & (values <= _HIGH[mode]))  # true for NaN
+    outside = is_outside_range(values, mode)
     if not outside.any():
         return {}
     unusable = is_sentinel(values) | ~(np.abs(values) <= MAX_INPUT)

@@ -1,0 +1,128 @@
+"""Replay of the endpoint's traffic: what a challenger predicts for requests of the last days.
+
+The champion's predictions are in the log, so its endpoint is not called. Beyond a limit, a check
+has the outcome `review`, and the release waits for an approval.
+"""
+
+import logging
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from skyclass.errors import StoreError, TrainingError
+from skyclass.registry.models import load_engine, load_verified_model
+from skyclass.registry.releases import Registry, Release
+from skyclass.registry.verdicts import Check, Outcome
+from skyclass.serving.inputs import is_outside_range
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import INPUTS, make_features
+from skyclass.survey.observation import most_probable_classes
+from skyclass.tables.log_sample import sample_log
+from skyclass.training.dataset import Dataset
+from skyclass.training.traffic import limits
+from skyclass.training.traffic.disagreement import (
+    GROUP,
+    PredictedRows,
+    check_disagreement,
+    check_shares,
+)
+from skyclass.training.traffic.engines import (
+    check_latency,
+    check_memory,
+    find_served_file,
+)
+
+__all__ = ["make_labelled_rows", "replay_traffic"]
+
+logger = logging.getLogger(__name__)
+
+
+def replay_traffic(
+    store: ObjectStore,
+    champion: Release,
+    challenger: Path,
+    labelled: PredictedRows,
+    seed: int,
+    now: datetime,
+) -> list[Check]:
+    """Predict logged requests with a challenger, and compare it with the champion.
+
+    Without enough rows, or if the log cannot be read, one passed check says so.
+
+    Args:
+        store: The object store, with the log and the champion.
+        champion: The current champion.
+        challenger: The model file that would be served.
+        labelled: Predictions of both models for the random hold-out.
+        seed: Selects the rows.
+        now: The current time.
+    """
+    mode = champion.mode
+    try:
+        logged = sample_log(
+            store, now - limits.LOOKBACK, now, mode, champion.id, limits.MAX_ROWS, seed
+        )
+    except StoreError as error:
+        logger.warning("traffic is not replayed: %s", error)
+        return [_explain_missing(0, "the log cannot be read")]
+    if len(logged) < limits.MIN_ROWS:
+        return [_explain_missing(len(logged), f"at least {limits.MIN_ROWS} rows to compare")]
+    inputs = logged[list(INPUTS[mode])].to_numpy(np.float64)
+    features = make_features(inputs, mode)
+    engine = load_engine(challenger)
+    logger.info("replaying %d logged rows", len(logged))
+    traffic = PredictedRows(
+        challenger=most_probable_classes(engine(features)),
+        champion=logged["predicted"].to_numpy(object),
+        r=logged["r"].to_numpy(np.float64),
+        flagged=np.any(is_outside_range(inputs, mode), axis=1),
+    )
+    checks = [
+        *check_disagreement(traffic, labelled, mode),
+        *check_shares(traffic, labelled, mode),
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Registry(store).download(champion, folder)
+        served = load_verified_model(champion, folder)
+        file = find_served_file(folder, served.engine_name == "onnx")
+        checks += check_latency(engine, served.engine, features)
+        try:
+            checks.append(check_memory(challenger, file, features.shape[1]))
+        except TrainingError as error:
+            logger.warning("memory is not compared: %s", error)
+    return checks
+
+
+def make_labelled_rows(
+    dataset: Dataset,
+    challenger: npt.NDArray[np.float64],
+    champion: npt.NDArray[np.float64],
+) -> PredictedRows:
+    """Return the predictions of both models for the random hold-out.
+
+    Args:
+        dataset: The dataset of the run.
+        challenger: Probabilities of the challenger for its random hold-out, shape (n, 3).
+        champion: Probabilities of the champion for the same rows.
+    """
+    held_out = dataset.random_holdout
+    return PredictedRows(
+        challenger=most_probable_classes(challenger),
+        champion=most_probable_classes(champion),
+        r=dataset.rows["r"].to_numpy(np.float64)[held_out],
+        flagged=np.any(is_outside_range(dataset.inputs[held_out], dataset.mode), axis=1),
+    )
+
+
+def _explain_missing(rows: int, need: str) -> Check:
+    return Check(
+        group=GROUP,
+        subject="logged predictions of the champion",
+        test=need,
+        rows=rows,
+        outcome=Outcome.PASSED,
+    )

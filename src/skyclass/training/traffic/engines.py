@@ -1,0 +1,113 @@
+"""Time and memory that the models take, as the predictor runs them."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from skyclass.errors import TrainingError, one_line
+from skyclass.registry.models import Engine
+from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL
+from skyclass.registry.verdicts import Check, Outcome
+from skyclass.training.traffic import limits
+from skyclass.training.traffic.disagreement import GROUP
+
+_CALLS = 30
+"""Timed calls of each model: the median of so many hardly depends on what else the node does."""
+_MEASURE_SECONDS = 120
+
+
+def check_latency(
+    challenger: Engine, champion: Engine, features: npt.NDArray[np.float32]
+) -> Iterator[Check]:
+    """Compare the time of a request, by its number of rows.
+
+    The models take turns on the same rows, so that other work on the node slows both.
+
+    Args:
+        challenger: Computes probabilities from features.
+        champion: The same.
+        features: Rows to predict, shape (n, k); repeated if they are too few.
+    """
+    for rows, always_allowed in limits.LATENCY_MS.items():
+        batch = np.resize(features, (rows, features.shape[1]))
+        times: Mapping[Engine, list[float]] = {challenger: [], champion: []}
+        for engine in (challenger, champion):
+            engine(batch)  # the first call allocates
+        for _ in range(_CALLS):
+            for engine, taken in times.items():
+                start = perf_counter()
+                engine(batch)
+                taken.append(1_000 * (perf_counter() - start))
+        yield _compare(
+            f"time to predict {rows} row{'s' if rows > 1 else ''} (ms)",
+            _CALLS,
+            median(times[challenger]),
+            median(times[champion]),
+            always_allowed,
+        )
+
+
+def check_memory(challenger: Path, champion: Path, features: int) -> Check:
+    """Compare the memory of the loaded models, each in a process of its own.
+
+    Args:
+        challenger: The model file that would be served.
+        champion: The same.
+        features: Number of features of the models.
+
+    Raises:
+        TrainingError: A model could not be loaded.
+    """
+    return _compare(
+        "memory of the model (MB)",
+        1,
+        measure_memory(challenger, features),
+        measure_memory(champion, features),
+        limits.MEMORY_MB,
+    )
+
+
+def find_served_file(folder: Path, serves_onnx: bool) -> Path:
+    """Return the file of a release that the predictor loads."""
+    return folder / (ONNX_MODEL if serves_onnx else JOBLIB_MODEL)
+
+
+def measure_memory(model: Path, features: int) -> float:
+    """Return the memory that a model takes after it has predicted 1,000 rows (MB).
+
+    Raises:
+        TrainingError: It could not be loaded.
+    """
+    command = [sys.executable, "-m", "skyclass.registry.memory", str(model), str(features)]
+    try:
+        done = subprocess.run(  # noqa: S603 - this interpreter and a file of this run
+            command, capture_output=True, text=True, timeout=_MEASURE_SECONDS, check=True
+        )
+        return float(done.stdout)
+    except (subprocess.SubprocessError, ValueError) as error:
+        detail = getattr(error, "stderr", "") or error
+        raise TrainingError(
+            f"the memory of {model.name} cannot be measured ({one_line(detail)}): check the model"
+        ) from error
+
+
+def _compare(
+    subject: str, calls: int, challenger: float, champion: float, always_allowed: float
+) -> Check:
+    limit = max(always_allowed, limits.ENGINE_RATIO * champion)
+    return Check(
+        group=GROUP,
+        subject=subject,
+        test=f"at most {limits.ENGINE_RATIO:g} times the champion's, or {always_allowed:g}",
+        rows=calls,
+        challenger=challenger,
+        champion=champion,
+        limit=limit,
+        outcome=Outcome.REVIEW if challenger > limit else Outcome.PASSED,
+    )
