@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from skyclass.apps.monitor import views
+from skyclass.apps.monitor.approval_view import make_approval_view, make_states_view
 from skyclass.apps.monitor.lineage_view import make_lineage_view
 from skyclass.apps.monitor.messages import make_notices
 from skyclass.apps.monitor.metrics import render_metrics
@@ -165,10 +166,13 @@ def make_app(
 
         def view(state: ModeState | None) -> dict[str, Any]:
             if state is None:
-                return {"view": None}
+                return {"view": None, "approval": None}
             lineage = reader.read_lineage(found, state)
             inputs = reader.read_scored_inputs(found.id)
-            return {"view": make_lineage_view(lineage, inputs, state.champion)}
+            return {
+                "view": make_lineage_view(lineage, inputs, state.champion),
+                "approval": make_approval_view(state, found),
+            }
 
         return render_mode(request, "release", found.mode, view)
 
@@ -222,7 +226,7 @@ def make_app(
 
     @route("/{mode}/releases")
     def releases(request: Request, mode: Mode) -> Response:
-        return render_mode(request, "releases", mode)
+        return render_mode(request, "releases", mode, make_states_view)
 
     @route("/{mode}/decisions")
     def decisions(request: Request, mode: Mode) -> Response:

@@ -27,17 +27,20 @@ def make_notices(state: ModeState, now: datetime, period: timedelta) -> list[str
         period: Time between two runs of the drift job.
     """
     newest, champion = state.newest, state.champion
+    waiting = _explain_waiting(state, now)
     if newest is None:
         if champion is None:
             return [
+                *waiting,
                 "No release is served in this mode yet. Run the training pipeline; a release it "
-                "promotes is shown here."
+                "promotes is shown here.",
             ]
         return [
+            *waiting,
             "No window has been evaluated yet. The drift job evaluates the first window one period "
-            "after the first predictions."
+            "after the first predictions.",
         ]
-    notices = []
+    notices = waiting
     if champion is None:
         notices.append("No release is served in this mode. Run the training pipeline.")
     if now - newest.window_end > _STALE_AFTER_PERIODS * period:
@@ -62,6 +65,16 @@ def make_notices(state: ModeState, now: datetime, period: timedelta) -> list[str
             "the window was evaluated without them."
         )
     return notices
+
+
+def _explain_waiting(state: ModeState, now: datetime) -> list[str]:
+    if state.waiting is None or state.waiting.request is None:
+        return []
+    age = format_duration(now - state.waiting.request.time)
+    return [
+        f"Release {state.waiting.release[:12]} waits for approval since {age}: its page has the "
+        "evidence. No training is started until someone decides."
+    ]
 
 
 def explain_missing_labels(state: ModeState | None) -> str:
