@@ -97,16 +97,23 @@ def test_release_beyond_a_limit_of_review_waits_under_every_promoting_policy(
     folder = Path(inputs[2].path)
     result = EvaluationResult.load(folder)
     check = Check(
-        group="traffic", subject="QSO share", test="limit", rows=900, outcome=Outcome.REVIEW
+        group="traffic",
+        subject="QSO share",
+        test="limit",
+        rows=900,
+        challenger=0.3,
+        limit=0.25,
+        outcome=Outcome.REVIEW,
     )
-    gate = result.gate.model_copy(update={"checks": (check,)})
+    gate = result.gate.model_copy(update={"checks": 5 * (check,)})
     (folder / "evaluated.json").write_bytes(result.model_copy(update={"gate": gate}).to_bytes())
     page = dsl.Markdown(uri=str(tmp_path / "result"))
     _, promoted, verdict, waits = publish.python_func(
         *inputs, "spectroscopic", "if_better", "a test", "run-7", page
     )
     assert (promoted, waits) == (False, True)
-    assert verdict == "waits for approval: QSO share (limit) is beyond its limit"
+    one = "QSO share 0.3 (limit 0.25, 900 rows)"
+    assert verdict == f"waits for approval: {one}; {one}; {one}; 2 more checks"
     assert LocalChampionStore(store).get_champion(Mode.SPECTROSCOPIC) is None
 
 

@@ -17,7 +17,7 @@ class PromotionPolicy(StrEnum):
     IF_NOT_WORSE = "if_not_worse"
     """Nowhere significantly worse, and better or trained on newer data."""
     APPROVE = "approve"
-    """As `IF_NOT_WORSE`; then it waits until a person approves it."""
+    """Nowhere significantly worse; then it waits until a person approves it."""
     NEVER = "never"
     """Only published; the gate is checked as for `IF_BETTER`."""
 

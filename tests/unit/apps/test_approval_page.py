@@ -57,7 +57,7 @@ def test_page_has_the_evidence_and_the_commands(read: Read, waiting: Release) ->
 
 @pytest.mark.parametrize("path", ["/", f"/{MODE}/", f"/{MODE}/releases"])
 def test_pages_of_the_mode_have_a_notice(read: Read, waiting: Release, path: str) -> None:
-    assert f"Release {waiting.id[:12]} waits for approval since 3 hours" in read(path)
+    assert f"Release {waiting.id[:12]} has waited for approval for 3 hours" in read(path)
 
 
 def test_list_of_releases_marks_it(read: Read, waiting: Release) -> None:
@@ -73,7 +73,7 @@ def test_page_of_an_approved_release_has_who_and_why(
     assert "--approve" not in text
     releases = read(f"/{MODE}/releases")
     assert "Approved by vera." in releases
-    assert "waits for approval" not in releases
+    assert "has waited for approval" not in releases
 
 
 def test_page_of_an_interrupted_approval_has_the_command_that_completes_it(
@@ -96,4 +96,4 @@ def test_page_of_another_release_has_no_such_section(
 ) -> None:
     champion = champions.get_champion(MODE)
     assert champion is not None
-    assert "approval" not in read(f"/releases/{champion.id}").replace("waits for approval", "")
+    assert "approval" not in read(f"/releases/{champion.id}").replace("waited for approval", "")

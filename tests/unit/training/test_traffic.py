@@ -13,6 +13,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 from skyclass.errors import TrainingError
+from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.models import download_model
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
 from skyclass.registry.verdicts import Check, Outcome
@@ -20,6 +21,8 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import Era, most_probable_classes
 from skyclass.training.dataset import Dataset
+from skyclass.training.parameters import PromotionPolicy
+from skyclass.training.steps.evaluate import evaluate_step
 from skyclass.training.traffic import limits, make_labelled_rows, replay_traffic
 from skyclass.training.traffic.disagreement import (
     FLAGGED,
@@ -122,6 +125,25 @@ def test_unreachable_log_is_one_warning(
     )
     (warning,) = caplog.messages
     assert warning.startswith("traffic is not replayed: s3://no-such-bucket/")
+
+
+@pytest.mark.slow
+def test_the_step_evaluate_replays_the_traffic_of_the_champion(
+    store: ObjectStore, champion: Release, dataset: Dataset, models_folder: Path, tmp_path: Path
+) -> None:
+    LocalChampionStore(store).promote(champion, "for a test", "test")
+    dataset.save(tmp_path / "dataset")
+    result = evaluate_step(
+        store.settings,
+        tmp_path / "dataset",
+        models_folder,
+        MODE,
+        PromotionPolicy.APPROVE,
+        seed=0,
+        folder=tmp_path / "evaluation",
+    )
+    (check,) = [check for check in result.gate.checks if check.group == "traffic"]
+    assert (check.outcome, check.rows) == (Outcome.PASSED, 0)
 
 
 def make_rows(size: int = 4_000) -> PredictedRows:

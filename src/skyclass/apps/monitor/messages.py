@@ -72,7 +72,7 @@ def _explain_waiting(state: ModeState, now: datetime) -> list[str]:
         return []
     age = format_duration(now - state.waiting.request.time)
     return [
-        f"Release {state.waiting.release[:12]} waits for approval since {age}: its page has the "
+        f"Release {state.waiting.release[:12]} has waited for approval for {age}: its page has the "
         "evidence. No training is started until someone decides."
     ]
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from skyclass.registry.manifest import Evaluation
 from skyclass.registry.verdicts import Check, GateVerdict, Outcome
 from skyclass.training.evaluation import ChampionEvaluation
+from skyclass.training.gate.policy import APPROVAL
 
 FLOORS = ("floor", "temporal_floor", "slice_floor")
 HOLDOUTS = ("random_holdout", "temporal_holdout")
@@ -77,6 +78,8 @@ def _describe_comparison(check: Check) -> str:
 
 def _describe_policy(check: Check) -> str:
     passed = check.outcome is Outcome.PASSED
+    if check.test == APPROVAL:
+        return "not significantly better than the champion"
     if check.p_value is None:
         nights = f"(nights up to {check.challenger:.0f}, champion {check.champion:.0f})"
         return f"trained on {'' if passed else 'no '}newer data than the champion {nights}"

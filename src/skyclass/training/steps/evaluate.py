@@ -1,5 +1,6 @@
 """Step 4: evaluate the fitted models, and compare the challenger with the champion."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,18 +14,15 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.prediction_log import REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
-from skyclass.training.evaluation import (
-    ChampionEvaluation,
-    evaluate_champion,
-    evaluate_models,
-)
+from skyclass.training.evaluation import evaluate_champion, evaluate_models
 from skyclass.training.fit import load_fitted_models
-from skyclass.training.gate import check_gate
+from skyclass.training.gate import collect_checks, decide
 from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.reference import make_reference
 from skyclass.training.reports import plots
 from skyclass.training.reports.training import render_training_report
 from skyclass.training.results import EvaluationResult
+from skyclass.training.traffic import find_served_file, make_labelled_rows, replay_traffic
 
 
 def evaluate_step(
@@ -36,22 +34,31 @@ def evaluate_step(
     seed: int,
     folder: Path,
 ) -> EvaluationResult:
-    """Evaluate the fitted models on both hold-outs, and check the gate.
+    """Evaluate the fitted models on both hold-outs and on logged traffic, and check the gate.
 
     Args:
-        settings: Where the registry is.
+        settings: Where the registry and the prediction log are.
         dataset: Output folder of `validate_step`.
         models: Output folder of `train_step`.
         mode: Mode of the models.
         policy: What the release needs to be promoted.
-        seed: Seed of the reference's sample.
+        seed: Seed of the samples of the reference and of the traffic.
         folder: Output folder for metrics, report, plots and reference.
     """
     rows = Dataset.load(dataset, mode)
     fitted = load_fitted_models(models)
     evaluation = evaluate_models(rows, fitted)
-    champion = _evaluate_current_champion(settings, rows)
-    gate = check_gate(rows, evaluation, champion, policy)
+    store = ObjectStore(settings)
+    release = open_champion_store(settings).get_champion(mode)
+    champion = (
+        evaluate_champion(rows, download_model(Registry(store), release)) if release else None
+    )
+    checks = collect_checks(rows, evaluation, champion, policy)
+    if release and champion:
+        served_file = find_served_file(models, fitted.summary.parity.passed)
+        labelled = make_labelled_rows(rows, evaluation.random_probabilities, champion.probabilities)
+        checks += replay_traffic(store, release, served_file, labelled, seed, datetime.now(UTC))
+    gate = decide(checks, evaluation.random, champion)
     folder.mkdir(parents=True, exist_ok=True)
     report = render_training_report(rows, fitted.summary, evaluation, gate)
     (folder / REPORT).write_text(report)
@@ -67,10 +74,3 @@ def evaluate_step(
     )
     result.save(folder)
     return result
-
-
-def _evaluate_current_champion(settings: Settings, dataset: Dataset) -> ChampionEvaluation | None:
-    release = open_champion_store(settings).get_champion(dataset.mode)
-    if release is None:
-        return None
-    return evaluate_champion(dataset, download_model(Registry(ObjectStore(settings)), release))

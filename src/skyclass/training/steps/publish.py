@@ -20,7 +20,7 @@ from skyclass.registry.releases import (
     Registry,
     Release,
 )
-from skyclass.registry.verdicts import GateVerdict
+from skyclass.registry.verdicts import Check, GateVerdict
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import FEATURES, INPUTS, Mode
@@ -31,6 +31,9 @@ from skyclass.training.reports.card import render_model_card
 from skyclass.training.results import EvaluationResult, FitSummary
 
 logger = logging.getLogger(__name__)
+
+_MAX_REVIEWS = 3
+"""Checks that the reason of a waiting release names."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +138,19 @@ def _publish(registry: Registry, draft: Manifest, files: Mapping[str, Path]) -> 
 def _find_why_it_waits(gate: GateVerdict, policy: PromotionPolicy) -> str:
     """Return why a release that passed the gate waits for an approval; empty if it does not."""
     if gate.reviews:
-        return "; ".join(
-            f"{check.subject} ({check.test}) is beyond its limit" for check in gate.reviews
-        )
+        shown = [_describe_review(check) for check in gate.reviews[:_MAX_REVIEWS]]
+        more = len(gate.reviews) - len(shown)
+        return "; ".join([*shown, *([f"{more} more checks"] if more else [])])
     if policy is PromotionPolicy.APPROVE:
         return f"the run has promotion=approve ({gate.reason})"
     return ""
+
+
+def _describe_review(check: Check) -> str:
+    numbers = [
+        f"{name} {value:.4g}"
+        for name, value in (("champion", check.champion), ("limit", check.limit))
+        if value is not None
+    ]
+    value = "" if check.challenger is None else f" {check.challenger:.4g}"
+    return f"{check.subject}{value} ({', '.join([*numbers, f'{check.rows:,} rows'])})"

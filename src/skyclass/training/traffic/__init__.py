@@ -35,7 +35,7 @@ from skyclass.training.traffic.engines import (
     find_served_file,
 )
 
-__all__ = ["make_labelled_rows", "replay_traffic"]
+__all__ = ["find_served_file", "make_labelled_rows", "replay_traffic"]
 
 logger = logging.getLogger(__name__)
 

@@ -10,14 +10,12 @@ from scipy.stats import binomtest
 from skyclass.registry.verdicts import Check, Outcome
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES
+from skyclass.training.gate.rows import MAGNITUDE_BINS, MAGNITUDE_EDGES
 from skyclass.training.traffic import limits
 
 GROUP = "traffic"
 ALL_ROWS = "all rows"
 FLAGGED = "rows flagged as outside the survey's range"
-
-_MAGNITUDE_EDGES = (18.0, 20.0, 21.0, 22.0)
-_MAGNITUDE_BINS = ("r < 18", "r 18 to 20", "r 20 to 21", "r 21 to 22", "r > 22")
 
 Mask = npt.NDArray[np.bool_]
 
@@ -99,11 +97,11 @@ def check_shares(traffic: PredictedRows, labelled: PredictedRows, mode: Mode) ->
 
 
 def _find_groups(rows: PredictedRows) -> Mapping[str, Mask]:
-    bins = np.searchsorted(_MAGNITUDE_EDGES, rows.r, side="right")
+    bins = np.searchsorted(MAGNITUDE_EDGES, rows.r, side="right")
     return {
         ALL_ROWS: np.ones(len(rows.r), bool),
         **{f"predicted {name}": rows.champion == name for name in CLASSES},
-        **{name: bins == number for number, name in enumerate(_MAGNITUDE_BINS)},
+        **{name: bins == number for number, name in enumerate(MAGNITUDE_BINS)},
         FLAGGED: rows.flagged,
     }
 

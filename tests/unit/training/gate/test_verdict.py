@@ -128,6 +128,11 @@ def test_retraining_on_the_same_rows_is_not_newer(survey: Dataset) -> None:
     )
     assert not verdict.passed
     assert verdict.reason.startswith("trained on no newer data than the champion")
+    approved = check_gate(
+        repeated, make_challenger(repeated, same), champion, PromotionPolicy.APPROVE
+    )
+    assert approved.passed
+    assert approved.reason.startswith("not significantly better than the champion, and not worse")
 
 
 @pytest.mark.parametrize("policy", PromotionPolicy)
