@@ -22,10 +22,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from skyclass.ingest.validation import validate_rows
-from skyclass.monitoring.accuracy import estimate_accuracy
 from skyclass.monitoring.decisions import Action, Decision, Run, RunState
 from skyclass.monitoring.drift_job import make_verdict
 from skyclass.monitoring.drift_policy import evaluate_window, make_drift_frame
+from skyclass.monitoring.estimate import estimate_accuracy
 from skyclass.monitoring.retraining_context import RetrainingContext
 from skyclass.monitoring.retraining_policy import decide
 from skyclass.monitoring.settings import NEWEST_ROWS

@@ -1,48 +1,12 @@
-"""Accuracy of a window: measured with labels, and estimated without them.
-
-Labels are authoritative. The estimate is available before they arrive and holds only under
-`ASSUMPTION`.
-"""
+"""Accuracy of a window, measured on its predictions with a label."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from pydantic import ConfigDict, Field
-from sklearn.isotonic import IsotonicRegression
 
 from skyclass.registry.documents import Document
 from skyclass.survey.observation import CLASSES, KEY
-from skyclass.tables.prediction_log import PROBABILITIES
-
-ASSUMPTION = (
-    "valid only while objects with the same measurements have the same class probabilities: it "
-    "detects a changed mix of objects (fainter or rarer ones), but not a shifted measurement"
-)
-"""P(class | measurements) is unchanged. Measured: the estimate is within 0.01 of the accuracy when
-the class shares change, and 0.2 too high after a redshift offset."""
-
-MIN_REFERENCE_ROWS = 500
-"""Minimum number of labelled reference rows to calibrate confidences on."""
-
-_FOLDS = 5
-_BINS = 10
-
-
-class AccuracyEstimate(Document):
-    """Estimate of a window's accuracy without labels.
-
-    Attributes:
-        accuracy: Mean calibrated confidence of the predictions.
-        expected_error: Error of the estimate without drift: expected calibration error of the
-            calibrated confidences, cross-validated on the reference. Stored as `calibration_error`;
-            the field of that name in a release's evaluation is about uncalibrated probabilities.
-    """
-
-    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
-
-    accuracy: float
-    expected_error: float = Field(alias="calibration_error")
 
 
 class MeasuredAccuracy(Document):
@@ -109,32 +73,6 @@ def pool_accuracy(
     return _score(predictions, np.sum([window.confusion for window in measured], axis=0))
 
 
-def estimate_accuracy(
-    reference: pd.DataFrame, predictions: pd.DataFrame
-) -> AccuracyEstimate | None:
-    """Estimate the accuracy of a window from the confidences of its predictions.
-
-    Confidences (the highest class probability) are calibrated on the reference by isotonic
-    regression, so that a confidence of 0.8 means 80 % correct, and averaged.
-
-    Args:
-        reference: Predictions of the release on its hold-out set, with labels as `class`.
-        predictions: Predictions of the window.
-
-    Returns:
-        None without predictions, or with fewer than `MIN_REFERENCE_ROWS` reference rows.
-    """
-    if len(reference) < MIN_REFERENCE_ROWS or predictions.empty:
-        return None
-    confidence = _get_confidence(reference)
-    correct = (reference["predicted"] == reference["class"]).to_numpy(np.float64)
-    calibration = _calibrate(confidence, correct)
-    return AccuracyEstimate(
-        accuracy=float(calibration.predict(_get_confidence(predictions)).mean()),
-        expected_error=_cross_validate_calibration(confidence, correct),
-    )
-
-
 def _score(predictions: int, confusion: np.ndarray) -> MeasuredAccuracy:
     rows, correct = int(confusion.sum()), np.diag(confusion)
     return MeasuredAccuracy(
@@ -147,27 +85,4 @@ def _score(predictions: int, confusion: np.ndarray) -> MeasuredAccuracy:
             if confusion[index].any()
         },
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
-    )
-
-
-def _get_confidence(rows: pd.DataFrame) -> np.ndarray:
-    return rows[list(PROBABILITIES)].to_numpy(np.float64).max(axis=1)
-
-
-def _calibrate(confidence: np.ndarray, correct: np.ndarray) -> IsotonicRegression:
-    return IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(confidence, correct)
-
-
-def _cross_validate_calibration(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Return the expected calibration error, out of fold, over bins of equal size."""
-    fold = np.arange(len(correct)) % _FOLDS
-    calibrated = np.empty(len(correct))
-    for number in range(_FOLDS):
-        held_out = fold == number
-        model = _calibrate(confidence[~held_out], correct[~held_out])
-        calibrated[held_out] = model.predict(confidence[held_out])
-    bins = np.array_split(np.argsort(calibrated, kind="stable"), _BINS)
-    return float(
-        sum(len(rows) * abs(calibrated[rows].mean() - correct[rows].mean()) for rows in bins)
-        / len(correct)
     )

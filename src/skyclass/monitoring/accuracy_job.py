@@ -12,14 +12,9 @@ from typing import ClassVar
 import pandas as pd
 
 from skyclass.errors import ReleaseError
-from skyclass.monitoring.accuracy import (
-    AccuracyEstimate,
-    MeasuredAccuracy,
-    estimate_accuracy,
-    join_labels,
-    measure_accuracy,
-)
+from skyclass.monitoring.accuracy import MeasuredAccuracy, join_labels, measure_accuracy
 from skyclass.monitoring.documents import WindowDocument, load_documents, save_document
+from skyclass.monitoring.estimate import AccuracyEstimate, estimate_accuracy
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.monitoring.windows import Window, read_reference_rows, read_window
 from skyclass.promotion.champions import ChampionStore

@@ -31,6 +31,10 @@ class Cause(StrEnum):
     APPROVAL_PENDING = "approval_pending"
 
 
+TRIGGERS = (Cause.DRIFT, Cause.ACCURACY)
+"""Causes of training runs."""
+
+
 class RunState(StrEnum):
     """State of a training run."""
 

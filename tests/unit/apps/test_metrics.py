@@ -1,6 +1,6 @@
 """The metrics of the monitor, parsed by Prometheus' own parser."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -8,9 +8,13 @@ from starlette.testclient import TestClient
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.state import StateReader
+from skyclass.monitoring.documents import save_document
+from skyclass.monitoring.estimate import AccuracyEstimate
+from skyclass.monitoring.verdict import Verdict
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
-from tests.support.monitoring import END
+from tests.support.accuracy import make_labelled_window
+from tests.support.monitoring import END, make_daily_verdict
 from tests.support.world import ROWS
 
 pytestmark = pytest.mark.slow
@@ -31,6 +35,11 @@ def parse(text: str) -> Samples:
             assert key not in samples, "duplicate series"
             samples[key] = sample.value
     return samples
+
+
+def read_samples(store: ObjectStore, now: datetime) -> Samples:
+    client = TestClient(make_app(StateReader(store, LocalChampionStore(store)), lambda: now))
+    return parse(client.get("/metrics").text)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +66,34 @@ def test_measured_and_estimated_accuracy(samples: Samples) -> None:
     assert samples["label_coverage_ratio", MODE] == 1
 
 
+def test_metrics_of_the_interval(store: ObjectStore) -> None:
+    estimate = AccuracyEstimate(accuracy=0.97, expected_error=0.01, lower=0.95, upper=0.98)
+    for days, correct in enumerate((582, 582, 582, 500)):
+        end = END - timedelta(days=days)
+        save_document(store, make_labelled_window(600, correct, end, estimate=estimate))
+    save_document(store, make_daily_verdict(Verdict.NO_DRIFT, "c" * 64, END))
+    found = read_samples(store, END)
+    assert found["accuracy_interval_coverage_ratio", MODE] == 0.75
+    assert found["accuracy_interval_windows", MODE] == 4
+    assert found["accuracy_estimate_bound", MODE, "lower"] == 0.95
+    assert found["accuracy_estimate_bound", MODE, "upper"] == 0.98
+
+
+def test_triggers_of_runs_are_counted(world: ObjectStore) -> None:
+    found = read_samples(world, END - timedelta(days=6) + timedelta(hours=20))
+    assert found["retrain_triggers", MODE, "drift"] == 2
+    assert found["retrain_triggers", MODE, "accuracy"] == 0
+
+
 def test_empty_mode_has_only_metrics_of_the_store(samples: Samples) -> None:
     names = {name for name, *labels in samples if labels[:1] == ["photometric"]}
-    assert names <= {"monitor_readable", "retrain_runs", "log_lag_seconds"}
+    assert names <= {
+        "accuracy_interval_windows",
+        "log_lag_seconds",
+        "monitor_readable",
+        "retrain_runs",
+        "retrain_triggers",
+    }
     assert samples["monitor_readable", "photometric"] == 1
 
 
@@ -70,7 +104,6 @@ def test_runs_of_the_last_24_hours_are_counted(
     world: ObjectStore, days_ago: int, expected: dict[str, float]
 ) -> None:
     now = END - timedelta(days=days_ago) + timedelta(hours=20)
-    client = TestClient(make_app(StateReader(world, LocalChampionStore(world)), lambda: now))
-    samples = parse(client.get("/metrics").text)
+    samples = read_samples(world, now)
     runs = {key[2]: value for key, value in samples.items() if key[:2] == ("retrain_runs", MODE)}
     assert {outcome: value for outcome, value in runs.items() if value} == expected

@@ -13,6 +13,7 @@ from skyclass.apps.monitor.state import StateReader
 from skyclass.local.s3_server import EmbeddedS3
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.documents import save_document
+from skyclass.monitoring.estimate import AccuracyEstimate
 from skyclass.monitoring.verdict import Verdict
 from skyclass.monitoring.windows import Accounting
 from skyclass.promotion import by_hand
@@ -23,6 +24,7 @@ from skyclass.registry.verdicts import GateVerdict
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from tests.support.accuracy import make_labelled_window
 from tests.support.html import extract_text
 from tests.support.monitoring import END, make_daily_verdict
 from tests.support.releases import draft, write_files
@@ -110,6 +112,34 @@ def test_measured_and_estimated_accuracy_with_the_caveat(page: TestClient) -> No
     assert text.count("no labels") == UNLABELLED_WINDOWS
     assert "Rows: true class (label). Columns: predicted class." in text
     assert "Champion and parent on the same rows" in text
+    assert re.search(
+        r"Accuracy of the champion \w{12} on its random hold-out: 9\d\.\d% of 1,5", text
+    )
+
+
+def test_interval_of_the_estimate_is_compared_with_labels(page: TestClient) -> None:
+    html = page.get("/spectroscopic/accuracy").text
+    text = extract_text(html)
+    assert html.count('<line class="interval estimated"') == WINDOWS
+    assert len(re.findall(r"\d\d\.\d\W\d\d\.\d%", text)) == WINDOWS
+    (inside,) = re.findall(r"interval contained the measured accuracy in (\d+) of 11 windows", text)
+    assert html.count("<td>yes</td>") == int(inside)
+    assert html.count("<td>no</td>") == 11 - int(inside)
+
+
+@pytest.mark.parametrize(
+    ("correct", "notice"), [(582, ""), (500, "Do not rely on the estimate. The 95% interval")]
+)
+def test_estimate_whose_intervals_miss_is_not_to_be_relied_on(
+    store: ObjectStore, correct: int, notice: str
+) -> None:
+    estimate = AccuracyEstimate(accuracy=0.97, expected_error=0.01, lower=0.95, upper=0.98)
+    for days in range(3):
+        end = END - timedelta(days=days)
+        save_document(store, make_labelled_window(600, correct, end, estimate=estimate))
+    html = make_client(store).get("/spectroscopic/accuracy").text
+    assert "interval contained the measured accuracy in" in html
+    assert re.findall(r'<p class="notice">(.{45})', html) == [notice] * bool(notice)
 
 
 def test_predictions_are_paged_without_gaps_or_repetition(page: TestClient) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skyclass.monitoring.accuracy import AccuracyEstimate
 from skyclass.monitoring.accuracy_job import ParentComparison, WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
+from skyclass.monitoring.estimate import AccuracyEstimate
 from skyclass.monitoring.retraining_context import AccuracyRule, Choice, RetrainingContext
 from skyclass.monitoring.retraining_policy import decide
 from skyclass.monitoring.verdict import Verdict

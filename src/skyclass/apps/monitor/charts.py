@@ -42,10 +42,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """A line with one point per window, oldest first; `name` is its CSS class, too."""
+    """A line with one point per window, oldest first.
+
+    Attributes:
+        name: Name in the label of the chart, and CSS class.
+        points: The points.
+        intervals: Lower and upper end of the interval of each point, where there is one.
+    """
 
     name: str
     points: Sequence[Point]
+    intervals: Sequence[tuple[float, float] | None] = ()
 
     @property
     def values(self) -> list[float]:
@@ -103,7 +110,8 @@ def draw_accuracy(lines: Sequence[Line], window_labels: Sequence[str]) -> Markup
         lines: Measured and estimated accuracy.
         window_labels: Label of each window; about eight of them are drawn below the chart.
     """
-    lowest = min((value for line in lines for value in line.values), default=0.9)
+    ends = [end for line in lines for interval in line.intervals for end in interval or ()]
+    lowest = min([*ends, *(value for line in lines for value in line.values)], default=0.9)
     low = max(0.0, int((lowest - 0.02) * 20) / 20)
     area = _Area(48, 802, 220, low, 1)
     right = area.left + area.width + 10
@@ -125,7 +133,8 @@ def draw_accuracy(lines: Sequence[Line], window_labels: Sequence[str]) -> Markup
         ).format(x=area.x(index, count), y=area.height + 20, text=window_labels[index])
     newest = ", ".join(f"{line.name} {line.values[-1]:.1%}" for line in lines if line.values)
     label = f"Accuracy over {count} windows; newest: {newest or 'unknown'}"
-    body = Markup().join(_draw_line(line, area) for line in lines)
+    body = Markup().join(_draw_intervals(line, area) for line in lines)
+    body += Markup().join(_draw_line(line, area) for line in lines)
     return _make_svg(label, right, area.height + 28, frame + body)
 
 
@@ -167,6 +176,21 @@ def _draw_line(line: Line, area: _Area) -> Markup:
         if segment
     )
     return lines + markers
+
+
+def _draw_intervals(line: Line, area: _Area) -> Markup:
+    bars = Markup()
+    for index, interval in enumerate(line.intervals):
+        if interval is None:
+            continue
+        bars += Markup(
+            '<line class="interval {name}" x1="{x:.1f}" x2="{x:.1f}"'
+            ' y1="{low:.1f}" y2="{high:.1f}"/>'
+        ).format(
+            name=line.name, x=area.x(index, len(line.intervals)), low=area.y(interval[0]),
+            high=area.y(interval[1]),
+        )  # fmt: skip
+    return bars
 
 
 def _make_svg(label: str, width: float, height: float, body: Markup) -> Markup:

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 from skyclass.apps.monitor.state import ModeState
-from skyclass.monitoring.accuracy import ASSUMPTION
 from skyclass.monitoring.decisions import Action, Decision, RunState
+from skyclass.monitoring.estimate import ASSUMPTION, INTERVAL_LEVEL
+from skyclass.monitoring.interval_score import IntervalScore
 
 ACTIONS = {
     Action.RETRAIN: "Retrained",
@@ -92,6 +93,22 @@ def explain_missing_labels(state: ModeState | None) -> str:
             "an observation."
         )
     return "No labels have arrived for these windows yet. Late labels are joined when they arrive."
+
+
+def describe_intervals(score: IntervalScore) -> str:
+    """Describe how often the interval of the estimate contained the measured accuracy."""
+    if not score.windows:
+        return "No window with an interval has enough labels yet to compare it with."
+    text = (
+        f"The {INTERVAL_LEVEL:.0%} interval contained the measured accuracy in {score.inside} of "
+        f"{score.windows} windows with labels"
+    )
+    if score.is_poor:
+        return (
+            f"Do not rely on the estimate. {text}, which chance does not explain: its assumption "
+            "does not hold for these predictions."
+        )
+    return f"{text}."
 
 
 def describe_outcome(decision: Decision) -> str:

@@ -8,8 +8,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from skyclass.apps.monitor.state import ModeState, ReadResult
-from skyclass.monitoring.decisions import Action, Decision, RunState
+from skyclass.monitoring.decisions import TRIGGERS, Action, Decision, RunState
 from skyclass.monitoring.drift_policy import PREDICTED
+from skyclass.monitoring.interval_score import score_intervals
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.survey.features import INPUTS, Mode
 
@@ -72,6 +73,14 @@ def _add_state(gauges: GaugeCollector, state: ModeState, now: datetime) -> None:
     if state.newest:
         _add_window(gauges, state.newest, [verdict.verdict for verdict in state.verdicts[-3:]])
     _add_accuracy(gauges, state)
+    causes = Counter(
+        decision.cause
+        for decision in state.decisions
+        if decision.run and now - decision.decided_at < DAY
+    )
+    for cause in TRIGGERS:
+        text = "Training runs started in the last 24 hours, by trigger."
+        gauges.add("retrain_triggers", text, causes[cause], mode=mode, cause=cause)
     outcomes = _count_outcomes(state.decisions, now)
     for outcome in OUTCOMES:
         text = "Training runs and rollbacks started in the last 24 hours, by outcome."
@@ -117,10 +126,20 @@ def _add_accuracy(gauges: GaugeCollector, state: ModeState) -> None:
     newest, labelled = state.newest_accuracy, state.newest_measured
     if newest and newest.estimate:
         gauges.add("accuracy", text, newest.estimate.accuracy, mode=mode, kind="estimated")
+        for bound, value in (("lower", newest.estimate.lower), ("upper", newest.estimate.upper)):
+            if value is not None:
+                text = "End of the 95 % interval of the newest window's estimated accuracy."
+                gauges.add("accuracy_estimate_bound", text, value, mode=mode, bound=bound)
     if labelled and labelled.measured:
         gauges.add("accuracy", text, labelled.measured.accuracy, mode=mode, kind="labelled")
         text = "Share of predictions with a label in the newest window with labels."
         gauges.add("label_coverage_ratio", text, labelled.measured.coverage, mode=mode)
+    score = score_intervals(state.accuracies)
+    text = "Windows in which the interval of the estimate was compared with labels."
+    gauges.add("accuracy_interval_windows", text, score.windows, mode=mode)
+    if score.coverage is not None:
+        text = "Share of these windows whose measured accuracy is inside the interval."
+        gauges.add("accuracy_interval_coverage_ratio", text, score.coverage, mode=mode)
 
 
 def _count_outcomes(decisions: list[Decision], now: datetime) -> Counter[str]:

@@ -6,12 +6,18 @@ import pandas as pd
 
 from skyclass.apps.monitor import charts
 from skyclass.apps.monitor.charts import Line, Point
-from skyclass.apps.monitor.messages import ESTIMATE_CAVEAT, explain_missing_labels
+from skyclass.apps.monitor.messages import (
+    ESTIMATE_CAVEAT,
+    describe_intervals,
+    explain_missing_labels,
+)
 from skyclass.apps.monitor.state import MAX_WINDOWS, ModeState
-from skyclass.monitoring.accuracy import AccuracyEstimate, MeasuredAccuracy, pool_accuracy
+from skyclass.monitoring.accuracy import MeasuredAccuracy, pool_accuracy
 from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.drift_policy import PREDICTED
+from skyclass.monitoring.estimate import AccuracyEstimate
 from skyclass.monitoring.evidence import pool_comparisons, select_disjoint
+from skyclass.monitoring.interval_score import is_inside, score_intervals
 from skyclass.monitoring.verdict import Comparison, DriftVerdict
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY
@@ -45,10 +51,15 @@ def make_accuracy_view(state: ModeState | None) -> Variables:
         for window in windows
         if window.estimate and window.measured
     ]
+    score = score_intervals(windows)
     return view | {
         "chart": charts.draw_accuracy(
             [
-                Line("estimated", [_make_point(each, each.estimate) for each in windows]),
+                Line(
+                    "estimated",
+                    [_make_point(each, each.estimate) for each in windows],
+                    [_get_interval(each.estimate) for each in windows],
+                ),
                 Line("measured", [_make_point(each, each.measured) for each in windows]),
             ],
             [f"{window.window_end:%m-%d}" for window in windows],
@@ -57,6 +68,10 @@ def make_accuracy_view(state: ModeState | None) -> Variables:
         "compared": len(errors),
         "mean_error": sum(map(abs, errors)) / len(errors) if errors else None,
         "bias": sum(errors) / len(errors) if errors else 0.0,
+        "intervals": describe_intervals(score),
+        "is_estimate_reliable": not score.is_poor,
+        "insides": {window.window_end: is_inside(window) for window in windows},
+        "holdout": state.champion.manifest.random_holdout if state.champion else None,
         "pooled": pool_accuracy(
             sum(window.answers for window in pooled),
             [window.measured for window in pooled if window.measured],
@@ -132,6 +147,12 @@ def _make_distance_point(verdict: DriftVerdict, comparison: Comparison | None) -
     text = f"{verdict.window_end:%Y-%m-%d %H:%M}: {comparison.score:.3f}"
     suffix = ", drifted" if comparison.drifted else ""
     return Point(comparison.score, comparison.drifted, text + suffix)
+
+
+def _get_interval(estimate: AccuracyEstimate | None) -> tuple[float, float] | None:
+    if estimate is None or estimate.lower is None or estimate.upper is None:
+        return None
+    return estimate.lower, estimate.upper
 
 
 def _make_point(
