@@ -17,6 +17,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.training.outcome import RunOutcome, find_outcome
 from tests.support.environment import make_environment
+from tests.support.web import Response, Web, serve
 
 MODE = Mode.PHOTOMETRIC
 STEPS = ["ingest", "validate", "train", "evaluate", "publish"]
@@ -36,19 +37,23 @@ class FirstRun:
     store: ObjectStore
     steps: list[str]
     result: LocalRun
+    webhook: Web
 
 
 @pytest.fixture(scope="module")
 def first_run(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstRun]:
     folder = tmp_path_factory.mktemp("first-run")
     environment = make_environment(s3, folder / "home")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, serve(Response()) as webhook:
+        channel = f"json://{webhook.url.removeprefix('http://')}"
+        environment |= {"SKYCLASS_NOTIFICATION_URLS": channel}
         for variable, value in environment.items():
             patch.setenv(variable, value)
         store = ObjectStore(Settings())
         store.make_buckets()
         steps: list[str] = []
-        yield FirstRun(environment, store, steps, run_training(SMALL, folder, steps.append))
+        result = run_training(SMALL, folder, steps.append)
+        yield FirstRun(environment, store, steps, result, webhook)
 
 
 def test_first_run_promotes_its_release(first_run: FirstRun) -> None:
@@ -61,6 +66,12 @@ def test_first_run_promotes_its_release(first_run: FirstRun) -> None:
     assert champion.manifest.parity.passed
     assert champion.manifest.metrics["random_holdout"].mode is MODE
     assert champions.list_promotions(MODE)[-1].reason.startswith("a test: ")
+
+
+def test_run_reports_what_it_published(first_run: FirstRun) -> None:
+    message = json.loads(first_run.webhook.bodies[0])
+    assert message["title"].startswith("skyclass photometric: release ")
+    assert first_run.result.verdict in message["message"]
 
 
 def test_identical_run_only_publishes(first_run: FirstRun, tmp_path: Path) -> None:

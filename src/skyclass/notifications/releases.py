@@ -53,13 +53,16 @@ def find_publication_events(
         return []
     release = result.release
     kind, outcome = _find_outcome(result)
+    links = [_make_run_link(run_id, options), _make_page_link(release.id, options)]
+    if kind is Kind.WAITING:
+        links.reverse()  # the page of the release has the evidence
     return [
         Event(
             id=make_id(kind, release.mode, run_id),
             kind=kind,
             mode=release.mode,
             reason=f"release {release.id[:12]} {outcome}",
-            link=_make_run_link(run_id, options) or _make_page_link(release.id, options),
+            link=next((link for link in links if link), None),
             time=release.manifest.created_at,
         )
     ]

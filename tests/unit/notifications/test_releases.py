@@ -37,6 +37,7 @@ def test_release_that_waits_is_reported_with_the_command_that_approves_it() -> N
     assert event.kind is Kind.WAITING
     assert "waits for approval: QSO share" in event.reason
     assert "skyclass promote aaaaaaaaaaaa --approve --reason" in event.reason
+    assert event.link == f"https://monitor/releases/{RELEASE.id}"
 
 
 def test_run_that_is_not_to_promote_is_not_reported() -> None:
