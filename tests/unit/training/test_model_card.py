@@ -113,6 +113,26 @@ def test_card_has_the_slices_of_the_gate(manifest: Manifest) -> None:
     ]
 
 
+def test_slices_in_which_a_class_is_lost_are_among_the_limits(manifest: Manifest) -> None:
+    lost = Check(
+        group="slice_floor",
+        subject="STAR, r 21 to 22, boss",
+        test="Wilson upper bound",
+        rows=75,
+        challenger=0.2667,
+        limit=0.1,
+        outcome=Outcome.PASSED,
+    )
+    found = lost.model_copy(update={"subject": "STAR, r < 18, legacy", "challenger": 0.93})
+    gate = GateVerdict(
+        passed=True, reason="a test", challenger_macro_f1=0.9, rows=9, checks=(lost, found)
+    )
+    limits = render_model_card(manifest.model_copy(update={"gate": gate})).split("## Limits")[1]
+    assert "\n- STAR, r 21 to 22, boss: 26.7% of 75\n" in limits
+    assert "STAR, r < 18" not in limits
+    assert "fewer than half" not in render_model_card(manifest)
+
+
 @pytest.mark.parametrize("mode", Mode)
 def test_card_is_deterministic_and_states_the_limits_of_its_mode(mode: Mode) -> None:
     card = render_model_card(draft(mode))

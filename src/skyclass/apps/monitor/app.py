@@ -98,6 +98,7 @@ def make_app(
     ) -> Response:
         result = reader.read(mode, windows, clock)
         state = result.state
+        notices = make_notices(state, clock(), drift_period) if state else []
         return render(
             request,
             template,
@@ -106,8 +107,7 @@ def make_app(
             page=_PAGES_OF_TEMPLATES.get(template, template),
             state=state,
             error=result.error,
-            notices=make_notices(state, clock(), drift_period) if state else [],
-            **view(state),
+            **{"notices": notices, **view(state)},
         )
 
     @app.middleware("http")
@@ -170,6 +170,7 @@ def make_app(
             lineage = reader.read_lineage(found, state)
             inputs = reader.read_scored_inputs(found.id)
             return {
+                "notices": [],  # they are about the newest window of the champion
                 "view": make_lineage_view(lineage, inputs, state.champion),
                 "approval": make_approval_view(state, found),
             }

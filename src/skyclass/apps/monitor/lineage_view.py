@@ -52,6 +52,7 @@ def _summarise(lineage: Lineage, inputs: list[ScoredInput], is_champion: bool) -
     data, random = manifest.training_set, manifest.metrics.get(RANDOM_HOLDOUT)
     gate = "gate passed" if manifest.gate.passed else "gate failed"
     drifted = sum(each.verdict.verdict is Verdict.DRIFT for each in lineage.windows)
+    count = len(lineage.windows)
     objects = sum(each.rows for each in inputs)
     return [
         Step("run", "Run", manifest.run_id),
@@ -62,8 +63,8 @@ def _summarise(lineage: Lineage, inputs: list[ScoredInput], is_champion: bool) -
             f"accuracy {random.accuracy:.1%}, {gate}" if random else gate,
         ),
         Step("promotions", "Promotions", _describe_status(lineage, is_champion)),
-        Step("windows", "Windows", f"{len(lineage.windows)}, {drifted} drifted"),
-        Step("predictions", "Batch predictions", f"{objects:,} objects"),
+        Step("windows", "Windows", f"{count}, {drifted} drifted" if count else "none"),
+        Step("predictions", "Batch predictions", f"{objects:,} objects" if objects else "none"),
     ]
 
 

@@ -14,6 +14,9 @@ from skyclass.training.reports.pages import name_split, render_page
 TASK = "tabular-classification"
 LICENCE = "apache-2.0"
 
+LOW_RECALL = 0.5
+"""A class is lost in slices with a lower recall; the card names them among its limits."""
+
 _EXAMPLES = {
     Mode.SPECTROSCOPIC: [19.4, 19.2, 19.1, 19.0, 18.9, 2.0],
     Mode.PHOTOMETRIC: [19.4, 19.2, 19.1, 19.0, 18.9],
@@ -51,6 +54,7 @@ def render_model_card(manifest: Manifest) -> str:
     Args:
         manifest: The manifest; its `files` are not used.
     """
+    slices = _list_slices(manifest.gate.checks)
     return render_page(
         "model_card.md.j2",
         manifest=manifest,
@@ -59,7 +63,10 @@ def render_model_card(manifest: Manifest) -> str:
         data=manifest.training_set,
         parity=manifest.parity,
         evaluations=tuple(manifest.metrics.values()),
-        slices=_list_slices(manifest.gate.checks),
+        slices=slices,
+        weak_slices=[
+            each for each in slices if each.recall is not None and each.recall < LOW_RECALL
+        ],
         eras=_describe_eras(manifest),
         front_matter=_render_front_matter(manifest),
         calibration_bins=CALIBRATION_BINS,
