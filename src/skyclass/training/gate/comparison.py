@@ -14,7 +14,7 @@ from skyclass.training.gate.paired import (
     compare_macro_f1,
     correct_holm,
 )
-from skyclass.training.gate.rows import MIN_ROWS, HeldOutRows, find_slices
+from skyclass.training.gate.rows import MIN_ROWS, PLACES, HeldOutRows, find_slices
 
 SIGNIFICANCE = 0.01
 """Upper bound of the corrected p-values, once for the hold-outs and once for the slices.
@@ -74,7 +74,7 @@ def compare_holdouts(
         champion: Probabilities of the champion, shape (n, 3).
     """
     every_row = np.ones(len(rows.labels), dtype=bool)
-    chosen = {"random_holdout": every_row, "temporal_holdout": rows.is_newest}
+    chosen = dict(zip(PLACES, (every_row, rows.is_newest), strict=True))
     return [
         comparison
         for group, members in chosen.items()
@@ -131,8 +131,14 @@ def check_better(comparisons: Sequence[Comparison]) -> Check:
     corrected = correct_holm([each.test.p_better for each in comparisons])
     best, p_value = min(zip(comparisons, corrected, strict=True), key=lambda each: each[1])
     check = _make_check(best, p_value, failed=p_value >= SIGNIFICANCE)
-    subject = f"better: {best.subject}, {best.group.replace('_', ' ')}"
-    return check.model_copy(update={"group": "policy", "subject": subject, "limit": None})
+    return check.model_copy(
+        update={
+            "group": "policy",
+            "subject": f"{best.metric} on {PLACES[best.group]}",
+            "test": f"{best.test.name}, better",
+            "limit": None,
+        }
+    )
 
 
 def _compare_metrics(

@@ -1,6 +1,6 @@
 """The rows that the gate evaluates models on, and their slices."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +17,12 @@ MAGNITUDE_EDGES = (18.0, 20.0, 21.0, 22.0)
 """Borders of the magnitude bins (mag, r band). The lower border belongs to a bin."""
 
 MAGNITUDE_BINS = ("r < 18", "r 18 to 20", "r 20 to 21", "r 21 to 22", "r > 22")
+
+PLACES: Mapping[str, str] = {
+    "random_holdout": "the random hold-out",
+    "temporal_holdout": "the newest nights of the random hold-out",
+}
+"""Rows that both models are compared on, by group of the check."""
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,21 @@
 """The verdict: what the checks mean for a release, in one sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from skyclass.registry.manifest import Evaluation
 from skyclass.registry.verdicts import Check, GateVerdict, Outcome
 from skyclass.training.evaluation import ChampionEvaluation
 from skyclass.training.gate.policy import APPROVAL
+from skyclass.training.gate.rows import PLACES
 
-FLOORS = ("floor", "temporal_floor", "slice_floor")
-HOLDOUTS = ("random_holdout", "temporal_holdout")
-POLICY = "policy"
-_PLACES = {
+FLOORS: Mapping[str, str] = {
     "floor": "the random hold-out",
     "temporal_floor": "the temporal hold-out",
-    "random_holdout": "the random hold-out",
-    "temporal_holdout": "the newest nights of the random hold-out",
+    "slice_floor": "",
 }
+"""Rows that the floors are checked on, by group of the check."""
+
+SLICE = "slice"
 _MIN_P_VALUE = 0.001
 _MAX_FLOORS = 3
 
@@ -46,34 +46,34 @@ def _summarise(checks: Sequence[Check], challenger: Evaluation) -> str:
     if missed := [check for check in failed if check.group in FLOORS]:
         shown = [_describe_floor(check) for check in missed[:_MAX_FLOORS]]
         return f"below the {challenger.mode} floor: {_join(shown, len(missed))}"
-    compared = [check for check in checks if check.group in (*HOLDOUTS, "slice")]
+    compared = [check for check in checks if check.group in (*PLACES, SLICE)]
     if not compared:
         return "reaches every floor, and there is no champion yet"
     if worse := [check for check in compared if check.outcome is Outcome.FAILED]:
         # The clearest slice says where, the clearest average how much.
-        slices = [check for check in worse if check.group == "slice"]
-        averages = [check for check in worse if check.group in HOLDOUTS]
+        slices = [check for check in worse if check.group == SLICE]
+        averages = [check for check in worse if check.group in PLACES]
         clearest = [min(each, key=_get_p_value) for each in (slices, averages) if each]
         shown = [_describe_comparison(check) for check in clearest]
         return f"worse than the champion: {_join(shown, len(worse))}"
-    policy = next(check for check in checks if check.group == POLICY)
+    policy = next(check for check in checks if check.group == "policy")
     return f"{_describe_policy(policy)}, and not worse in any of {len(compared)} comparisons"
 
 
 def _describe_floor(check: Check) -> str:
     sign = ">" if check.test == "maximum" else "<"
     values = f"{check.challenger:.3f} {sign} {check.limit}"
-    if check.group == "slice_floor":
+    if not FLOORS[check.group]:
         return f"recall {values} in {check.subject} ({check.rows:,} rows)"
-    return f"{check.subject} {values} on {_PLACES[check.group]}"
+    return f"{check.subject} {values} on {FLOORS[check.group]}"
 
 
 def _describe_comparison(check: Check) -> str:
     values = f"{check.challenger:.4f} against {check.champion:.4f}"
     evidence = f"{check.rows:,} rows, {_format_p_value(check)}"
-    if check.group == "slice":
+    if check.group == SLICE:
         return f"recall {values} in {check.subject} ({evidence})"
-    return f"{check.subject} {values} on {_PLACES[check.group]} ({evidence})"
+    return f"{check.subject} {values} on {PLACES[check.group]} ({evidence})"
 
 
 def _describe_policy(check: Check) -> str:
@@ -83,7 +83,8 @@ def _describe_policy(check: Check) -> str:
     if check.p_value is None:
         nights = f"(nights up to {check.challenger:.0f}, champion {check.champion:.0f})"
         return f"trained on {'' if passed else 'no '}newer data than the champion {nights}"
-    values = f"{check.subject} {check.challenger:.4f} against {check.champion:.4f}"
+    metric, _, place = check.subject.partition(" on ")
+    values = f"{metric} {check.challenger:.4f} against {check.champion:.4f} on {place}"
     evidence = f"({check.rows:,} rows, {_format_p_value(check)})"
     if passed:
         return f"better than the champion: {values} {evidence}"

@@ -61,7 +61,7 @@ def test_slice_below_its_floor_is_named(survey: Dataset) -> None:
     predicted = predict_with_errors(survey, 0.5, among=faint.to_numpy())
     verdict = check_gate(survey, make_challenger(survey, predicted), None)
     assert not verdict.passed
-    assert "< 0.85 in QSO, r 21 to 22, eboss" in verdict.reason
+    assert "< 0.8 in QSO, r 21 to 22, eboss" in verdict.reason
     assert {check.group for check in find_failed(verdict)} == {"slice_floor"}
 
 
