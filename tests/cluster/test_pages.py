@@ -37,6 +37,17 @@ def test_the_monitor_page_shows_the_served_releases(installed: Installation) -> 
         assert release in pages[mode]
 
 
+def test_the_monitor_page_shows_the_lineage_of_the_served_releases(installed: Installation) -> None:
+    with installed.namespace.forward(f"service/{installed.name}-monitor", 80) as address:
+        for mode in MODES:
+            release = installed.get_release(mode)
+            page = request(f"{address}/releases/{release}")
+            assert f"{mode} mode" in page
+            assert "became the first champion" in page or "replaced " in page
+            card = request(f"{address}/releases/{release}/model_card.md")
+            assert f"# skyclass-{mode}\n" in card
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_prediction_page_calls_both_predictors(installed: Installation, mode: str) -> None:
     inputs = [str(value) for value in OBJECTS[mode][0]]

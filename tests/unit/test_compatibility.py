@@ -14,6 +14,7 @@ from skyclass.monitoring.accuracy_job import WindowAccuracy, update_accuracy
 from skyclass.monitoring.decisions import Decision
 from skyclass.monitoring.documents import load_documents
 from skyclass.monitoring.drift_job import run_drift
+from skyclass.monitoring.lineage import read_lineage
 from skyclass.monitoring.verdict import Verdict
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.models import load_verified_model
@@ -27,7 +28,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
-from skyclass.tables.prediction_history import read_daily_history
+from skyclass.tables.prediction_history import read_daily_history, read_scored_inputs
 from skyclass.tables.prediction_log import read_log, read_reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,6 +179,21 @@ def test_accuracy_and_decision_of_windows_are_read(
     assert update_accuracy(stored, champions, MODE) == []
     (decision,) = load_documents(stored, Decision, MODE)
     assert (str(decision.action), decision.run and decision.run.id) == ("retrain", "run-17")
+
+
+def test_lineage_of_a_release_is_read(
+    stored: ObjectStore, champions: LocalChampionStore, champion: Release
+) -> None:
+    releases = Registry(stored).list_releases(MODE)
+    promotions = champions.list_promotions(MODE)
+    parent = read_lineage(stored, releases[0], releases, promotions)
+    assert (parent.successors, parent.windows) == ((champion,), ())
+    found = read_lineage(stored, champion, releases, promotions)
+    assert [each.verdict.window_end for each in found.windows] == WINDOW_ENDS
+    assert [each.accuracy is not None for each in found.windows] == [True, True]
+    assert [each.decision is not None for each in found.windows] == [False, True]
+    (scored,) = read_scored_inputs(stored.settings, champion.id)
+    assert scored.uri == EXPECTED["scored"]["source"]
 
 
 def test_monitor_page_reads_all_of_it(
