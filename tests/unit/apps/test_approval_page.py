@@ -1,5 +1,6 @@
 """The page of a release that waits for an approval, and the notice about it."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,6 +63,20 @@ def test_pages_of_the_mode_have_a_notice(read: Read, waiting: Release, path: str
 
 def test_list_of_releases_marks_it(read: Read, waiting: Release) -> None:
     assert f"{waiting.id[:12]} waiting" in read(f"/{MODE}/releases")
+
+
+def test_time_of_waiting_is_exported(
+    store: ObjectStore, champions: LocalChampionStore, waiting: Release
+) -> None:
+    now = datetime.now(UTC) + timedelta(hours=3)
+    client = TestClient(make_app(StateReader(store, champions), lambda: now))
+    found = re.search(
+        rf'^skyclass_approval_waiting_seconds{{mode="{MODE}"}} (\S+)$',
+        client.get("/metrics").text,
+        re.MULTILINE,
+    )
+    assert found is not None
+    assert float(found[1]) == pytest.approx(3 * 3600, abs=60)
 
 
 def test_page_of_an_approved_release_has_who_and_why(

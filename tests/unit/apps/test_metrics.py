@@ -89,11 +89,13 @@ def test_empty_mode_has_only_metrics_of_the_store(samples: Samples) -> None:
     names = {name for name, *labels in samples if labels[:1] == ["photometric"]}
     assert names <= {
         "accuracy_interval_windows",
+        "approval_waiting_seconds",
         "log_lag_seconds",
         "monitor_readable",
         "retrain_runs",
         "retrain_triggers",
     }
+    assert samples["approval_waiting_seconds", "photometric"] == 0
     assert samples["monitor_readable", "photometric"] == 1
 
 

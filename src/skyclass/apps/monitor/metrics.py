@@ -63,6 +63,10 @@ def _add_state(gauges: GaugeCollector, state: ModeState, now: datetime) -> None:
             "model_info", "The champion.", 1, mode=mode, release=state.champion.id,
             candidate=state.champion.manifest.candidate,
         )  # fmt: skip
+    request = state.waiting.request if state.waiting else None
+    waiting = (now - request.time).total_seconds() if request else 0.0
+    text = "Time for which a release has waited for approval; 0 if none waits."
+    gauges.add("approval_waiting_seconds", text, max(0.0, waiting), mode=mode)
     if state.last_logged:
         lag = max(0.0, (now - state.last_logged).total_seconds())
         text = "Time since the prediction log was last written."
