@@ -111,6 +111,40 @@ class Installation:
         )
         return name
 
+    def start_step(self, kfp: Namespace, role: str, *arguments: str) -> str:
+        """Start a Job as a step of a pipeline run, and return its name.
+
+        Args:
+            kfp: Namespace of Kubeflow Pipelines, with the ServiceAccount, settings and keys.
+            role: Identity of the step in the object store.
+            arguments: Arguments of `skyclass`.
+        """
+        job = f"{role}-{arguments[0]}-{uuid4().hex[:6]}"
+        (bootstrap,) = self.namespace.get("jobs", "-l", "app.kubernetes.io/component=bootstrap")[
+            "items"
+        ]
+        pod = bootstrap["spec"]["template"]["spec"]
+        pod["serviceAccountName"] = "pipeline-runner"
+        (container,) = pod["containers"]
+        container |= {
+            "command": ["skyclass"],
+            "args": list(arguments),
+            "env": [{"name": "SKYCLASS_HOME", "value": "/tmp/skyclass"}],  # noqa: S108 - in the pod
+            "envFrom": [
+                {"configMapRef": {"name": f"{self.name}-settings"}},
+                {"secretRef": {"name": f"{self.name}-s3-{role}"}},
+            ],
+        }
+        kfp.apply(
+            {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "metadata": {"name": job},
+                "spec": {"template": {"spec": pod}, "backoffLimit": 0},
+            }
+        )
+        return job
+
     def start_shell(self, name: str, labels: dict[str, str]) -> Shell:
         """Start a pod that runs Python in the predictor's image."""
         runtime = self.namespace.get("servingruntime/skyclass")
