@@ -25,10 +25,12 @@ SETTINGS = (
 SIGNING_SETTINGS = ("SKYCLASS_SIGNING_KEY",)
 _SIGNING_KEY_FOLDER = "/etc/skyclass"
 NOTIFICATION_SETTINGS = (
+    "SKYCLASS_NOTIFICATION_URLS_FILE",
     "SKYCLASS_NOTIFICATION_KINDS",
     "SKYCLASS_MONITOR_URL",
     "KF_PIPELINES_UI_ENDPOINT",
 )
+_CHANNELS_FOLDER = "/etc/skyclass-notifications"
 LIMITS_SETTINGS = ("SKYCLASS_EXPECTATIONS_FILE",)
 _LIMITS_FOLDER = "/etc/skyclass-expectations"
 
@@ -54,7 +56,7 @@ class Pod:
         timeout_seconds: Maximum lifetime of the pod, including the pull of its image.
         role: Role in the object store; None for a step without access.
         signs: Whether it signs releases if SKYCLASS_SIGNING_KEY is set.
-        notifies: Whether it sends messages to the channels in SKYCLASS_NOTIFICATION_URLS if set.
+        notifies: Whether it sends messages to the channels in SKYCLASS_NOTIFICATION_URLS_FILE.
         validates: Whether it validates rows, with the limits in SKYCLASS_EXPECTATIONS_FILE if set.
     """
 
@@ -88,11 +90,8 @@ def configure_pod(task: PipelineTask, pod: Pod) -> PipelineTask:
         )
     if pod.notifies:
         _use_settings(task, NOTIFICATION_SETTINGS)
-        kubernetes.use_secret_as_env(
-            task,
-            DEFAULT_NAMES.notification_secret,
-            {"urls": "SKYCLASS_NOTIFICATION_URLS"},
-            optional=True,
+        kubernetes.use_secret_as_volume(
+            task, DEFAULT_NAMES.notification_secret, _CHANNELS_FOLDER, optional=True
         )
     if pod.validates:
         _use_settings(task, LIMITS_SETTINGS)

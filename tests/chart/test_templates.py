@@ -315,8 +315,8 @@ def test_pipeline_runs_may_promote_the_own_models_only() -> None:
 
 
 def test_pipeline_runs_have_every_secret_and_setting_that_the_compiled_packages_read() -> None:
-    # Not the Secret skyclass-signing, which is a volume, nor that of the channels: their owner
-    # creates them in that namespace.
+    # Not skyclass-signing and skyclass-notifications, which are volumes: their owner creates them
+    # in that namespace.
     required: dict[str, set[tuple[str, str]]] = {"secret": set(), "configMap": set()}
     for package in sorted((MANIFESTS / "kfp").glob("*.yaml")):
         if not package.stem.endswith("-objects"):
@@ -333,7 +333,7 @@ def test_pipeline_runs_have_every_secret_and_setting_that_the_compiled_packages_
     )
     own = select([each for each in objects if each not in in_kfp], "Secret")
 
-    assert secrets == required["secret"] - {("skyclass-notifications", "urls")}
+    assert secrets == required["secret"]
     for name, secret in select(in_kfp, "Secret").items():
         assert secret["data"] == own[name]["data"], name
     # Optional, with a default in skyclass.settings.
@@ -584,12 +584,11 @@ def test_requiring_signatures_restarts_no_predictor() -> None:
 
 def test_only_jobs_that_notify_have_the_channels_and_reach_them() -> None:
     objects = render_ci("notified")
-    reference = {"name": "channels", "key": "urls", "optional": True}
+    secret = {"secretName": "channels", "optional": True}
     notifying = {
         get_container(pod)["name"]
         for _, pod in iterate_pods(objects)
-        for variable in get_container(pod).get("env", ())
-        if variable.get("valueFrom", {}).get("secretKeyRef") == reference
+        if any(volume.get("secret") == secret for volume in pod["spec"].get("volumes", ()))
     }
     policy = select(objects, "NetworkPolicy")["skyclass-to-channels"]["spec"]
     (expression,) = policy["podSelector"]["matchExpressions"]
@@ -597,6 +596,12 @@ def test_only_jobs_that_notify_have_the_channels_and_reach_them() -> None:
     (rule,) = policy["egress"]
     assert rule["to"] == [{"ipBlock": {"cidr": "203.0.113.7/32"}}]
     assert rule["ports"] == [{"port": 443, "protocol": "TCP"}]
+
+
+def get_kfp_settings(objects: Objects) -> dict[str, str]:
+    """Return the settings of pipeline steps."""
+    in_kfp = [each for each in objects if each["metadata"]["namespace"] == "kubeflow"]
+    return dict(select(in_kfp, "ConfigMap")["skyclass-settings"]["data"])
 
 
 def test_messages_have_the_links_and_kinds_of_the_values() -> None:
@@ -615,6 +620,19 @@ def test_messages_have_the_links_and_kinds_of_the_values() -> None:
         )
         assert found["SKYCLASS_MONITOR_URL"] == "https://sky.example.org/monitor"
         assert found["KF_PIPELINES_UI_ENDPOINT"] == "https://kfp.example.org"
+
+
+def test_packages_mount_the_channels_where_the_settings_name_them() -> None:
+    package = (MANIFESTS / "kfp/training.yaml").read_text()
+    mounted = [
+        (each["secretName"], each["mountPath"])
+        for executor in iterate_executors(package)
+        for each in executor.get("secretAsVolume", ())
+        if each["secretName"] == "skyclass-notifications"
+    ]
+    settings = get_kfp_settings(render_ci("notified"))
+    (folder,) = [path for _, path in mounted]
+    assert settings["SKYCLASS_NOTIFICATION_URLS_FILE"] == f"{folder}/urls"
 
 
 def test_kinds_of_the_schema_are_those_of_the_package() -> None:

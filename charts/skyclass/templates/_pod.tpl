@@ -126,9 +126,6 @@ spec:
         - {name: SKYCLASS_EXPECTATIONS_FILE, value: {{ include "skyclass.expectationsFile" . }}}
         {{- end }}
         {{- if $channels }}
-        - name: SKYCLASS_NOTIFICATION_URLS
-          # Optional: without the Secret nothing is sent, where the pod would not start.
-          valueFrom: {secretKeyRef: {name: {{ $channels }}, key: urls, optional: true}}
         {{- range $name, $value := include "skyclass.notificationSettings" .root | fromYaml }}
         - {name: {{ $name }}, value: {{ $value | quote }}}
         {{- end }}
@@ -151,6 +148,9 @@ spec:
         {{- if $limits }}
         - {name: expectations, mountPath: {{ include "skyclass.expectationsFile" . | dir }}, readOnly: true}
         {{- end }}
+        {{- if $channels }}
+        - {name: channels, mountPath: {{ include "skyclass.channelsFile" . | dir }}, readOnly: true}
+        {{- end }}
         {{- with .mounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -160,6 +160,10 @@ spec:
     {{- if $limits }}
     - name: expectations
       configMap: {name: {{ include "skyclass.fullname" .root }}-expectations}
+    {{- end }}
+    {{- if $channels }}
+    - name: channels
+      secret: {secretName: {{ $channels }}, optional: true} # a missing one must not keep a job from starting
     {{- end }}
     {{- with .volumes }}
     {{- toYaml . | nindent 4 }}

@@ -33,8 +33,14 @@ SKYCLASS_SKYSERVER_URL: {{ .root.Values.skyserver.url | quote }}
 SKYCLASS_SKYSERVER_CONTACT: {{ .root.Values.skyserver.contact | quote }}
 {{- end }}
 
-{{/* Environment variables of pods that notify, except the URLs of the channels. */}}
+{{/* The file with the URLs of channels. The compiled packages mount it here too. */}}
+{{- define "skyclass.channelsFile" -}}
+/etc/skyclass-notifications/urls
+{{- end }}
+
+{{/* Environment variables of pods that notify. */}}
 {{- define "skyclass.notificationSettings" -}}
+SKYCLASS_NOTIFICATION_URLS_FILE: {{ include "skyclass.channelsFile" . }}
 SKYCLASS_NOTIFICATION_KINDS: {{ join "," .Values.notifications.kinds | quote }}
 SKYCLASS_MONITOR_URL: {{ .Values.monitor.url | quote }}
 {{- end }}
