@@ -8,18 +8,23 @@ from skyclass.cli.output import out
 
 if TYPE_CHECKING:
     from skyclass.monitoring.lineage import Lineage, MonitoredWindow
+    from skyclass.promotion.approvals import Approval
     from skyclass.tables.prediction_history import ScoredInput
 
 _NAME_WIDTH = 14
 
 
-def print_lineage(lineage: "Lineage", inputs: "list[ScoredInput]") -> None:
+def print_lineage(
+    lineage: "Lineage", approval: "Approval | None", inputs: "list[ScoredInput]"
+) -> None:
     """Print the lineage, from the run to the predictions, one fact a line."""
-    for name, text in _describe(lineage, inputs):
+    for name, text in _describe(lineage, approval, inputs):
         out.print(f"{name:<{_NAME_WIDTH}}{text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def make_lineage_document(lineage: "Lineage", inputs: "list[ScoredInput]") -> dict[str, Any]:
+def make_lineage_document(
+    lineage: "Lineage", approval: "Approval | None", inputs: "list[ScoredInput]"
+) -> dict[str, Any]:
     """Return the lineage as a JSON document; metrics are in the manifest (`releases show`)."""
     manifest = lineage.release.manifest
     return {
@@ -32,9 +37,19 @@ def make_lineage_document(lineage: "Lineage", inputs: "list[ScoredInput]") -> di
         "training_set": manifest.training_set.model_dump(mode="json"),
         "same_training_set": [each.id for each in lineage.siblings],
         "gate": manifest.gate.model_dump(mode="json"),
+        "approval": _make_approval_document(approval) if approval else None,
         "promotions": [each.model_dump(mode="json") for each in lineage.promotions],
         "windows": [_make_window_document(each) for each in lineage.windows],
         "predictions": [asdict(each) for each in inputs],
+    }
+
+
+def _make_approval_document(approval: "Approval") -> dict[str, Any]:
+    request, decision = approval.request, approval.decision
+    return {
+        "state": approval.state,
+        "request": request.model_dump(mode="json") if request else None,
+        "decision": decision.model_dump(mode="json") if decision else None,
     }
 
 
@@ -50,7 +65,9 @@ def _make_window_document(window: "MonitoredWindow") -> dict[str, Any]:
     }
 
 
-def _describe(lineage: "Lineage", inputs: "list[ScoredInput]") -> Iterator[tuple[str, str]]:
+def _describe(
+    lineage: "Lineage", approval: "Approval | None", inputs: "list[ScoredInput]"
+) -> Iterator[tuple[str, str]]:
     manifest = lineage.release.manifest
     data = manifest.training_set
     yield "release", f"{lineage.release.id} ({manifest.mode})"
@@ -70,6 +87,14 @@ def _describe(lineage: "Lineage", inputs: "list[ScoredInput]") -> Iterator[tuple
     yield "parent", manifest.parent or "none"
     for each in lineage.successors:
         yield "successor", each.id
+    if approval and approval.request:
+        time = f"{approval.request.time:%Y-%m-%d %H:%M}"
+        yield "approval", f"requested {time}: {approval.request.reason}"
+    if approval and approval.decision:
+        decision = approval.decision
+        yield "approval", f"{approval.state} by {decision.by}: {decision.reason}"
+    elif approval:
+        yield "approval", approval.state
     for event in lineage.promotions:
         change = f"{(event.from_release or 'none')[:12]} -> {event.to_release[:12]}"
         by = f"approved by {event.approved_by}, " if event.approved_by else ""

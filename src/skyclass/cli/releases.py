@@ -72,20 +72,24 @@ def lineage(release: ReleaseId, as_json: AsJson = False) -> None:
     """Print what a release was made from, and what it has done since."""
     from skyclass.cli.lineage import make_lineage_document, print_lineage
     from skyclass.monitoring.lineage import read_lineage
+    from skyclass.promotion.approvals import find_approval
     from skyclass.storage.s3 import ObjectStore
     from skyclass.tables.prediction_history import read_scored_inputs
 
-    settings, registry = load_settings(), _registry()
+    settings, registry, champions = load_settings(), _registry(), _champions()
     found = registry.find(release)
-    promotions = _champions().list_promotions(found.mode)
     chain = read_lineage(
-        ObjectStore(settings), found, registry.list_releases(found.mode), promotions
+        ObjectStore(settings),
+        found,
+        registry.list_releases(found.mode),
+        champions.list_promotions(found.mode),
     )
+    approval = find_approval(_list_approvals(champions, found.mode), found.id)
     inputs = read_scored_inputs(settings, found.id)
     if as_json:
-        print_json(make_lineage_document(chain, inputs))
+        print_json(make_lineage_document(chain, approval, inputs))
     else:
-        print_lineage(chain, inputs)
+        print_lineage(chain, approval, inputs)
 
 
 @releases_app.command()

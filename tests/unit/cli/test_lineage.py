@@ -52,7 +52,7 @@ def lineage() -> Lineage:
 def test_windows_and_predictions_have_a_line_each(
     lineage: Lineage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_lineage(lineage, INPUTS)
+    print_lineage(lineage, None, INPUTS)
     lines = capsys.readouterr().out.splitlines()
     assert lines[-3:] == [
         "window        2026-05-02 00:00  no drift, 0 rows, accuracy 0.9700",
@@ -62,6 +62,6 @@ def test_windows_and_predictions_have_a_line_each(
 
 
 def test_document_has_accuracy_of_windows_and_counts_of_predictions(lineage: Lineage) -> None:
-    document = make_lineage_document(lineage, INPUTS)
+    document = make_lineage_document(lineage, None, INPUTS)
     assert [each["measured"] for each in document["windows"]] == [0.97, None]
     assert [each["rows"] for each in document["predictions"]] == [6_600]

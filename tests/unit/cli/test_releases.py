@@ -135,5 +135,18 @@ def test_lineage_is_printed_as_json(command_line: CommandLine, published: list[R
     assert (found["windows"], found["predictions"]) == ([], [])
 
 
+def test_lineage_of_a_release_that_waits_says_why(
+    command_line: CommandLine, waiting: Release
+) -> None:
+    text = command_line.run("releases", "lineage", waiting.id).out
+    assert "the run has promotion=approve\napproval      waiting\n" in text
+    found = json.loads(command_line.run("releases", "lineage", waiting.id, "--json").out)
+    assert (found["approval"]["state"], found["approval"]["decision"]) == ("waiting", None)
+    command_line.run("promote", waiting.id, "--approve", "--reason", "checked", "--by", "Ada")
+    text = command_line.run("releases", "lineage", waiting.id).out
+    assert "approval      approved by Ada: checked\n" in text
+    assert "approved by Ada, run" in text
+
+
 def test_lineage_of_an_unknown_release_fails(command_line: CommandLine, store: ObjectStore) -> None:
     assert "no release begins" in command_line.run_failing("releases", "lineage", "0" * 12)
