@@ -14,7 +14,7 @@ class NotificationSettings(BaseSettings):
     """Where messages are sent, and about which events."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SKYCLASS_NOTIFICATION_", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="SKYCLASS_NOTIFICATION_", extra="ignore", frozen=True
     )
 
     urls: SecretStr = SecretStr("")
