@@ -39,7 +39,7 @@ def publish_model(
     rows = rows[(rows[list(MEASUREMENTS)] != NOT_MEASURED).all(axis=1)]
     inputs = rows[list(INPUTS[mode])].to_numpy()
     features = make_features(inputs, mode)
-    model = CANDIDATES[candidate](0).fit(features, rows["class"].to_numpy())
+    model = CANDIDATES[candidate].make(0).fit(features, rows["class"].to_numpy())
     parity = export(model, features[:_PARITY_ROWS], folder)
     manifest = Manifest(
         mode=mode,

@@ -200,7 +200,7 @@ def draw_accuracy(steps_by_mode: dict[Mode, list[Step]]) -> Figure:
 def _train(rows: pd.DataFrame, mode: Mode, version: int) -> Model:
     dataset = _make_dataset(rows, mode, version)
     held_out = dataset.random_holdout
-    estimator = CANDIDATES[_CANDIDATE](0)
+    estimator = CANDIDATES[_CANDIDATE].make(0)
     estimator.fit(dataset.features[~held_out], dataset.labels[~held_out])
     engine = make_joblib_engine(estimator)
     release_id = hashlib.sha256(f"{mode} {version}".encode()).hexdigest()

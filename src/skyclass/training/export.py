@@ -2,22 +2,24 @@
 
 import timeit
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
 import numpy.typing as npt
-from skl2onnx import to_onnx
-from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 from sklearn.base import ClassifierMixin
 
+from skyclass.errors import TrainingError
 from skyclass.registry.manifest import OnnxParity
-from skyclass.registry.models import FEATURES_INPUT, Engine, load_onnx_engine, make_joblib_engine
+from skyclass.registry.models import Engine, load_onnx_engine, make_joblib_engine
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL
+from skyclass.training.onnx_conversion import convert_to_onnx
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference of a probability at which the two formats still agree."""
+
+MAX_MODEL_BYTES = 18_000_000
+"""Largest size of both formats together. The other files of a release have 2 MB."""
 
 _TIMED_ROWS = (300, 1_000, 3_000, 10_000)
 _TIMED_CALLS = 3
@@ -32,22 +34,20 @@ def export(model: ClassifierMixin, probe: npt.NDArray[np.float32], folder: Path)
         model: A fitted classifier.
         probe: Features of the rows to compare, shape (n, k).
         folder: Output folder.
+
+    Raises:
+        TrainingError: The files are larger than `MAX_MODEL_BYTES`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _use_one_thread(model)
     joblib.dump(model, folder / JOBLIB_MODEL, compress=3)
-    shape = [None, probe.shape[1]]
     try:
-        converted = to_onnx(
-            model,
-            initial_types=[(FEATURES_INPUT, FloatTensorType(shape))],
-            options={"zipmap": False},
-        )
+        onnx_model = convert_to_onnx(model, probe.shape[1])
     except (MissingConverter, MissingShapeCalculator, NotImplementedError) as error:
+        _check_size(folder)
         reason = str(error).splitlines()[0]
         return OnnxParity(passed=False, reason=f"there is no ONNX converter for it: {reason}")
-    onnx_model = converted.SerializeToString()
     (folder / ONNX_MODEL).write_bytes(onnx_model)
+    _check_size(folder)
     return _compare(make_joblib_engine(model), load_onnx_engine(onnx_model), probe)
 
 
@@ -94,7 +94,12 @@ def _time_call(engine: Engine, features: npt.NDArray[np.float32]) -> float:
     return min(timeit.repeat(lambda: engine(features), number=1, repeat=_TIMED_CALLS))
 
 
-def _use_one_thread(model: Any) -> None:
-    """Turn off threads: starting them for each request makes a forest five times slower."""
-    if "n_jobs" in model.get_params():
-        model.set_params(n_jobs=1)
+def _check_size(folder: Path) -> None:
+    files = (folder / JOBLIB_MODEL, folder / ONNX_MODEL)
+    sizes = {file.name: file.stat().st_size for file in files if file.exists()}
+    if sum(sizes.values()) > MAX_MODEL_BYTES:
+        found = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
+        raise TrainingError(
+            f"the model is too large for a release: {found}, together at most "
+            f"{MAX_MODEL_BYTES / 1e6:g} MB; bound the number and the leaves of its trees"
+        )

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
+import numpy as np
+import numpy.typing as npt
+from joblib import parallel_config
+from sklearn.base import ClassifierMixin
 
 from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.models import Engine, make_joblib_engine
@@ -13,8 +17,9 @@ from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import export
+from skyclass.training.recalibration import calibrate, choose_calibration
 from skyclass.training.results import FitSummary
-from skyclass.training.search import search
+from skyclass.training.search import SEARCH_SECONDS, search
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +31,7 @@ class FittedModels:
     """Models read back from the folder that `fit` wrote.
 
     Attributes:
-        summary: Outcome of the search and of the ONNX parity check.
+        summary: Outcome of the search, the calibration and the ONNX parity check.
         release: Fitted on all rows but the random hold-out.
         temporal: The same algorithm fitted on the older nights only. None if these nights lack a
             class.
@@ -37,26 +42,54 @@ class FittedModels:
     temporal: Engine | None
 
 
-def fit(dataset: Dataset, names: Sequence[str], seed: int, folder: Path) -> FitSummary:
-    """Select a candidate by cross-validation, fit it and export it.
+def fit(
+    dataset: Dataset,
+    names: Sequence[str],
+    seed: int,
+    folder: Path,
+    budget_seconds: float = SEARCH_SECONDS,
+) -> FitSummary:
+    """Select candidate, settings and calibration by cross-validation, fit the model and export it.
 
     Args:
         dataset: The rows; no model is fitted on the hold-out that it is evaluated on.
         names: Candidates to compare, keys of `CANDIDATES`.
         seed: Seed of the search and of the fits.
         folder: Output folder for the models.
+        budget_seconds: Budget of the search for settings beyond the default ones.
+
+    Raises:
+        TrainingError: The model is larger than a release may be.
     """
     features, labels = dataset.features, dataset.labels
     train = ~dataset.random_holdout
-    found = search(features[train], labels[train], names, seed)
+    found = search(features[train], labels[train], names, seed, budget_seconds)
+    candidate, settings = CANDIDATES[found.winner], found.selected.settings
+    calibration = choose_calibration(
+        lambda: candidate.make(seed, settings),
+        candidate.calibrations,
+        features[train],
+        labels[train],
+        seed,
+    )
+
+    def fit_rows(rows: npt.NDArray[np.bool_]) -> ClassifierMixin:
+        model = calibrate(candidate.make(seed, settings), calibration.method, seed)
+        with parallel_config("threading", n_jobs=-1):
+            return model.fit(features[rows], labels[rows])
+
     logger.info("fitting %s on %d rows", found.winner, train.sum())
-    model = CANDIDATES[found.winner](seed).fit(features[train], labels[train])
+    model = fit_rows(train)
     parity = export(model, features[dataset.random_holdout], folder)
     older = ~dataset.temporal_holdout
     if set(labels[older]) == set(labels):
-        temporal = CANDIDATES[found.winner](seed).fit(features[older], labels[older])
-        joblib.dump(temporal, folder / _TEMPORAL_MODEL)
-    summary = FitSummary(search=found, parity=parity, libraries=get_library_versions())
+        joblib.dump(fit_rows(older), folder / _TEMPORAL_MODEL)
+    summary = FitSummary(
+        search=found,
+        calibration=calibration,
+        parity=parity,
+        libraries=get_library_versions(),
+    )
     summary.save(folder)
     return summary
 

@@ -3,11 +3,15 @@
 They are separate from the steps, so that reading one does not import scikit-learn.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from pydantic import Field
 
 from skyclass.registry.documents import Document
 from skyclass.registry.manifest import Evaluation, OnnxParity
 from skyclass.registry.verdicts import GateVerdict
+from skyclass.training.candidates import Calibration
 
 FOLDS = 5
 """Folds of the cross-validation."""
@@ -26,7 +30,7 @@ _METRICS = {
 
 
 class CandidateScore(Document):
-    """Cross-validated metrics of one candidate.
+    """Cross-validated metrics of one candidate with one choice of settings.
 
     Attributes:
         candidate: Key of `CANDIDATES`.
@@ -34,6 +38,7 @@ class CandidateScore(Document):
         deviation: Standard deviation of the macro-F1 over the folds.
         log_loss: Mean log-loss over the folds (nats).
         seconds: Duration of the cross-validation.
+        settings: What differs from the default settings of the candidate.
     """
 
     candidate: str
@@ -41,26 +46,91 @@ class CandidateScore(Document):
     deviation: float
     log_loss: float
     seconds: float
+    settings: dict[str, int | float] = Field(default_factory=dict)
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the macro-F1."""
+        return self.deviation / FOLDS**0.5
+
+
+def select(scores: Sequence[CandidateScore]) -> CandidateScore:
+    """Select the lowest log-loss among those within one standard error of the best macro-F1.
+
+    Monitoring, and users with a threshold, rely on the probabilities. Source of the rule: Hastie,
+    Tibshirani and Friedman (2009), The Elements of Statistical Learning, section 7.10.
+    """
+    best = max(scores, key=lambda score: score.macro_f1)
+    tied_from = best.macro_f1 - best.standard_error
+    tied = [score for score in scores if score.macro_f1 >= tied_from]
+    return min(tied, key=lambda score: score.log_loss)
 
 
 class SearchResult(Document):
     """Outcome of a search.
 
     Attributes:
-        scores: One per candidate, the best macro-F1 first.
+        scores: One per candidate, with its selected settings; the best macro-F1 first.
         rows: Number of rows that were cross-validated.
+        tried: All settings that were tried, in order. Begins with the default settings of each
+            candidate.
+        budget_seconds: Budget for settings beyond the default ones.
+        spent_seconds: What of it was spent; the last settings that it began may exceed it.
     """
 
     scores: tuple[CandidateScore, ...]
     rows: int
+    tried: tuple[CandidateScore, ...] = ()
+    budget_seconds: float = 0
+    spent_seconds: float = 0
+
+    @property
+    def selected(self) -> CandidateScore:
+        """Candidate and settings to fit."""
+        return select(self.scores)
 
     @property
     def winner(self) -> str:
-        """Candidate with the lowest log-loss among those tied for the best macro-F1."""
-        best = self.scores[0]
-        tied_from = best.macro_f1 - best.deviation / FOLDS**0.5
-        tied = [score for score in self.scores if score.macro_f1 >= tied_from]
-        return min(tied, key=lambda score: score.log_loss).candidate
+        """Name of the candidate to fit."""
+        return self.selected.candidate
+
+    def count_tried(self, candidate: str) -> int:
+        """Return how many settings of a candidate were tried."""
+        return sum(score.candidate == candidate for score in self.tried)
+
+
+class CalibrationScore(Document):
+    """Metrics of the winner with one calibration, by nested cross-validation.
+
+    Attributes:
+        method: `none`, or the method.
+        log_loss: Mean over the rows (nats).
+        gain: By how much the log-loss is lower than without calibration.
+        gain_error: Standard error of the gain, from the paired differences of the rows.
+        accuracy: Share of rows with the right class.
+        calibration_error: Expected calibration error.
+    """
+
+    method: Calibration
+    log_loss: float
+    gain: float
+    gain_error: float
+    accuracy: float
+    calibration_error: float
+
+
+class CalibrationResult(Document):
+    """Outcome of the choice of a calibration.
+
+    Attributes:
+        method: The calibration that is served.
+        scores: One per method that was compared; empty if the winner declares none.
+        rows: Number of rows that were cross-validated.
+    """
+
+    method: Calibration = Calibration.NONE
+    scores: tuple[CalibrationScore, ...] = ()
+    rows: int = 0
 
 
 class FitSummary(Document):
@@ -68,11 +138,13 @@ class FitSummary(Document):
 
     Attributes:
         search: Outcome of the search.
+        calibration: The calibration of the fitted models.
         parity: Outcome of the ONNX parity check.
         libraries: Versions that the model was fitted and exported with.
     """
 
     search: SearchResult
+    calibration: CalibrationResult = CalibrationResult()
     parity: OnnxParity
     libraries: dict[str, str]
 

@@ -1,26 +1,45 @@
-"""Selection of the candidate to fit, by stratified cross-validation.
+"""Search of the candidate and the settings to fit, by stratified cross-validation.
 
-Candidates whose macro-F1 is within one standard error of the best are tied; of these the one with
-the lowest log-loss wins, because monitoring and users with a threshold rely on the probabilities.
-Source of the rule: Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning,
-section 7.10.
+The default settings of every candidate are scored first, so none is left out. Then the candidates
+within reach of the best are scored with settings drawn at random, one each in turn, until the
+budget is spent. `select` chooses among the settings of a candidate, and then among the candidates.
 """
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedKFold, cross_validate, train_test_split
+from joblib import parallel_config
+from sklearn.model_selection import (
+    ParameterGrid,
+    ParameterSampler,
+    StratifiedKFold,
+    cross_validate,
+    train_test_split,
+)
 
 from skyclass.training.candidates import CANDIDATES
-from skyclass.training.results import FOLDS, CandidateScore, SearchResult
+from skyclass.training.results import FOLDS, CandidateScore, SearchResult, select
 
 logger = logging.getLogger(__name__)
 
 SEARCH_ROWS = 6_000
 """Enough rows to rank the candidates; a support vector machine costs their square."""
+
+SEARCH_SECONDS = 10.0
+"""Budget for settings beyond the default ones."""
+
+MAX_GAP = 2.0
+"""Candidates further behind the best, in standard errors of its macro-F1, are not searched:
+settings change the probabilities more than the classes."""
+
+MAX_SETTINGS = 5
+"""Most settings of a candidate that are scored, the default ones included. A budget that suffices
+for all of them makes the result independent of the machine's speed."""
+
+Settings = Mapping[str, int | float]
 
 
 def search(
@@ -28,40 +47,97 @@ def search(
     labels: npt.NDArray[np.object_],
     names: Sequence[str],
     seed: int,
+    budget_seconds: float = SEARCH_SECONDS,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> SearchResult:
-    """Score candidates by stratified five-fold cross-validation.
+    """Score candidates and settings by stratified five-fold cross-validation.
 
     Args:
         features: Shape (n, k). At most `SEARCH_ROWS` rows are used, in a stratified sample.
         labels: Class names, shape (n,).
         names: Candidates to compare, keys of `CANDIDATES`.
-        seed: Seed of the sample, the folds and the fits.
+        seed: Seed of the sample, the folds, the settings and the fits.
+        budget_seconds: No further settings are begun after so long; 0 for the default ones only.
+        clock: Returns seconds.
     """
-    if len(labels) > SEARCH_ROWS:
-        features, _, labels, _ = train_test_split(
-            features, labels, train_size=SEARCH_ROWS, stratify=labels, random_state=seed
-        )
+    features, labels = sample_rows(features, labels, SEARCH_ROWS, seed)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    scores = []
-    for name in names:
+
+    def score(name: str, settings: Settings) -> CandidateScore:
         start = time.perf_counter()
-        results = cross_validate(
-            CANDIDATES[name](seed),
-            features,
-            labels,
-            cv=folds,
-            scoring={"macro_f1": "f1_macro", "log_loss": "neg_log_loss"},
-        )
-        macro_f1 = results["test_macro_f1"]
-        scores.append(
-            CandidateScore(
-                candidate=name,
-                macro_f1=float(macro_f1.mean()),
-                deviation=float(macro_f1.std()),
-                log_loss=float(-results["test_log_loss"].mean()),
-                seconds=time.perf_counter() - start,
+        with parallel_config("threading", n_jobs=-1):
+            results = cross_validate(
+                CANDIDATES[name].make(seed, settings),
+                features,
+                labels,
+                cv=folds,
+                scoring={"macro_f1": "f1_macro", "log_loss": "neg_log_loss"},
             )
+        macro_f1, log_loss = results["test_macro_f1"], -results["test_log_loss"]
+        logger.info(
+            "%s %s: macro-F1 %.4f ± %.4f, log-loss %.4f",
+            name, dict(settings), macro_f1.mean(), macro_f1.std(), log_loss.mean(),
+        )  # fmt: skip
+        return CandidateScore(
+            candidate=name,
+            macro_f1=float(macro_f1.mean()),
+            deviation=float(macro_f1.std()),
+            log_loss=float(log_loss.mean()),
+            seconds=time.perf_counter() - start,
+            settings=dict(settings),
         )
-        logger.info("%s: macro-F1 %.4f ± %.4f", name, macro_f1.mean(), macro_f1.std())
+
+    tried = [score(name, {}) for name in names]
+    start = clock()
+    for name, settings in _draw_settings(_find_contenders(tried), seed):
+        if clock() - start >= budget_seconds:
+            logger.info("the search budget of %g s is spent", budget_seconds)
+            break
+        tried.append(score(name, settings))
+    spent_seconds = clock() - start
+    scores = [select([score for score in tried if score.candidate == name]) for name in names]
     scores.sort(key=lambda score: score.macro_f1, reverse=True)
-    return SearchResult(scores=tuple(scores), rows=len(labels))
+    return SearchResult(
+        scores=tuple(scores),
+        rows=len(labels),
+        tried=tuple(tried),
+        budget_seconds=budget_seconds,
+        spent_seconds=spent_seconds,
+    )
+
+
+def sample_rows(
+    features: npt.NDArray[np.float32], labels: npt.NDArray[np.object_], rows: int, seed: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.object_]]:
+    """Draw a stratified sample; all rows if there are no more than `rows`."""
+    if len(labels) <= rows:
+        return features, labels
+    features, _, labels, _ = train_test_split(
+        features, labels, train_size=rows, stratify=labels, random_state=seed
+    )
+    return features, labels
+
+
+def _find_contenders(scores: Sequence[CandidateScore]) -> list[str]:
+    best = max(scores, key=lambda score: score.macro_f1)
+    reach = best.macro_f1 - MAX_GAP * best.standard_error
+    return [score.candidate for score in scores if score.macro_f1 >= reach]
+
+
+def _draw_settings(names: Sequence[str], seed: int) -> Iterator[tuple[str, Settings]]:
+    """Yield settings that differ from the default ones, one per candidate in turn."""
+    drawn: dict[str, list[Settings]] = {}
+    for name in names:
+        space = CANDIDATES[name].space
+        defaults = CANDIDATES[name].make(seed).get_params()
+        count = min(MAX_SETTINGS, len(ParameterGrid(space))) if space else 0
+        sample = ParameterSampler(space, count, random_state=seed) if count else []
+        drawn[name] = [
+            settings
+            for settings in sample
+            if any(defaults[key] != value for key, value in settings.items())
+        ][: MAX_SETTINGS - 1]
+    for number in range(MAX_SETTINGS - 1):
+        for name in names:
+            if number < len(drawn[name]):
+                yield name, drawn[name][number]

@@ -6,6 +6,7 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 
 from skyclass.training import candidates
+from skyclass.training.candidates import Candidate
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate_models
 from skyclass.training.fit import load_fitted_models
@@ -15,7 +16,7 @@ from skyclass.training.steps.train import train_step
 def test_toy_candidate_is_searched_fitted_exported_and_evaluated(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(candidates.CANDIDATES, "naive_bayes", lambda seed: GaussianNB())
+    monkeypatch.setitem(candidates.CANDIDATES, "naive_bayes", Candidate(lambda seed: GaussianNB()))
     dataset.save(tmp_path / "dataset")
     summary = train_step(tmp_path / "dataset", dataset.mode, "naive_bayes", 0, tmp_path / "models")
     assert [score.candidate for score in summary.search.scores] == ["naive_bayes"]

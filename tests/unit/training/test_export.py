@@ -22,7 +22,7 @@ Features = npt.NDArray[np.float32]
 @pytest.mark.parametrize("name", CANDIDATES)
 def test_onnx_predicts_like_joblib(name: str, dataset: Dataset, tmp_path: Path) -> None:
     train = ~dataset.random_holdout
-    model = CANDIDATES[name](0).fit(dataset.features[train], dataset.labels[train])
+    model = CANDIDATES[name].make(0).fit(dataset.features[train], dataset.labels[train])
     probe = dataset.features[~train]
     parity = export(model, probe, tmp_path)
     assert parity.passed
@@ -53,7 +53,7 @@ def test_joblib_threshold_is_the_smallest_size_at_which_joblib_is_faster(
 
 
 def test_forest_is_saved_with_one_thread(dataset: Dataset, tmp_path: Path) -> None:
-    forest = CANDIDATES["random_forest"](0).fit(dataset.features, dataset.labels)
+    forest = CANDIDATES["random_forest"].make(0).fit(dataset.features, dataset.labels)
     export(forest, dataset.features, tmp_path)
     assert joblib.load(tmp_path / "model.joblib").n_jobs == 1
 

@@ -1,0 +1,59 @@
+"""Conversion of fitted classifiers to ONNX, with the temperature that skl2onnx cannot convert."""
+
+from onnx import GraphProto, ModelProto, TensorProto, helper
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.base import ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+
+from skyclass.registry.models import FEATURES_INPUT, PROBABILITIES_OUTPUT
+from skyclass.training.candidates import Calibration
+
+_RAW = "raw_probabilities"
+_EPSILON = 1e-12
+"""What scikit-learn adds to probabilities before it takes their logarithm."""
+
+
+def convert_to_onnx(model: ClassifierMixin, features: int) -> bytes:
+    """Convert a fitted classifier to a serialised ONNX model with the output `probabilities`.
+
+    Args:
+        model: The classifier.
+        features: Number of its features.
+
+    Raises:
+        MissingConverter: skl2onnx cannot convert it.
+        MissingShapeCalculator: As above.
+        NotImplementedError: As above.
+    """
+    if not isinstance(model, CalibratedClassifierCV) or model.method != Calibration.TEMPERATURE:
+        return _convert(model, features).SerializeToString()
+    (calibrated,) = model.calibrated_classifiers_
+    (scaling,) = calibrated.calibrators
+    converted = _convert(calibrated.estimator, features)
+    _append_temperature(converted.graph, float(scaling.beta_))
+    return converted.SerializeToString()
+
+
+def _convert(model: ClassifierMixin, features: int) -> ModelProto:
+    types = [(FEATURES_INPUT, FloatTensorType([None, features]))]
+    return to_onnx(model, initial_types=types, options={"zipmap": False})
+
+
+def _append_temperature(graph: GraphProto, inverse_temperature: float) -> None:
+    """Compute softmax(log(p + epsilon) / temperature) of the output; the classes stay the same."""
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for position, name in enumerate(names):
+                if name == PROBABILITIES_OUTPUT:
+                    names[position] = _RAW
+    for name, value in (("epsilon", _EPSILON), ("inverse_temperature", inverse_temperature)):
+        graph.initializer.append(helper.make_tensor(name, TensorProto.FLOAT, [], [value]))
+    graph.node.extend(
+        [
+            helper.make_node("Add", [_RAW, "epsilon"], ["positive"]),
+            helper.make_node("Log", ["positive"], ["logits"]),
+            helper.make_node("Mul", ["logits", "inverse_temperature"], ["scaled_logits"]),
+            helper.make_node("Softmax", ["scaled_logits"], [PROBABILITIES_OUTPUT], axis=1),
+        ]
+    )
