@@ -37,7 +37,16 @@ def convert_to_onnx(model: ClassifierMixin, features: int) -> bytes:
 
 def _convert(model: ClassifierMixin, features: int) -> ModelProto:
     types = [(FEATURES_INPUT, FloatTensorType([None, features]))]
-    return to_onnx(model, initial_types=types, options={"zipmap": False})
+    converted = to_onnx(model, initial_types=types, options={"zipmap": False})
+    _remove_unused_constants(converted.graph)
+    return converted
+
+
+def _remove_unused_constants(graph: GraphProto) -> None:
+    """Remove constants that skl2onnx leaves behind: ONNX Runtime warns of each at every start."""
+    used = {name for node in graph.node for name in node.input}
+    for constant in [each for each in graph.initializer if each.name not in used]:
+        graph.initializer.remove(constant)
 
 
 def _append_temperature(graph: GraphProto, inverse_temperature: float) -> None:

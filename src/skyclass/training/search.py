@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 SEARCH_ROWS = 6_000
 """Enough rows to rank the candidates; a support vector machine costs their square."""
 
-SEARCH_SECONDS = 10.0
+SEARCH_SECONDS = 5.0
 """Budget for settings beyond the default ones."""
 
 MAX_GAP = 2.0

@@ -1,12 +1,15 @@
-"""Selection of the candidate to fit."""
+"""Search of the candidate and the settings to fit."""
+
+from collections.abc import Callable
+from itertools import count
 
 import pytest
 
 from skyclass.errors import TrainingError
-from skyclass.training.candidates import CANDIDATES, parse_candidates
+from skyclass.training.candidates import CANDIDATES, Candidate, parse_candidates
 from skyclass.training.dataset import Dataset
 from skyclass.training.results import CandidateScore, SearchResult
-from skyclass.training.search import search
+from skyclass.training.search import MAX_SETTINGS, search
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +22,11 @@ def make_score(
     )
 
 
+def make_clock(seconds_per_call: float) -> Callable[[], float]:
+    ticks = count()
+    return lambda: next(ticks) * seconds_per_call
+
+
 def test_best_macro_f1_wins() -> None:
     scores = (make_score("a", 0.97, 0.5), make_score("b", 0.95, 0.1))
     assert SearchResult(scores=scores, rows=100).winner == "a"
@@ -29,11 +37,84 @@ def test_tie_within_a_standard_error_is_decided_by_log_loss() -> None:
     assert SearchResult(scores=scores, rows=100).winner == "b"
 
 
-def test_search_is_reproducible(dataset: Dataset) -> None:
-    names = ["decision_tree", "mlp"]
-    first, second = (search(dataset.features, dataset.labels, names, seed=1) for _ in range(2))
-    assert [s.macro_f1 for s in first.scores] == [s.macro_f1 for s in second.scores]
-    assert first.scores[0].macro_f1 >= first.scores[1].macro_f1
+def test_search_with_enough_budget_is_reproducible(dataset: Dataset) -> None:
+    first, second = (
+        search(dataset.features, dataset.labels, ["decision_tree"], 1, 60) for _ in range(2)
+    )
+    assert len(first.tried) == MAX_SETTINGS
+    assert [(s.settings, s.log_loss) for s in first.tried] == [
+        (s.settings, s.log_loss) for s in second.tried
+    ]
+    assert first.selected.settings == second.selected.settings
+
+
+def test_other_seed_tries_other_settings(dataset: Dataset) -> None:
+    first, second = (
+        search(dataset.features, dataset.labels, ["decision_tree"], seed, 60) for seed in (1, 2)
+    )
+    assert [s.settings for s in first.tried] != [s.settings for s in second.tried]
+
+
+def test_spent_budget_leaves_no_candidate_out(dataset: Dataset) -> None:
+    names = ["decision_tree", "svc"]
+    found = search(dataset.features, dataset.labels, names, seed=1, budget_seconds=0)
+    assert [(score.candidate, score.settings) for score in found.tried] == [
+        ("decision_tree", {}), ("svc", {}),
+    ]  # fmt: skip
+    assert {score.candidate for score in found.scores} == set(names)
+    assert found.scores[0].macro_f1 >= found.scores[1].macro_f1
+
+
+def test_no_settings_are_begun_after_the_budget(dataset: Dataset) -> None:
+    clock = make_clock(seconds_per_call=4)
+    found = search(dataset.features, dataset.labels, ["decision_tree"], 1, 10, clock)
+    # The clock is read at the start, before each settings (4, 8 and 12 s) and at the end.
+    assert [bool(score.settings) for score in found.tried] == [False, True, True]
+    assert (found.budget_seconds, found.spent_seconds) == (10, 16)
+
+
+def test_settings_are_selected_by_log_loss_among_ties(dataset: Dataset) -> None:
+    found = search(dataset.features, dataset.labels, ["decision_tree"], 1, 60)
+    default = found.tried[0]
+    assert found.selected in found.tried
+    assert found.selected.log_loss <= default.log_loss
+    assert found.selected.macro_f1 >= default.macro_f1 - 2 * default.standard_error
+    assert found.count_tried("decision_tree") == MAX_SETTINGS
+
+
+def test_candidate_far_behind_is_not_searched_further(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = CANDIDATES["decision_tree"].make(0, {"min_samples_leaf": 700})
+    worse = Candidate(lambda seed: tree, {"max_leaf_nodes": (2, 3)})
+    monkeypatch.setitem(CANDIDATES, "worse", worse)
+    found = search(dataset.features, dataset.labels, ["worse", "decision_tree"], 1, 60)
+    assert (found.count_tried("worse"), found.count_tried("decision_tree")) == (1, MAX_SETTINGS)
+
+
+def test_result_without_settings_is_read() -> None:
+    text = (
+        '{"scores": [{"candidate": "svc", "macro_f1": 0.9, "deviation": 0.1, "log_loss": 1, '
+        '"seconds": 1}], "rows": 10}'
+    )
+    found = SearchResult.model_validate_json(text)
+    assert (found.winner, found.selected.settings, found.tried) == ("svc", {}, ())
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_every_value_of_a_space_is_a_setting_of_the_model(name: str) -> None:
+    candidate = CANDIDATES[name]
+    assert candidate.space
+    for setting, values in candidate.space.items():
+        for value in values:
+            model = candidate.make(0, {setting: value})
+            assert model.get_params()[setting] == value
+
+
+def test_settings_keep_their_type_when_they_are_stored() -> None:
+    stored = make_score("a", 1, 1).model_copy(update={"settings": {"leaves": 3, "share": 0.5}})
+    read = CandidateScore.model_validate_json(stored.to_bytes())
+    assert [type(value) for value in read.settings.values()] == [int, float]
 
 
 @pytest.mark.parametrize(
