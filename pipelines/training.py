@@ -56,8 +56,8 @@ def training(
     """Train a classifier of SDSS objects on a source and the observations table.
 
     Args:
-        candidates: Algorithms to compare: `all`, or some of decision_tree, hist_gradient_boosting,
-            mlp, random_forest and svc, separated by commas.
+        candidates: Algorithms to compare: `all`, or some of decision_tree, forest_and_boosting,
+            hist_gradient_boosting, mlp, random_forest and svc, separated by commas.
         mode: Inputs of the model: `spectroscopic` with the redshift, `photometric` without.
         newest_rows: Maximum number of rows to train on, the newest nights first.
         promotion: `if_better` promotes a release that is better than the champion and nowhere

@@ -109,6 +109,7 @@ class Manifest(Document):
     Attributes:
         mode: The mode of the model.
         candidate: Name of the algorithm that won the search.
+        calibration: How its probabilities are calibrated: `none`, `temperature` or `sigmoid`.
         inputs: Columns that a caller sends per object.
         features: Columns that the model takes, in order.
         classes: Order of the probabilities.
@@ -125,6 +126,7 @@ class Manifest(Document):
 
     mode: Mode
     candidate: str
+    calibration: str = "none"
     inputs: tuple[str, ...]
     features: tuple[str, ...]
     classes: tuple[str, ...]

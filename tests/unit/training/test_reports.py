@@ -14,7 +14,7 @@ from skyclass.training.evaluation import ModelEvaluation
 from skyclass.training.gate import check_gate
 from skyclass.training.reference import make_reference
 from skyclass.training.reports.training import render_training_report
-from skyclass.training.results import FitSummary
+from skyclass.training.results import CalibrationResult, FitSummary
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -40,3 +40,36 @@ def test_training_report_is_self_contained_and_names_mode_splits_and_rows(
         assert text in html
     assert f"{evaluation.random.accuracy:.4f}" in html
     assert f"{evaluation.random.rows:,}" in html
+
+
+def test_training_report_lists_search_and_calibration(
+    dataset: Dataset, models_folder: Path, evaluation: ModelEvaluation
+) -> None:
+    summary = FitSummary.load(models_folder)
+    html = render_training_report(
+        dataset, summary, evaluation, check_gate(dataset, evaluation, None)
+    )
+    selected, tried = summary.search.selected, summary.search.tried
+    assert f"{selected.macro_f1:.4f} ± {selected.standard_error:.4f}" in html
+    assert f"All {len(tried)} settings that were tried" in html
+    for score in tried[1:]:
+        assert f"max_leaf_nodes = {score.settings['max_leaf_nodes']}" in html
+    assert [score.method in html for score in summary.calibration.scores] == [True] * 3
+    assert f"{summary.calibration.method} (served)" in html
+    random = evaluation.random
+    assert f"calibration error {random.calibration_error:.4f}" in html
+    assert f"log-loss {random.log_loss:.4f}" in html
+
+
+def test_training_report_of_a_run_without_search_is_rendered(
+    dataset: Dataset, models_folder: Path, evaluation: ModelEvaluation
+) -> None:
+    found = FitSummary.load(models_folder)
+    search = found.search.model_copy(update={"tried": ()})
+    changes = {"search": search, "calibration": CalibrationResult()}
+    summary = found.model_copy(update=changes)
+    html = render_training_report(
+        dataset, summary, evaluation, check_gate(dataset, evaluation, None)
+    )
+    assert "served as they are" in html
+    assert "that were tried" not in html

@@ -1,6 +1,7 @@
 """Rendering of the reports' templates: self-contained HTML pages, and Markdown."""
 
 import math
+from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -30,6 +31,12 @@ def _format_text(text: str) -> str:
     return " ".join(text.split()).replace("`", "'").replace("|", "/")
 
 
+def _format_settings(settings: Mapping[str, int | float]) -> str:
+    """Format scikit-learn parameters with the last two parts of their names."""
+    found = (f"{' '.join(name.split('__')[-2:])} = {value:g}" for name, value in settings.items())
+    return ", ".join(found) or "default"
+
+
 def name_split(split: str) -> str:
     """Return the name of a hold-out in texts, for example `random`."""
     return split.replace("_holdout", "")
@@ -40,6 +47,7 @@ _TEMPLATES.filters |= {
     "fixed": _format_fixed,
     "optional": _format_optional,
     "percent": "{:.1%}".format,
+    "settings": _format_settings,
     "split_name": name_split,
     "text": _format_text,
     "thousands": "{:,}".format,

@@ -73,9 +73,17 @@ def plot_confusion(evaluation: Evaluation) -> Figure:
 
 
 def plot_reliability(
-    labels: npt.NDArray[np.object_], probabilities: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.object_],
+    probabilities: npt.NDArray[np.float64],
+    evaluation: Evaluation,
 ) -> Figure:
-    """Plot accuracy against confidence, one point per bin of confidence."""
+    """Plot accuracy against confidence, one point per bin of confidence.
+
+    Args:
+        labels: True classes, shape (n,).
+        probabilities: Probabilities as served, shape (n, 3).
+        evaluation: Metrics of the same rows.
+    """
     with rc_context(STYLE):
         figure, axes = _make_axes("confidence (highest probability)", "accuracy")
         bins = np.array(compute_reliability(labels, probabilities))
@@ -83,7 +91,15 @@ def plot_reliability(
         axes.plot([1 / 3, 1], [1 / 3, 1], color=MUTED, linestyle="--", label="perfect calibration")
         axes.plot(confidence, accuracy, color=ACCENT)
         axes.scatter(confidence, accuracy, s=20 + 400 * weight, color=ACCENT, alpha=0.7)
-        axes.set_title(f"Calibration: area = rows, bins of {MIN_ROWS_SHOWN} rows or more")
+        axes.set_title(
+            f"Probabilities as served, {evaluation.rows:,} rows\n"
+            f"calibration error {evaluation.calibration_error:.4f}, "
+            f"log-loss {evaluation.log_loss:.4f}"
+        )
+        axes.text(
+            1, 0.02, f"area = rows, bins of {MIN_ROWS_SHOWN} rows or more",
+            transform=axes.transAxes, ha="right", fontsize=8, color=MUTED,
+        )  # fmt: skip
         axes.legend(frameon=False, loc="upper left")
         return figure
 

@@ -19,7 +19,7 @@ def render_training_report(
 
     Args:
         dataset: The dataset of the run.
-        summary: Outcome of the search and of the ONNX parity check.
+        summary: Outcome of the search, the calibration and the ONNX parity check.
         evaluation: Metrics of the fitted models.
         gate: Verdict of the gate.
     """
@@ -29,7 +29,7 @@ def render_training_report(
     r_magnitude = dataset.rows["r"].to_numpy()[held_out]
     figures = [
         *(plots.plot_confusion(each) for each in evaluation.evaluations),
-        plots.plot_reliability(labels, probabilities),
+        plots.plot_reliability(labels, probabilities, evaluation.random),
         plots.plot_accuracy_by_brightness(r_magnitude, labels, probabilities),
     ]
     return render_page(
@@ -43,6 +43,7 @@ def render_training_report(
         classes=CLASSES,
         plots=[plots.to_svg(figure) for figure in figures],
         search=summary.search,
+        calibration=summary.calibration,
         features=FEATURES[dataset.mode],
         parity=summary.parity,
         caveats=CAVEATS[dataset.mode],
