@@ -9,6 +9,7 @@ from skyclass.cli.output import out
 if TYPE_CHECKING:
     from skyclass.monitoring.lineage import Lineage, MonitoredWindow
     from skyclass.promotion.approvals import Approval
+    from skyclass.promotion.events import Promotion
     from skyclass.tables.prediction_history import ScoredInput
 
 _NAME_WIDTH = 14
@@ -68,6 +69,19 @@ def _make_window_document(window: "MonitoredWindow") -> dict[str, Any]:
 def _describe(
     lineage: "Lineage", approval: "Approval | None", inputs: "list[ScoredInput]"
 ) -> Iterator[tuple[str, str]]:
+    yield from _describe_origin(lineage)
+    yield from _describe_evaluation(lineage)
+    if approval:
+        yield from _describe_approval(approval)
+    for event in lineage.promotions:
+        yield "promotion", _describe_promotion(event)
+    for window in lineage.windows:
+        yield "window", _describe_window(window)
+    for scored in inputs:
+        yield "predictions", f"{scored.uri}: {scored.rows:,} objects, {scored.labelled:,} labelled"
+
+
+def _describe_origin(lineage: "Lineage") -> Iterator[tuple[str, str]]:
     manifest = lineage.release.manifest
     data = manifest.training_set
     yield "release", f"{lineage.release.id} ({manifest.mode})"
@@ -80,6 +94,10 @@ def _describe(
     yield "nights", f"MJD {data.first_mjd} to {data.watermark}"
     for each in lineage.siblings:
         yield "same data", each.id
+
+
+def _describe_evaluation(lineage: "Lineage") -> Iterator[tuple[str, str]]:
+    manifest = lineage.release.manifest
     for split, metrics in manifest.metrics.items():
         scores = f"accuracy {metrics.accuracy:.4f}, macro-F1 {metrics.macro_f1:.4f}"
         yield "evaluation", f"{split.replace('_', ' ')}: {scores}, {metrics.rows:,} rows"
@@ -87,25 +105,22 @@ def _describe(
     yield "parent", manifest.parent or "none"
     for each in lineage.successors:
         yield "successor", each.id
-    if approval and approval.request:
+
+
+def _describe_approval(approval: "Approval") -> Iterator[tuple[str, str]]:
+    if approval.request:
         time = f"{approval.request.time:%Y-%m-%d %H:%M}"
         yield "approval", f"requested {time}: {approval.request.reason}"
-    if approval and approval.decision:
-        decision = approval.decision
+    if decision := approval.decision:
         yield "approval", f"{approval.state} by {decision.by}: {decision.reason}"
-    elif approval:
+    else:
         yield "approval", approval.state
-    for event in lineage.promotions:
-        change = f"{(event.from_release or 'none')[:12]} -> {event.to_release[:12]}"
-        by = f"approved by {event.approved_by}, " if event.approved_by else ""
-        yield (
-            "promotion",
-            f"{event.time:%Y-%m-%d %H:%M}  {change}  {by}run {event.run_id}: {event.reason}",
-        )
-    for window in lineage.windows:
-        yield "window", _describe_window(window)
-    for scored in inputs:
-        yield "predictions", f"{scored.uri}: {scored.rows:,} objects, {scored.labelled:,} labelled"
+
+
+def _describe_promotion(event: "Promotion") -> str:
+    change = f"{(event.from_release or 'none')[:12]} -> {event.to_release[:12]}"
+    by = f"approved by {event.approved_by}, " if event.approved_by else ""
+    return f"{event.time:%Y-%m-%d %H:%M}  {change}  {by}run {event.run_id}: {event.reason}"
 
 
 def _describe_window(window: "MonitoredWindow") -> str:
