@@ -1,14 +1,18 @@
 """The limits of the traffic replay. A release beyond one of them waits for an approval.
 
 None rejects a release: without labels, nobody knows which of two models is right. They find
-releases that behave on the endpoint's traffic in a way that the labelled hold-out did not show.
+releases that behave on the endpoint's traffic as no labelled row has shown; small degradations are
+found by the gate. A challenger that honestly learned a new era must not wait.
 
-Measured on the random hold-out of 20,000 real DR17 rows with forests and gradient boosting: two
-models of equal accuracy disagree on 0.7 % of the rows in spectroscopic and 5 % in photometric mode,
-on at most 2 % and 12 % in a class or magnitude bin, and shift no class share by more than 0.003 and
-0.009. A photometric challenger that learned a new era disagrees with the champion on rows of that
-era up to three times as often as on its own hold-out, which has older rows as well: on 31 % against
-15 % of the rows (BOSS), and on 14 % against 5 % (eBOSS).
+Measured on 20,000 real DR17 rows with forests and gradient boosting, spectroscopic and photometric:
+
+- Two models of equal accuracy disagree on 0.7 % and 5 % of the hold-out, on at most 2 % and 12 % in
+  a class or magnitude bin, and shift no class share by more than 0.003 and 0.009.
+- Challengers that learned half of a new era (BOSS, eBOSS) disagree with the champion on up to 5 %
+  and 31 % of that era's rows, on 10 % and 54 % in the worst bin, and shift class shares by 0.027
+  and 0.2. On their own hold-out, which has older rows too, they disagree less than half as often.
+- With these limits none of them waits: 4 equal pairs and 4 new eras. Nor does a challenger that has
+  forgotten an era: without labels that looks the same, and the slices of the gate reject it.
 """
 
 from collections.abc import Mapping
@@ -25,13 +29,14 @@ MIN_ROWS = 500
 MIN_GROUP_ROWS = 100
 """Classes, magnitude bins and flagged rows with fewer rows are not checked."""
 
-HOLDOUT_RATIO = 3.0
+HOLDOUT_RATIO = 4.0
 """On traffic, two models may disagree this many times as often as on the labelled rows."""
-DISAGREEMENT: Mapping[Mode, float] = {Mode.SPECTROSCOPIC: 0.05, Mode.PHOTOMETRIC: 0.25}
-"""Share of rows on which they may always disagree: twice that of equal models in the worst bin."""
-SHARE_SHIFT: Mapping[Mode, float] = {Mode.SPECTROSCOPIC: 0.02, Mode.PHOTOMETRIC: 0.05}
-"""Change of the share of a predicted class that is always allowed: five times that of equal
-models. Catalogues are built from these shares."""
+DISAGREEMENT: Mapping[Mode, float] = {Mode.SPECTROSCOPIC: 0.10, Mode.PHOTOMETRIC: 0.35}
+"""Share of rows on which they may always disagree: about three times that of equal models in the
+worst bin, or more."""
+SHARE_SHIFT: Mapping[Mode, float] = {Mode.SPECTROSCOPIC: 0.04, Mode.PHOTOMETRIC: 0.10}
+"""Change of the share of a predicted class that is always allowed: ten times that of equal models.
+Catalogues are built from these shares."""
 SIGNIFICANCE = 0.01
 """A share exceeds its limit if its one-sided Wilson bound at this level does."""
 
