@@ -28,7 +28,8 @@ def evaluate(
         promotion: `if_better`, `if_not_worse`, `approve` or `never`.
         seed: Seed of the sample that becomes the reference of drift detection.
         evaluation: Folder with scores, verdict of the gate, reference and report.
-        metrics: Scores of the random hold-out, and of the temporal one with suffix `_temporal`.
+        metrics: Scores of the random hold-out, and of the temporal one with suffix `_temporal`;
+            smallest p-values of the comparisons with the champion, and failed checks.
         confusion: Confusion matrix on the random hold-out.
         report: HTML report.
 

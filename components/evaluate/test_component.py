@@ -28,7 +28,9 @@ def test_metrics_confusion_matrix_and_report_are_outputs(
     held_out = int(dataset.random_holdout.sum())
     assert passed is True
     names = ("accuracy", "macro_f1", "log_loss", "ece", "rows")
-    assert list(metrics.metadata) == [*names, *(f"{name}_temporal" for name in names)]
+    temporal = (f"{name}_temporal" for name in names)
+    assert list(metrics.metadata) == [*names, *temporal, "checks", "failed_checks"]
+    assert metrics.metadata["failed_checks"] == 0
     assert metrics.metadata["rows"] == held_out
     assert metrics.metadata["accuracy"] > 0.9
     matrix = confusion.metadata["confusionMatrix"]

@@ -28,7 +28,7 @@ def publish(
         promotion: `if_better`, `if_not_worse`, `approve` or `never`.
         reason: Reason for the run; stored with the promotion.
         run_id: Id of the run; stored in the manifest.
-        result: Verdict, and metrics beside the champion's.
+        result: Verdict, metrics beside the champion's, and checks of the gate.
 
     Returns:
         Id of the release, whether it was promoted, the reason, and whether it waits for approval.

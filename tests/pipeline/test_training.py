@@ -77,7 +77,7 @@ def test_run_reports_what_it_published(first_run: FirstRun) -> None:
 def test_identical_run_only_publishes(first_run: FirstRun, tmp_path: Path) -> None:
     again = run_training({**SMALL, "source_uri": "table:"}, tmp_path, lambda step: None)
     assert not again.promoted
-    assert "not better" in again.verdict
+    assert again.verdict.startswith("not significantly better than the champion")
     champions = LocalChampionStore(first_run.store)
     assert [each.to_release for each in champions.list_promotions(MODE)] == [
         first_run.result.release_id
@@ -101,6 +101,7 @@ def test_metrics_confusion_matrix_and_reports_are_artifacts(first_run: FirstRun)
         assert Path(page["uri"]).read_text().lstrip().lower().startswith("<!doctype html>")
     result = Path(artifacts("publish")["result"]["uri"]).read_text()
     assert result.startswith("# Promoted: decision tree, photometric mode")
+    assert "## Checks of the gate" in result
 
 
 def test_outcome_is_in_the_log_of_the_run(first_run: FirstRun) -> None:

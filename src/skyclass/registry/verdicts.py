@@ -4,6 +4,13 @@ from enum import StrEnum
 
 from skyclass.registry.documents import Document
 
+SIGNIFICANCE = 0.01
+"""Upper bound of the corrected p-values at which a comparison with the champion is significant.
+
+It applies once to the comparisons on the hold-outs and once to those in the slices. Two models of
+one algorithm, fitted on different rows of one distribution, do differ a little: 4 % of such pairs
+are rejected, instead of the nominal 2 %."""
+
 
 class Outcome(StrEnum):
     """Outcome of one check of the gate."""

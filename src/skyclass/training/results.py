@@ -10,7 +10,7 @@ from pydantic import Field
 
 from skyclass.registry.documents import Document
 from skyclass.registry.manifest import Evaluation, OnnxParity
-from skyclass.registry.verdicts import GateVerdict
+from skyclass.registry.verdicts import GateVerdict, Outcome
 from skyclass.training.candidates import Calibration
 
 FOLDS = 5
@@ -27,6 +27,12 @@ _METRICS = {
     "rows": "rows",
 }
 """Names as KFP shows them: KFP cuts them off at the right, so they begin with what differs."""
+_P_VALUES = {
+    "p_better": ("policy",),
+    "p_worse": ("random_holdout", "temporal_holdout"),
+    "p_worse_slice": ("slice",),
+}
+"""The smallest p-values of these groups of checks are shown."""
 
 
 class CandidateScore(Document):
@@ -172,13 +178,30 @@ class EvaluationResult(Document):
     champion: Evaluation | None = None
 
     def list_metrics(self) -> dict[str, float]:
-        """Return the metrics by the names that KFP shows, the same in both modes."""
-        return {
+        """Return metrics and numbers of the gate by the names that KFP shows, in both modes."""
+        metrics = {
             f"{name}{suffix}": getattr(self.metrics[split], field)
             for split, suffix in _SUFFIXES.items()
             if split in self.metrics
             for name, field in _METRICS.items()
         }
+        return metrics | self._list_gate_numbers()
+
+    def _list_gate_numbers(self) -> dict[str, float]:
+        checks = self.gate.checks
+        numbers: dict[str, float] = {
+            "checks": len(checks),
+            "failed_checks": sum(check.outcome is Outcome.FAILED for check in checks),
+        }
+        for name, groups in _P_VALUES.items():
+            p_values = [
+                check.p_value
+                for check in checks
+                if check.group in groups and check.p_value is not None
+            ]
+            if p_values:
+                numbers[name] = min(p_values)
+        return numbers
 
     def save(self, folder: Path) -> None:
         """Write the result to a folder."""

@@ -39,6 +39,7 @@ def test_training_report_is_self_contained_and_names_mode_splits_and_rows(
     for text in ("spectroscopic", "Random hold-out", "Temporal hold-out", "Synthetic data"):
         assert text in html
     assert f"{evaluation.random.accuracy:.4f}" in html
+    assert f"0 of {len(gate.checks)} checks failed" in html
     assert f"{evaluation.random.rows:,}" in html
 
 

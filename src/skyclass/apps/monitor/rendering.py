@@ -11,6 +11,7 @@ from skyclass.monitoring.report import HEADLINES
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES, find_date
+from skyclass.training.reports.checks import make_check_table, render_checks_html
 
 PAGES = {
     "": "Drift",
@@ -43,9 +44,11 @@ def make_environment() -> Environment:
         "modes": list(Mode),
         "pages": PAGES,
         "shade": _get_shade,
+        "summarise_checks": lambda checks: make_check_table(checks).summary,
         "short_verdicts": {verdict: verdict.replace("_", " ") for verdict in Verdict},
     }
     environment.filters |= {
+        "checks": lambda checks: Markup(render_checks_html(checks)),  # noqa: S704 - escaped there
         "count": lambda number: f"{number:,}",
         "drifted": _list_drifted,
         "night": find_date,

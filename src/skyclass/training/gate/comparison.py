@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from skyclass.registry.verdicts import Check, Outcome
+from skyclass.registry.verdicts import SIGNIFICANCE, Check, Outcome
 from skyclass.training.gate.paired import (
     PairedTest,
     compare_correct,
@@ -15,12 +15,6 @@ from skyclass.training.gate.paired import (
     correct_holm,
 )
 from skyclass.training.gate.rows import MIN_ROWS, PLACES, HeldOutRows, find_slices
-
-SIGNIFICANCE = 0.01
-"""Upper bound of the corrected p-values, once for the hold-outs and once for the slices.
-
-Two models of one algorithm that were fitted on different rows of the same distribution do differ a
-little: 4 % of such pairs are rejected at this level, instead of the nominal 2 %."""
 
 MARGINS: Mapping[str, float] = {
     "accuracy": 0.002,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from skyclass.registry.manifest import Evaluation
 from skyclass.registry.releases import Release
+from skyclass.training.reports.checks import render_checks_markdown
 
 _METRICS: Mapping[str, Callable[[Evaluation], float]] = {
     "accuracy": lambda found: found.accuracy,
@@ -21,7 +22,7 @@ def render_result(
     champion: Evaluation | None,
     waits_for_approval: bool = False,
 ) -> str:
-    """Render whether a release was promoted and why, and its metrics beside the champion's.
+    """Render whether a release was promoted and why, its metrics, and the checks of the gate.
 
     Args:
         release: The published release.
@@ -36,6 +37,7 @@ def render_result(
     outcome = "Waits for approval" if waits_for_approval else outcome
     rows = f"{random.rows:,} rows of the random hold-out"
     data = manifest.training_set
+    checks = manifest.gate.checks
     return "\n".join(
         [
             f"# {outcome}: {manifest.candidate.replace('_', ' ')}, {manifest.mode} mode",
@@ -56,6 +58,7 @@ def render_result(
             f"{data.version} of the observations table, nights {data.first_mjd} to "
             f"{data.watermark} (MJD)",
             "",
+            *(("## Checks of the gate", "", render_checks_markdown(checks)) if checks else ()),
         ]
     )
 

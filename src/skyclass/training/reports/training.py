@@ -8,6 +8,7 @@ from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import ModelEvaluation
 from skyclass.training.reports import plots
 from skyclass.training.reports.caveats import CAVEATS
+from skyclass.training.reports.checks import render_checks_html
 from skyclass.training.reports.pages import render_page
 from skyclass.training.results import FitSummary
 
@@ -38,6 +39,7 @@ def render_training_report(
         candidate=summary.search.winner,
         training_set=dataset.summary,
         gate=gate,
+        checks=render_checks_html(gate.checks),
         evaluations=evaluation.evaluations,
         calibration_bins=CALIBRATION_BINS,
         classes=CLASSES,
