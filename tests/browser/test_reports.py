@@ -14,6 +14,7 @@ from skyclass.training.fit import load_fitted_models
 from skyclass.training.gate import check_gate
 from skyclass.training.reports.exploration import read_sample, render_exploration
 from skyclass.training.reports.training import render_training_report
+from tests.support.gate import make_champion, predict_with_errors
 
 KFP_WIDTHS = (367, 580)
 CUT_OFF = """
@@ -47,9 +48,11 @@ def test_training_report_fits_the_panel(
 ) -> None:
     models = load_fitted_models(models_folder)
     evaluation = evaluate_models(dataset, models)
-    gate = check_gate(dataset, evaluation, None)
+    champion = make_champion(dataset, predict_with_errors(dataset, 0.05))
+    gate = check_gate(dataset, evaluation, champion)
     page = render_training_report(dataset, models.summary, evaluation, gate)
-    assert find_cut_off(panel, page, tmp_path / "report.html") == []
+    opened = page.replace("<details>", "<details open>")
+    assert find_cut_off(panel, opened, tmp_path / "report.html") == []
 
 
 def test_exploration_report_fits_the_panel(

@@ -23,7 +23,7 @@ from skyclass.monitoring.windows import Window
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.manifest import TrainingSet
 from skyclass.registry.releases import JOBLIB_MODEL, MODEL_CARD, REFERENCE, Release
-from skyclass.registry.verdicts import GateVerdict
+from skyclass.registry.verdicts import Check, GateVerdict
 from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import score
 from skyclass.storage.s3 import ObjectStore
@@ -33,6 +33,9 @@ from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.prediction_log import PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.evaluation import evaluate
+from skyclass.training.gate.comparison import check_not_worse, compare_slices
+from skyclass.training.gate.floors import check_slice_floors
+from skyclass.training.gate.rows import HeldOutRows
 from skyclass.training.reports.card import render_model_card
 from tests.support.monitoring import (
     END,
@@ -141,11 +144,25 @@ def _publish(
             reason=f"macro-F1 {metrics.macro_f1:.4f}{against} on the same 1500 hold-out rows",
             challenger_macro_f1=metrics.macro_f1,
             rows=len(reference),
+            checks=_check(reference, _add_errors(add_predictions(rows), error_rate + 0.07, seed=1)),
         ),
     )
     (folder / MODEL_CARD).write_text(render_model_card(manifest))
     files = {name: folder / name for name in (REFERENCE, JOBLIB_MODEL, MODEL_CARD)}
     return champions.registry.publish(manifest, files)
+
+
+def _check(release: pd.DataFrame, champion: pd.DataFrame) -> tuple[Check, ...]:
+    """Return checks of the gate on predictions for the same rows."""
+    rows = HeldOutRows(
+        labels=np.argmax([release["class"] == name for name in CLASSES], axis=0),
+        r=release["r"].to_numpy(),
+        nights=release["mjd"].to_numpy(),
+        is_newest=np.zeros(len(release), dtype=bool),
+    )
+    probabilities = [each[list(PROBABILITIES)].to_numpy() for each in (release, champion)]
+    comparisons = compare_slices(rows, *probabilities)
+    return (*check_slice_floors(rows, probabilities[0], MODE), *check_not_worse(comparisons))
 
 
 def _log_predictions(
