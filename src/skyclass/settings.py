@@ -17,7 +17,8 @@ S3_ENV_FILE = "s3.env"
 class Settings(BaseSettings):
     """Settings shared by all commands and services.
 
-    The object store has the standard AWS_* variables. All other variables begin with SKYCLASS_.
+    The object store has the standard AWS_* variables, and KFP its own. All other variables begin
+    with SKYCLASS_.
     """
 
     model_config = SettingsConfigDict(env_prefix="SKYCLASS_", extra="ignore", frozen=True)
@@ -51,6 +52,8 @@ class Settings(BaseSettings):
     drift_period_hours: PositiveFloat = 24.0
     """Hours between two runs of the drift job; the monitor reports older windows as stale."""
 
+    kfp_url: str = Field("", validation_alias="KF_PIPELINES_UI_ENDPOINT")
+    """URL of KFP's user interface, for links to runs."""
     run_id: str = "by-hand"
     """Id of the pipeline run, recorded in manifests and promotion events."""
 

@@ -555,6 +555,14 @@ def test_the_monitor_the_messages_and_the_alert_follow_the_schedule_of_the_drift
     assert "> 2 * 168 * 3600" in yaml.safe_dump(select(objects, "PrometheusRule"))
 
 
+@pytest.mark.parametrize("pages", ["", "https://kfp.example.org"])
+def test_the_monitor_links_to_the_pages_of_kfp_if_they_have_a_url(pages: str) -> None:
+    objects = render_ci("kfp", "--set", f"kfp.pages={pages}")
+    (pod,) = (pod for _, pod in iterate_pods(objects) if get_container(pod)["name"] == "monitor")
+    variables = {each["name"]: each.get("value") for each in get_container(pod)["env"]}
+    assert variables.get("KF_PIPELINES_UI_ENDPOINT", "") == pages
+
+
 @pytest.mark.parametrize("name", CI)
 def test_no_upstream_image_of_minio_is_pulled(name: str) -> None:
     assert not re.search(r"(docker\.io|quay\.io)/minio/", yaml.safe_dump_all(render_ci(name)))

@@ -1,12 +1,30 @@
 """The outcome of a training run, as far as the registry and the promotions show it."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from skyclass.monitoring.decisions import Decision, Run, RunState
 from skyclass.promotion.approvals import Approval, ApprovalState, find_approval
 from skyclass.promotion.events import Promotion
 from skyclass.promotion.lineage import find_promoted
 from skyclass.registry.releases import Release
+
+
+def make_run_link(run_id: str, kfp_url: str) -> str | None:
+    """Return the page of a run of KFP.
+
+    Args:
+        run_id: Id of the run.
+        kfp_url: URL of KFP's user interface; may be empty.
+
+    Returns:
+        None for a run of KFP's local runner, which has no UUID, and without a URL.
+    """
+    try:
+        UUID(run_id)
+    except ValueError:
+        return None
+    return f"{kfp_url.rstrip('/')}/#/runs/details/{run_id}" if kfp_url else None
 
 
 def complete_run(

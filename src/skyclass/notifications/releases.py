@@ -1,7 +1,6 @@
 """Events about releases: what a run published, and promotions by hand."""
 
-from uuid import UUID
-
+from skyclass.monitoring.runs import make_run_link
 from skyclass.notifications.event import Event, Kind, format_time, make_id
 from skyclass.notifications.notifier import notify_if_enabled
 from skyclass.notifications.settings import NotificationSettings
@@ -53,7 +52,7 @@ def find_publication_events(
         return []
     release = result.release
     kind, outcome = _find_outcome(result)
-    links = [_make_run_link(run_id, options), _make_page_link(release.id, options)]
+    links = [make_run_link(run_id, options.kfp_url), _make_page_link(release.id, options)]
     if kind is Kind.WAITING:
         links.reverse()  # the page of the release has the evidence
     return [
@@ -96,15 +95,6 @@ def make_promotion_event(promotion: Promotion, kind: Kind, options: Notification
         link=_make_page_link(promotion.to_release, options),
         time=promotion.time,
     )
-
-
-def _make_run_link(run_id: str, options: NotificationSettings) -> str | None:
-    """Return the page of a run of KFP; None for a run of its local runner, which has no UUID."""
-    try:
-        UUID(run_id)
-    except ValueError:
-        return None
-    return f"{options.kfp_url.rstrip('/')}/#/runs/details/{run_id}" if options.kfp_url else None
 
 
 def _make_page_link(release_id: str, options: NotificationSettings) -> str | None:

@@ -10,6 +10,7 @@ from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.state import StateReader
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import MODEL_CARD, REPORT, Registry, Release
+from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from tests.support.html import extract_text
@@ -17,6 +18,8 @@ from tests.support.releases import draft, write_files
 from tests.support.world import NOW
 
 pytestmark = pytest.mark.slow
+
+RUN_ID = "2f5d8f5e-6a0e-4c1f-9d3a-0f6a3f1c2b7d"
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +103,20 @@ def test_unknown_release_gives_a_page_that_says_so(
     assert response.status_code == 404
     assert sentence in response.text
     assert "<b>" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("url", "linked"), [("https://kfp", True), ("", False), ("javascript:alert(1)//", False)]
+)
+def test_run_by_hand_links_to_kfp_if_its_url_is_known(
+    store: ObjectStore, tmp_path: Path, url: str, linked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = draft(Mode.PHOTOMETRIC, run_id=RUN_ID)
+    release = Registry(store).publish(manifest, write_files(tmp_path))
+    monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", url)
+    html = make_client(ObjectStore(Settings())).get(f"/releases/{release.id}").text
+    assert (f'href="https://kfp/#/runs/details/{RUN_ID}"' in html) is linked
+    assert "javascript:" not in html
 
 
 def test_release_that_was_never_promoted(store: ObjectStore, tmp_path: Path) -> None:

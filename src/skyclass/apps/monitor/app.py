@@ -171,7 +171,9 @@ def make_app(
             inputs = reader.read_scored_inputs(found.id)
             return {
                 "notices": [],  # they are about the newest window of the champion
-                "view": make_lineage_view(lineage, inputs, state.champion),
+                "view": make_lineage_view(
+                    lineage, inputs, state.champion, reader.store.settings.kfp_url
+                ),
                 "approval": make_approval_view(state, found),
             }
 

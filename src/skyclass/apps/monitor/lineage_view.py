@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from skyclass.monitoring.lineage import Lineage
+from skyclass.monitoring.runs import make_run_link
 from skyclass.monitoring.verdict import Verdict
 from skyclass.registry import releases as release_files
 from skyclass.registry.releases import Release
@@ -26,7 +27,7 @@ class Step(NamedTuple):
 
 
 def make_lineage_view(
-    lineage: Lineage, inputs: list[ScoredInput], champion: Release | None
+    lineage: Lineage, inputs: list[ScoredInput], champion: Release | None, kfp_url: str
 ) -> dict[str, Any]:
     """Return the variables of the page.
 
@@ -34,6 +35,7 @@ def make_lineage_view(
         lineage: Lineage of the release.
         inputs: The inputs that it has scored.
         champion: The champion of its mode.
+        kfp_url: URL of KFP's user interface; may be empty.
     """
     files = {each.path for each in lineage.release.manifest.files}
     is_champion = champion is not None and champion.id == lineage.release.id
@@ -41,10 +43,19 @@ def make_lineage_view(
         "lineage": lineage,
         "inputs": inputs,
         "is_champion": is_champion,
+        "run_link": _find_run_link(lineage, kfp_url),
         "steps": _summarise(lineage, inputs, is_champion),
         "has_report": release_files.REPORT in files,
         "has_card": release_files.MODEL_CARD in files,
     }
+
+
+def _find_run_link(lineage: Lineage, kfp_url: str) -> str | None:
+    """Return the link that was stored when the run was started, or one to the configured KFP."""
+    run = lineage.origin.run if lineage.origin else None
+    stored = run.link if run else None
+    link = stored or make_run_link(lineage.release.manifest.run_id, kfp_url)
+    return link if link and link.startswith(("http://", "https://")) else None
 
 
 def _summarise(lineage: Lineage, inputs: list[ScoredInput], is_champion: bool) -> list[Step]:
