@@ -2,16 +2,21 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import urllib3
 
 from charts.render import render
 from skyclass.promotion.events import PromotionLog
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from skyclass.survey.observation import KEY, Era
+from skyclass.tables.observations import ObservationsTable
 from tests.support.cluster.chart import Installation
-from tests.support.cluster.kube import Shell
+from tests.support.cluster.kfp_api import start_kfp_api
+from tests.support.cluster.kube import Namespace, Shell
 from tests.support.cluster.windows import (
     ADDRESS,
     MODE,
@@ -22,6 +27,7 @@ from tests.support.cluster.windows import (
     predict_in_new_window,
     select_labelled,
 )
+from tests.support.monitoring import draw_observations, ingest_rows
 from tests.support.scoring import publish_tree
 
 
@@ -79,6 +85,46 @@ def test_the_drift_job_rolls_back_a_release_that_is_worse_than_its_parent(
 
     assert evaluate(scaled, window, "--retrain", "kfp") == written, "the rollback was repeated"
     assert scaled.get_release(MODE) == parent
+
+
+@pytest.fixture
+def retraining(scaled: Installation, kfp: Namespace) -> Iterator[Installation]:
+    """The installation with KFP's API, and without limits on the number of runs."""
+    cron_job = scaled.namespace.get(f"cronjob/{scaled.name}-drift-{MODE}")
+    pod = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    start_kfp_api(kfp, pod["containers"][0]["image"])
+    scaled.install(
+        drift__retraining__cooldownHours=0.0001,
+        drift__retraining__perDay=1000,
+        drift__retraining__accuracyRows=600,
+    )
+    yield scaled
+    scaled.install()
+
+
+def test_fallen_accuracy_starts_a_run(
+    retraining: Installation, caller: Shell, tmp_path: Path
+) -> None:
+    with retraining.connect_to_store() as settings:  # labels that are newer than any training set
+        rows = draw_observations(Era.EBOSS, 20, seed=4711)
+        ingest_rows(ObservationsTable(settings), ObjectStore(settings), rows, tmp_path)
+
+    # The key of another object gives each prediction a wrong label, without changing its inputs.
+    objects = select_labelled(retraining)
+    keys = [[each[name] for name in KEY] for each in objects]
+    exchanged = [
+        {**each, **dict(zip(KEY, key, strict=True))}
+        for each, key in zip(objects, keys[50:] + keys[:50], strict=True)
+    ]
+    window = predict_in_new_window(retraining, caller, exchanged)
+    written = evaluate(retraining, window, "--retrain", "kfp")
+
+    assert json.loads(written["accuracy.json"])["measured"]["rows"] == len(objects)
+    decision = json.loads(written["decision.json"])
+    assert (decision["action"], decision["cause"]) == ("retrain", "accuracy"), decision["reason"]
+    assert (decision["run"]["state"], decision["run"]["id"]) == ("running", "run-0")
+    started = evaluate(retraining, window, "--retrain", "kfp")["decision.json"]
+    assert json.loads(started)["run"]["id"] == "run-0", "a second run was started"
 
 
 def test_alerts_and_dashboard_use_exported_metrics(scaled: Installation, caller: Shell) -> None:

@@ -155,8 +155,8 @@ def make_node(name: str, state: str, number: int, *children: int) -> api.V2beta1
 
 
 @contextmanager
-def running() -> Iterator[FakeKfp]:
-    """Run the server on loopback."""
+def running(host: str = "127.0.0.1", port: int = 0) -> Iterator[FakeKfp]:
+    """Run the server, by default on a free port of loopback."""
     kfp = FakeKfp()
 
     class Handler(BaseHTTPRequestHandler):
@@ -205,7 +205,7 @@ def running() -> Iterator[FakeKfp]:
         def log_message(self, *_: Any) -> None:
             """Do not log requests."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     kfp.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
