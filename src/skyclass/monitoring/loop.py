@@ -130,17 +130,18 @@ def close_loop(
     save_document(store, decision)
     logger.info("%s: %s", decision.action, decision.reason)
     if choice.action is Action.RETRAIN:
-        decision = _start_run(store, trainer, decision, settings.newest_rows)
+        decision = _start_run(store, trainer, decision, settings)
     return decision
 
 
 def _start_run(
-    store: ObjectStore, trainer: Trainer, decision: Decision, newest_rows: int
+    store: ObjectStore, trainer: Trainer, decision: Decision, settings: RetrainingSettings
 ) -> Decision:
     parameters = {
         "mode": str(decision.mode),
         "source_uri": OBSERVATIONS_URI,
-        "newest_rows": str(newest_rows),
+        "newest_rows": str(settings.newest_rows),
+        "promotion": str(settings.promotion),
         "reason": decision.reason,
     }
     try:

@@ -6,14 +6,21 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from skyclass.monitoring.retraining_context import AccuracyRule, Limits
+from skyclass.training.parameters import PromotionPolicy
 
 NEWEST_ROWS = 5_000
 """Training rows of a retraining. In the replay of real rows, 5,000 was best in spectroscopic mode
 and nearly best in photometric mode: fewer rows train a weaker model, more rows are outdated."""
 
 
+LOOP_PROMOTION = PromotionPolicy.IF_NOT_WORSE
+"""Promotion policy of the runs that the loop starts. There is evidence that the champion is
+outdated, and on a few hundred hold-out rows a better release is rarely better significantly: see
+docs/monitoring.md#benefit-measured."""
+
+
 class RetrainingSettings(BaseSettings):
-    """When retraining may start, and on how many rows."""
+    """When retraining may start, on how many rows, and what promotes its release."""
 
     model_config = SettingsConfigDict(
         env_prefix="SKYCLASS_RETRAINING_", extra="ignore", frozen=True
@@ -27,7 +34,8 @@ class RetrainingSettings(BaseSettings):
     """Maximum number of rows to train and evaluate on, newest nights first."""
     run_hours: PositiveFloat = 6.0
     """Time after which a run without a final state is recorded as failed."""
-
+    promotion: PromotionPolicy = LOOP_PROMOTION
+    """What a release of a run needs to be promoted."""
     accuracy_margin: float = Field(AccuracyRule.margin, ge=0, lt=1)
     """Share of rows by which accuracy must have fallen below the hold-out to start a run."""
     accuracy_rows: PositiveInt = AccuracyRule.min_rows

@@ -95,6 +95,7 @@ def test_persistent_drift_starts_one_run(
         "mode": "spectroscopic",
         "source_uri": "table:",
         "newest_rows": "5000",
+        "promotion": "if_not_worse",
         "reason": "2 of the last 2 windows drifted (the newest ended 2026-05-02 00:00 UTC)",
     }
     assert close_loop(store, champions, MODE, trainer, SETTINGS, NOW) == made
