@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import yaml
+
 from skyclass.registry.manifest import Evaluation, Manifest
 from skyclass.registry.verdicts import Check, Outcome
 from skyclass.survey.features import Mode, model_name
@@ -99,8 +101,6 @@ def _list_slices(checks: Sequence[Check]) -> list[Slice]:
 
 
 def _render_front_matter(manifest: Manifest) -> str:
-    import yaml
-
     fields = {
         "language": "en",
         "license": LICENCE,
