@@ -120,7 +120,8 @@ def evaluate(
         rows=len(labels),
         accuracy=accuracy_score(labels, predicted),
         macro_f1=float(np.mean(f1)),
-        log_loss=log_loss(labels, probabilities, labels=names),
+        # log_loss clips at the precision of its input, and ONNX models have single precision.
+        log_loss=log_loss(labels, probabilities.astype(np.float64), labels=names),
         calibration_error=expected_calibration_error(labels, probabilities),
         classes={
             name: ClassScores(precision=p, recall=r, f1=f, support=n)

@@ -42,6 +42,15 @@ def test_class_without_rows_scores_zero_instead_of_nan() -> None:
     assert metrics.classes["STAR"].f1 == 0
 
 
+def test_certain_and_wrong_predictions_cost_the_same_in_both_precisions() -> None:
+    certain = np.eye(3)[[0, 1, 1, 2]]  # the second row is wrong
+    losses = [
+        evaluate(LABELS, certain.astype(kind), Mode.PHOTOMETRIC, "random_holdout").log_loss
+        for kind in (np.float32, np.float64)
+    ]
+    assert losses[0] == losses[1]
+
+
 def test_models_are_evaluated_on_both_holdouts(
     dataset: Dataset, evaluation: ModelEvaluation
 ) -> None:
