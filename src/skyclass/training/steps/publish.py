@@ -143,7 +143,7 @@ def _find_why_it_waits(gate: GateVerdict, policy: PromotionPolicy) -> str:
         more = len(gate.reviews) - len(shown)
         return "; ".join([*shown, *([f"{more} more checks"] if more else [])])
     if policy is PromotionPolicy.APPROVE:
-        return f"the run has promotion=approve ({gate.reason})"
+        return f"promotion=approve; {gate.reason}"
     return ""
 
 
