@@ -30,7 +30,6 @@ def make_approval_view(state: ModeState, release: Release) -> dict[str, Any] | N
         "headline": HEADLINES[found.state],
         "request": found.request,
         "decision": found.decision,
-        "reviews": release.manifest.gate.reviews,
         "command": f"skyclass promote {release.id[:12]}",
         "is_unfinished": found.state is ApprovalState.APPROVED
         and not is_served
