@@ -41,5 +41,5 @@ def publish_waiting(store: ObjectStore, folder: Path, run_id: str = "run-2") -> 
         checks=(REVIEW,),
     )
     release = Registry(store).publish(draft(MODE, run_id=run_id, gate=gate), write_files(folder))
-    ApprovalLog(store).request(release, f"{REVIEW.subject} ({REVIEW.test}) is beyond its limit")
+    ApprovalLog(store).request(release, f"{REVIEW.subject} 0.3421 (limit 0.25, 1,250 rows)")
     return release
