@@ -17,7 +17,7 @@ from skyclass.orchestration import submit
 from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import BackendError
 from skyclass.orchestration.wait import wait_for_run
-from skyclass.training.outcome import RunOutcome
+from skyclass.training.outcome import RunOutcome, find_outcome
 from tests.support.kfp_server import LOGIN_PAGE, FakeKfp, Fault, running
 
 EVERY_NIGHT = "0 0 3 * * *"
@@ -140,6 +140,21 @@ def test_waiting_returns_the_outcome_of_the_run(
     run = submit.submit_run(backend, {})
     done = wait_for_run(backend, run, 10, interval_seconds=0)
     assert (done.release_id, done.promoted, done.verdict) == ("1" * 64, True, "better")
+    assert done.waits_for_approval is False
+
+
+def test_waiting_returns_that_the_release_waits_for_approval(
+    kfp: FakeKfp, backend: Backend
+) -> None:
+    waits = OUTCOME.model_copy(update={"promoted": False, "waits_for_approval": True})
+    kfp.logs = {"publish": PUBLISH_LOG.replace(OUTCOME.model_dump_json(), waits.model_dump_json())}
+    done = wait_for_run(backend, submit.submit_run(backend, {}), 10, interval_seconds=0)
+    assert (done.promoted, done.waits_for_approval) == (False, True)
+
+
+def test_outcome_of_a_package_of_version_0_1_0_is_read() -> None:
+    fields = OUTCOME.model_dump(mode="json", exclude={"waits_for_approval"})
+    assert find_outcome(f"outcome of the run: {json.dumps(fields)}") == OUTCOME
 
 
 def test_waiting_succeeds_if_the_log_is_not_available(kfp: FakeKfp, backend: Backend) -> None:
