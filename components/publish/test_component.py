@@ -16,7 +16,7 @@ from skyclass.survey.features import Mode
 from skyclass.training.dataset import Dataset
 from skyclass.training.outcome import RunOutcome, find_outcome
 from skyclass.training.parameters import PromotionPolicy
-from skyclass.training.results import EvaluationResult
+from skyclass.training.results import EvaluationResult, FitSummary
 from skyclass.training.steps.evaluate import evaluate_step
 from tests.support.web import Response, serve
 
@@ -72,6 +72,9 @@ def test_release_is_published_and_promoted_if_gate_and_parameter_allow(
     assert verdict == ("a gate's reason" if promotion == "if_better" else verdict)
     release = champions.registry.find(release_id)
     assert release.manifest.run_id == "run-7"
+    fitted = FitSummary.load(Path(inputs[1].path))
+    assert release.manifest.settings == fitted.search.selected.settings
+    assert release.manifest.calibration == fitted.calibration.method
     assert {file.path for file in release.manifest.files} == {
         *("model.joblib", "model.onnx"),
         *("confusion.png", "model_card.md", "reference.parquet", "report.html"),

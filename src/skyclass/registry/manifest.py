@@ -109,6 +109,7 @@ class Manifest(Document):
     Attributes:
         mode: The mode of the model.
         candidate: Name of the algorithm that won the search.
+        settings: Its settings that differ from the default ones. Empty in releases of 0.1.0.
         calibration: How its probabilities are calibrated: `none`, `temperature` or `sigmoid`.
         inputs: Columns that a caller sends per object.
         features: Columns that the model takes, in order.
@@ -126,6 +127,7 @@ class Manifest(Document):
 
     mode: Mode
     candidate: str
+    settings: dict[str, int | float] = Field(default_factory=dict)
     calibration: str = "none"
     inputs: tuple[str, ...]
     features: tuple[str, ...]

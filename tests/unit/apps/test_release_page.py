@@ -38,6 +38,7 @@ def test_champion_has_the_whole_chain(page: TestClient, releases: list[Release])
     for part in (
         f"Release {champion.id[:12]} champion",
         "Run run-17 Champion at the time " + first.id[:12],
+        "Algorithm hist gradient boosting settings: default Calibration none",
         "Started by the decision after the window ending 2026-04-27 00:00",
         "Observations table s3://skyclass-data/observations version 2 Rows 5,000",
         "Gate passed: macro-F1 0.9",

@@ -113,6 +113,14 @@ def test_card_has_the_slices_of_the_gate(manifest: Manifest) -> None:
     ]
 
 
+def test_card_names_settings_and_calibration(manifest: Manifest) -> None:
+    changes = {"settings": {"min_samples_leaf": 3}, "calibration": "temperature"}
+    card = render_model_card(manifest.model_copy(update=changes))
+    assert "; settings: min_samples_leaf = 3\n" in card
+    assert "\n- The probabilities were calibrated after the fit, method temperature\n" in card
+    assert "not calibrated afterwards" in render_model_card(manifest)
+
+
 def test_slices_in_which_a_class_is_lost_are_among_the_limits(manifest: Manifest) -> None:
     lost = Check(
         group="slice_floor",

@@ -12,6 +12,7 @@ from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES, find_date
 from skyclass.training.reports.checks import make_check_table, render_checks_html
+from skyclass.training.reports.pages import format_settings
 
 PAGES = {
     "": "Drift",
@@ -54,6 +55,7 @@ def make_environment() -> Environment:
         "night": find_date,
         "percent": _format_percent,
         "sentence": _format_sentence,
+        "settings": format_settings,
         "time": _format_time,
         "window_name": _get_window_name,
     }

@@ -31,7 +31,7 @@ def _format_text(text: str) -> str:
     return " ".join(text.split()).replace("`", "'").replace("|", "/")
 
 
-def _format_settings(settings: Mapping[str, int | float]) -> str:
+def format_settings(settings: Mapping[str, int | float]) -> str:
     """Format scikit-learn parameters with the last two parts of their names."""
     found = (f"{' '.join(name.split('__')[-2:])} = {value:g}" for name, value in settings.items())
     return ", ".join(found) or "default"
@@ -47,7 +47,7 @@ _TEMPLATES.filters |= {
     "fixed": _format_fixed,
     "optional": _format_optional,
     "percent": "{:.1%}".format,
-    "settings": _format_settings,
+    "settings": format_settings,
     "split_name": name_split,
     "text": _format_text,
     "thousands": "{:,}".format,

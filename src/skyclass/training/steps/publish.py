@@ -84,6 +84,7 @@ def publish_step(
     draft = Manifest(
         mode=mode,
         candidate=summary.search.winner,
+        settings=summary.search.selected.settings,
         calibration=summary.calibration.method,
         inputs=INPUTS[mode],
         features=FEATURES[mode],
