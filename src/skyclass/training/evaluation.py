@@ -120,8 +120,7 @@ def evaluate(
         rows=len(labels),
         accuracy=accuracy_score(labels, predicted),
         macro_f1=float(np.mean(f1)),
-        # log_loss clips at the precision of its input, and ONNX models have single precision.
-        log_loss=log_loss(labels, probabilities.astype(np.float64), labels=names),
+        log_loss=log_loss(labels, _to_double(probabilities), labels=names),
         calibration_error=expected_calibration_error(labels, probabilities),
         classes={
             name: ClassScores(precision=p, recall=r, f1=f, support=n)
@@ -132,3 +131,9 @@ def evaluate(
             for row in confusion_matrix(labels, predicted, labels=names)
         ),
     )
+
+
+def _to_double(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Convert the single precision of ONNX models: log_loss clips at the precision of its input."""
+    exact = probabilities.astype(np.float64)
+    return exact / exact.sum(axis=1, keepdims=True)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import joblib
@@ -57,14 +57,16 @@ def labelled(dataset: Dataset) -> PredictedRows:
     return make_labelled_rows(dataset, right, right)
 
 
-def log_predictions(store: ObjectStore, champion: Release, rows: int) -> None:
-    """Log predictions of the champion for rows of the day before NOW."""
+def log_predictions(
+    store: ObjectStore, champion: Release, rows: int, age: timedelta = timedelta(0)
+) -> None:
+    """Log predictions of the champion for rows of the day before NOW, or of another day."""
     observations = draw_observations(Era.LEGACY, rows, seed=5)
     logged = make_log_rows(observations, champion.id)
     model = download_model(Registry(store), champion)
     inputs = logged[list(INPUTS[MODE])].to_numpy()
     logged["predicted"] = most_probable_classes(model.predict_probabilities(inputs))
-    write_log_rows(store, logged)
+    write_log_rows(store, logged.assign(time=logged["time"] - age))
 
 
 def test_challenger_that_predicts_like_the_champion_passes(
@@ -132,6 +134,7 @@ def test_the_step_evaluate_replays_the_traffic_of_the_champion(
     store: ObjectStore, champion: Release, dataset: Dataset, models_folder: Path, tmp_path: Path
 ) -> None:
     LocalChampionStore(store).promote(champion, "for a test", "test")
+    log_predictions(store, champion, 600, age=END - datetime.now(UTC) + timedelta(hours=1))
     dataset.save(tmp_path / "dataset")
     result = evaluate_step(
         store.settings,
@@ -142,8 +145,12 @@ def test_the_step_evaluate_replays_the_traffic_of_the_champion(
         seed=0,
         folder=tmp_path / "evaluation",
     )
-    (check,) = [check for check in result.gate.checks if check.group == "traffic"]
-    assert (check.outcome, check.rows) == (Outcome.PASSED, 0)
+    checks = [check for check in result.gate.checks if check.group == "traffic"]
+    assert checks[0].subject == "disagreement with the champion, all rows"
+    assert (checks[0].rows, checks[0].outcome) == (600, Outcome.PASSED)
+    assert {"time to predict 1 row (ms)", "memory of the model (MB)"} <= {
+        check.subject for check in checks
+    }
 
 
 def make_rows(size: int = 4_000) -> PredictedRows:
