@@ -7,9 +7,9 @@ from skyclass.registry.documents import Document
 SIGNIFICANCE = 0.01
 """Upper bound of the corrected p-values at which a comparison with the champion is significant.
 
-It applies once to the comparisons on the hold-outs and once to those in the slices. Two models of
-one algorithm, fitted on different rows of one distribution, do differ a little: 4 % of such pairs
-are rejected, instead of the nominal 2 %."""
+It applies once to the comparisons on the hold-outs and once to those in the slices: at most 2 % of
+challengers with the champion's true metrics are rejected. Models of one algorithm that were fitted
+on disjoint halves of real rows do differ a little: 2 to 6 % of such pairs are rejected."""
 
 
 class Outcome(StrEnum):

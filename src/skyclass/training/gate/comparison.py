@@ -24,6 +24,12 @@ MARGINS: Mapping[str, float] = {
 }
 """Smallest differences that count as worse. On many rows, smaller ones are significant too."""
 
+BETTER_SIGNIFICANCE = 0.05
+"""Upper bound of the corrected p-value at which the challenger is better in a comparison.
+
+It is larger than `SIGNIFICANCE`, because a wrong promotion of an equal release only costs a
+rollout. A wrong rejection leaves an older release in service."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -124,7 +130,7 @@ def check_better(comparisons: Sequence[Comparison]) -> Check:
     """
     corrected = correct_holm([each.test.p_better for each in comparisons])
     best, p_value = min(zip(comparisons, corrected, strict=True), key=lambda each: each[1])
-    check = _make_check(best, p_value, failed=p_value >= SIGNIFICANCE)
+    check = _make_check(best, p_value, failed=p_value >= BETTER_SIGNIFICANCE)
     return check.model_copy(
         update={
             "group": "policy",

@@ -86,8 +86,8 @@ def check_slice_floors(
 ) -> Iterator[Check]:
     """Check the recall of each slice.
 
-    A slice fails if the upper Wilson bound of its recall is below the floor. The lower bound would
-    fail an excellent slice of 50 rows: it is 0.95 at a recall of 1.
+    A slice fails if the upper Wilson bound of its recall is below the floor. At a floor of 0.90,
+    the lower bound would fail a slice with 48 of 50 rows correct.
 
     Args:
         rows: The rows of the random hold-out.

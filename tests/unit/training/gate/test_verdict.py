@@ -172,3 +172,17 @@ def test_comparison_reports_rows_and_discordant_pairs(survey: Dataset) -> None:
     assert check.only_champion is not None
     difference = (check.only_challenger - check.only_champion) / check.rows
     assert check.challenger - check.champion == pytest.approx(difference)
+
+
+@pytest.mark.parametrize(("lost", "found"), [(0.02, False), (0.3, True)])
+def test_size_of_a_loss_that_a_slice_of_a_hundred_rows_shows(
+    survey: Dataset, lost: float, found: bool
+) -> None:
+    held_out = survey.rows[survey.random_holdout]
+    faint = (held_out["class"] == "QSO") & held_out["r"].between(21, 22) & (held_out["mjd"] > 56850)
+    assert 80 < faint.sum() < 150
+    poisoned = predict_with_errors(survey, lost, among=faint.to_numpy())
+    champion = make_champion(survey, predict_with_errors(survey, 0))
+    verdict = check_gate(survey, make_challenger(survey, poisoned), champion)
+    worse = {check.subject for check in find_failed(verdict) if check.group == "slice"}
+    assert worse == ({"QSO, r 21 to 22, eboss"} if found else set())
