@@ -45,6 +45,8 @@ class CandidateScore(Document):
         log_loss: Mean log-loss over the folds (nats).
         seconds: Duration of the cross-validation.
         settings: What differs from the default settings of the candidate.
+        gain: By how much the log-loss is lower than with the default settings.
+        gain_error: Standard error of the gain, from the paired differences of the folds.
     """
 
     candidate: str
@@ -53,6 +55,8 @@ class CandidateScore(Document):
     log_loss: float
     seconds: float
     settings: dict[str, int | float] = Field(default_factory=dict)
+    gain: float = 0
+    gain_error: float = 0
 
     @property
     def standard_error(self) -> float:
@@ -70,6 +74,16 @@ def select(scores: Sequence[CandidateScore]) -> CandidateScore:
     tied_from = best.macro_f1 - best.standard_error
     tied = [score for score in scores if score.macro_f1 >= tied_from]
     return min(tied, key=lambda score: score.log_loss)
+
+
+def select_settings(scores: Sequence[CandidateScore]) -> CandidateScore:
+    """Select the settings of a candidate: the default ones unless others gain beyond noise.
+
+    Args:
+        scores: Those of one candidate, the default settings first.
+    """
+    default, *others = scores
+    return select([default, *(score for score in others if score.gain > score.gain_error)])
 
 
 class SearchResult(Document):

@@ -2,7 +2,8 @@
 
 The default settings of every candidate are scored first, so none is left out. Then the candidates
 within reach of the best are scored with settings drawn at random, one each in turn, until the
-budget is spent. `select` chooses among the settings of a candidate, and then among the candidates.
+budget is spent. Settings are compared with the default ones on the same folds. `select` chooses
+among the candidates.
 """
 
 import logging
@@ -21,7 +22,7 @@ from sklearn.model_selection import (
 )
 
 from skyclass.training.candidates import CANDIDATES
-from skyclass.training.results import FOLDS, CandidateScore, SearchResult, select
+from skyclass.training.results import FOLDS, CandidateScore, SearchResult, select_settings
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ def search(
     features, labels = sample_rows(features, labels, SEARCH_ROWS, seed)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
 
+    default_losses: dict[str, npt.NDArray[np.float64]] = {}
+
     def score(name: str, settings: Settings) -> CandidateScore:
         start = time.perf_counter()
         with parallel_config("threading", n_jobs=-1):
@@ -74,6 +77,7 @@ def search(
                 scoring={"macro_f1": "f1_macro", "log_loss": "neg_log_loss"},
             )
         macro_f1, log_loss = results["test_macro_f1"], -results["test_log_loss"]
+        gains = default_losses.setdefault(name, log_loss) - log_loss
         logger.info(
             "%s %s: macro-F1 %.4f ± %.4f, log-loss %.4f",
             name, dict(settings), macro_f1.mean(), macro_f1.std(), log_loss.mean(),
@@ -85,6 +89,8 @@ def search(
             log_loss=float(log_loss.mean()),
             seconds=time.perf_counter() - start,
             settings=dict(settings),
+            gain=float(gains.mean()),
+            gain_error=float(gains.std() / FOLDS**0.5),
         )
 
     tried = [score(name, {}) for name in names]
@@ -95,7 +101,7 @@ def search(
             break
         tried.append(score(name, settings))
     spent_seconds = clock() - start
-    scores = [select([score for score in tried if score.candidate == name]) for name in names]
+    scores = [select_settings([each for each in tried if each.candidate == name]) for name in names]
     scores.sort(key=lambda score: score.macro_f1, reverse=True)
     return SearchResult(
         scores=tuple(scores),

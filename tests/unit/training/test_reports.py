@@ -51,7 +51,8 @@ def test_training_report_lists_search_and_calibration(
         dataset, summary, evaluation, check_gate(dataset, evaluation, None)
     )
     selected, tried = summary.search.selected, summary.search.tried
-    assert f"{selected.macro_f1:.4f} ± {selected.standard_error:.4f}" in html
+    assert f"{selected.macro_f1:.4f}<" in html
+    assert f" ±&nbsp;{selected.standard_error:.4f}<" in html
     assert f"All {len(tried)} settings that were tried" in html
     for score in tried[1:]:
         assert f"max_leaf_nodes = {score.settings['max_leaf_nodes']}" in html

@@ -8,7 +8,7 @@ import pytest
 from skyclass.errors import TrainingError
 from skyclass.training.candidates import CANDIDATES, Candidate, parse_candidates
 from skyclass.training.dataset import Dataset
-from skyclass.training.results import CandidateScore, SearchResult
+from skyclass.training.results import CandidateScore, SearchResult, select_settings
 from skyclass.training.search import MAX_SETTINGS, search
 
 pytestmark = pytest.mark.slow
@@ -73,13 +73,28 @@ def test_no_settings_are_begun_after_the_budget(dataset: Dataset) -> None:
     assert (found.budget_seconds, found.spent_seconds) == (10, 16)
 
 
-def test_settings_are_selected_by_log_loss_among_ties(dataset: Dataset) -> None:
+def test_gain_is_measured_against_the_default_settings(dataset: Dataset) -> None:
     found = search(dataset.features, dataset.labels, ["decision_tree"], 1, 60)
     default = found.tried[0]
+    for score in found.tried:
+        assert score.gain == pytest.approx(default.log_loss - score.log_loss)
     assert found.selected in found.tried
-    assert found.selected.log_loss <= default.log_loss
-    assert found.selected.macro_f1 >= default.macro_f1 - 2 * default.standard_error
     assert found.count_tried("decision_tree") == MAX_SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("gain", "gain_error", "macro_f1", "selected"),
+    [(0.2, 0.1, 0.97, True), (0.1, 0.2, 0.97, False), (0.2, 0.1, 0.90, False)],
+    ids=["gain", "gain within noise", "gain, but worse classes"],
+)
+def test_settings_replace_the_default_only_if_they_gain_beyond_noise(
+    gain: float, gain_error: float, macro_f1: float, selected: bool
+) -> None:
+    default = make_score("a", 0.97, 0.5)
+    other = make_score("a", macro_f1, 0.5 - gain).model_copy(
+        update={"settings": {"leaves": 3}, "gain": gain, "gain_error": gain_error}
+    )
+    assert (select_settings([default, other]) is other) is selected
 
 
 def test_candidate_far_behind_is_not_searched_further(
