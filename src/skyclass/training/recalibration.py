@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from joblib import parallel_config
+from joblib import Parallel, delayed, parallel_config
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedKFold
 
 from skyclass.survey.observation import CLASSES, most_probable_classes
 from skyclass.training.calibration import expected_calibration_error
@@ -29,6 +29,7 @@ _FOLDS = 3
 """Folds of the outer cross-validation, and of the calibrator's own within each of them."""
 
 Probabilities = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
 
 
 def calibrate(model: ClassifierMixin, method: Calibration, seed: int) -> ClassifierMixin:
@@ -65,16 +66,29 @@ def choose_calibration(
     if not methods:
         return CalibrationResult()
     features, labels = sample_rows(features, labels, CALIBRATION_ROWS, seed)
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    splits = list(StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(features, labels))
 
-    def predict(method: Calibration) -> Probabilities:
-        model = calibrate(make_model(), method, seed)
-        with parallel_config("threading", n_jobs=-1):
-            return cross_val_predict(model, features, labels, cv=folds, method="predict_proba")
+    def predict_fold(train: Rows, test: Rows) -> list[Probabilities]:
+        """Predict without calibration, then with each; the first needs no fit of its own."""
+        found: list[Probabilities] = []
+        for method in methods:
+            model = calibrate(make_model(), method, seed).fit(features[train], labels[train])
+            if not found:
+                (fitted,) = model.calibrated_classifiers_
+                found.append(fitted.estimator.predict_proba(features[test]))
+            found.append(model.predict_proba(features[test]))
+        return found
 
-    predictions = {method: predict(method) for method in (Calibration.NONE, *methods)}
-    raw_losses = _compute_losses(labels, predictions[Calibration.NONE])
-    scores = [_score(*each, labels, raw_losses) for each in predictions.items()]
+    predictions = np.empty((1 + len(methods), len(labels), len(CLASSES)))
+    with parallel_config("threading", n_jobs=-1):
+        found = Parallel()(delayed(predict_fold)(*split) for split in splits)
+    for (_, test), of_fold in zip(splits, found, strict=True):
+        predictions[:, test] = of_fold
+    raw_losses = _compute_losses(labels, predictions[0])
+    scores = [
+        _score(method, probabilities, labels, raw_losses)
+        for method, probabilities in zip((Calibration.NONE, *methods), predictions, strict=True)
+    ]
     raw = scores[0]
     better = [score for score in scores[1:] if _is_better(score, raw)]
     chosen = min(better, key=lambda score: score.log_loss, default=raw)
