@@ -29,7 +29,7 @@ def describe_step(step: Step) -> str:
     reason = f": {step.gate.reason}" if step.gate else ""
     return (
         f"night {step.night:.0f}  without {step.baseline_accuracy:.3f}  with {step.accuracy:.3f}"
-        f"  estimated {step.estimated_accuracy:.3f}  {step.verdict:8}  {step.outcome}{reason}"
+        f"  estimated {step.estimate.accuracy:.3f}  {step.verdict:8}  {step.outcome}{reason}"
     )
 
 
@@ -38,7 +38,7 @@ def summarise(steps: Sequence[Step]) -> str:
     runs = [step for step in steps if step.gate]
     causes = Counter(str(step.cause) for step in runs)
     promoted = [step.gate for step in runs if step.gate and step.gate.passed]
-    error = np.mean([abs(step.estimated_accuracy - step.accuracy) for step in steps])
+    error = np.mean([abs(step.estimate.accuracy - step.accuracy) for step in steps])
     return (
         f"without {np.mean([step.baseline_accuracy for step in steps]):.1%}"
         f"  with {np.mean([step.accuracy for step in steps]):.1%}"

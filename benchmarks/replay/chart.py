@@ -17,12 +17,17 @@ def draw_accuracy(steps_by_mode: Mapping[Mode, Sequence[Step]]) -> Figure:
     panels = np.atleast_1d(figure.subplots(len(steps_by_mode), sharex=True))
     for axes, (mode, steps) in zip(panels, steps_by_mode.items(), strict=True):
         nights = [step.night for step in steps]
-        baseline, accuracy, estimated = (
-            [getattr(step, name) for step in steps]
-            for name in ("baseline_accuracy", "accuracy", "estimated_accuracy")
-        )
+        baseline = [step.baseline_accuracy for step in steps]
+        accuracy = [step.accuracy for step in steps]
+        estimated = [step.estimate.accuracy for step in steps]
         axes.plot(nights, baseline, color=MUTED, lw=1.8, marker="o", ms=3.5)
         axes.plot(nights, accuracy, color=ACCENT, lw=2.2, marker="o", ms=4)
+        axes.fill_between(
+            nights,
+            [step.estimate.lower or 0 for step in steps],
+            [step.estimate.upper or 1 for step in steps],
+            color=ACCENT, alpha=0.12, lw=0,
+        )  # fmt: skip
         axes.plot(nights, estimated, color=ACCENT, lw=1, ls=(0, (4, 3)))
         for step in steps:
             if step.is_promoted:
@@ -45,7 +50,7 @@ def draw_accuracy(steps_by_mode: Mapping[Mode, Sequence[Step]]) -> Figure:
     handles = panels[0].get_lines()[:3]
     panels[0].legend(
         handles,
-        ["first release, never replaced", "with the loop", "estimated without labels"],
+        ["first release, never replaced", "with the loop", "estimate and its 95 % interval"],
         loc="lower left", bbox_to_anchor=(0.0, 0.12), frameon=False, fontsize=9,
     )  # fmt: skip
     panels[-1].set_xlabel("Night of the observations (MJD); faint vertical lines: promotions")

@@ -13,7 +13,7 @@ from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.drift_job import make_verdict
 from skyclass.monitoring.drift_policy import evaluate_window, make_drift_frame
-from skyclass.monitoring.estimate import estimate_accuracy
+from skyclass.monitoring.estimate import AccuracyEstimate, estimate_accuracy
 from skyclass.monitoring.interval_score import is_inside
 from skyclass.monitoring.retraining_context import Choice, RetrainingContext
 from skyclass.monitoring.retraining_policy import decide
@@ -38,7 +38,7 @@ class Step:
         night: Median night of the observations (MJD).
         baseline_accuracy: Accuracy of the first release, which is never replaced.
         accuracy: Accuracy of the loop's champion.
-        estimated_accuracy: Accuracy of the champion, estimated from its confidences without labels.
+        estimate: Accuracy of the champion, estimated from its confidences without labels.
         is_inside: Whether its accuracy is inside the interval of the estimate.
         verdict: Drift verdict on the champion's predictions.
         action: Action of the retraining policy.
@@ -49,7 +49,7 @@ class Step:
     night: float
     baseline_accuracy: float
     accuracy: float
-    estimated_accuracy: float
+    estimate: AccuracyEstimate
     is_inside: bool
     verdict: Verdict
     action: Action
@@ -109,7 +109,10 @@ def replay(
         history.log.append(predictions)
         history.verdicts.append(_evaluate_window(champion, predictions, now))
         choice = _decide(history, champion, number, now)
-        accuracy = _measure_window(champion, predictions, now)
+        estimate = estimate_accuracy(champion.reference, predictions)
+        if estimate is None:
+            raise ValueError(f"the reference has {len(champion.reference)} rows: use more rows")
+        accuracy = _measure_window(champion, predictions, estimate, now)
         gate = None
         released = champion
         if choice.action is Action.RETRAIN:
@@ -119,7 +122,7 @@ def replay(
             night=float(window["mjd"].median()),
             baseline_accuracy=_compute_accuracy(predict(baseline.engine, window, mode)),
             accuracy=_compute_accuracy(predictions),
-            estimated_accuracy=accuracy.estimate.accuracy if accuracy.estimate else float("nan"),
+            estimate=estimate,
             is_inside=bool(is_inside(accuracy)),
             verdict=history.verdicts[-1].verdict,
             action=choice.action,
@@ -184,7 +187,9 @@ def _evaluate_window(champion: Model, predictions: pd.DataFrame, end: datetime) 
     )
 
 
-def _measure_window(champion: Model, predictions: pd.DataFrame, end: datetime) -> WindowAccuracy:
+def _measure_window(
+    champion: Model, predictions: pd.DataFrame, estimate: AccuracyEstimate, end: datetime
+) -> WindowAccuracy:
     return WindowAccuracy(
         mode=champion.dataset.mode,
         release=champion.id,
@@ -193,7 +198,7 @@ def _measure_window(champion: Model, predictions: pd.DataFrame, end: datetime) -
         answers=len(predictions),
         keyed=len(predictions),
         table_version=None,
-        estimate=estimate_accuracy(champion.reference, predictions),
+        estimate=estimate,
         measured=measure_accuracy(len(predictions), predictions),
         rivalry=None,
     )

@@ -25,7 +25,7 @@ _TIME_FORMATS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S", "
 
 
 class Retrain(StrEnum):
-    """Backend of the training pipeline when drift persists."""
+    """Backend of the training pipeline when drift persists or accuracy has fallen."""
 
     NEVER = "never"
     HERE = "here"
@@ -53,7 +53,11 @@ def drift(
         ),
     ] = None,
     retrain: Annotated[
-        Retrain, typer.Option(help="Where to retrain when drift persists: on this machine or KFP.")
+        Retrain,
+        typer.Option(
+            help="Where to retrain when drift persists or accuracy has fallen: on this machine or "
+            "KFP."
+        ),
     ] = Retrain.NEVER,
     as_json: AsJson = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Trainers that monitoring starts when drift persists: this machine, or a KFP backend."""
+"""Trainers that the retraining loop starts: this machine, or a KFP backend."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
