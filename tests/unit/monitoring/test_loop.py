@@ -11,6 +11,7 @@ from skyclass.monitoring.accuracy_job import ParentComparison, WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.documents import load_documents, save_document, window_prefix
 from skyclass.monitoring.loop import ROLLBACK_RUN_ID, close_loop
+from skyclass.monitoring.retraining_context import AccuracyRule
 from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import Verdict
 from skyclass.promotion import by_hand
@@ -23,6 +24,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
 from skyclass.tables.observations import ObservationsTable
+from skyclass.training.parameters import PromotionPolicy
 from tests.support.accuracy import make_holdout, make_labelled_window
 from tests.support.monitoring import END, START, draw_observations, ingest_rows, make_daily_verdict
 from tests.support.releases import draft, write_files
@@ -305,6 +307,15 @@ def test_decision_is_stored_beside_the_verdict(
     made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     data = store.get(store.settings.reports_bucket, window_prefix(MODE, END) + Decision.file_name)
     assert Decision.model_validate_json(data) == made
+
+
+def test_triggers_and_promotion_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKYCLASS_RETRAINING_PROMOTION", "approve")
+    monkeypatch.setenv("SKYCLASS_RETRAINING_ACCURACY_MARGIN", "0.01")
+    monkeypatch.setenv("SKYCLASS_RETRAINING_ACCURACY_ROWS", "700")
+    settings = load(RetrainingSettings)
+    assert settings.promotion is PromotionPolicy.APPROVE
+    assert settings.accuracy_rule == AccuracyRule(margin=0.01, min_rows=700)
 
 
 def test_malformed_setting_is_named(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
