@@ -50,6 +50,7 @@ def training(
     newest_rows: int = 100_000,
     promotion: str = str(DEFAULT_PROMOTION),
     reason: str = "by hand",
+    search_seconds: int = 5,
     seed: int = 0,
     source_uri: str = "simulated:?rows=10000&era=legacy&seed=0",
 ) -> NamedTuple("Published", release_id=str, promoted=bool, verdict=str, waits_for_approval=bool):
@@ -64,6 +65,8 @@ def training(
             worse; `if_not_worse` also one that is only trained on newer data and nowhere worse;
             `approve` lets that wait until a person approves it; `never` only publishes it.
         reason: Reason for the run; stored with the promotion.
+        search_seconds: Budget in seconds to compare settings of the candidates; 0 compares the
+            default settings only.
         seed: Seed of all random numbers.
         source_uri: Observations to ingest first: `simulated:?rows=…&era=legacy,boss,eboss&seed=…`,
             the http(s):// or s3:// address of a CSV or Parquet file, or `table:` for nothing new.
@@ -81,6 +84,7 @@ def training(
             newest_rows=newest_rows,
             promotion=promotion,
             reason=reason,
+            search_seconds=search_seconds,
             seed=seed,
         ),
         PODS["ingest"],
@@ -97,7 +101,14 @@ def training(
     )
     rows = validated.outputs["dataset"]
     trained = configure_pod(
-        train(dataset=rows, mode=mode, candidates=candidates, seed=seed), PODS["train"]
+        train(
+            dataset=rows,
+            mode=mode,
+            candidates=candidates,
+            search_seconds=search_seconds,
+            seed=seed,
+        ),
+        PODS["train"],
     )
     model = trained.outputs["model"]
     evaluated = configure_pod(

@@ -15,6 +15,7 @@ def ingest(
     newest_rows: int,
     promotion: str,
     reason: str,
+    search_seconds: int,
     seed: int,
     accounting: dsl.Output[dsl.Metrics],
 ) -> NamedTuple("Ingested", table_id=str, table_version=int, limits_id=str):
@@ -27,6 +28,7 @@ def ingest(
         newest_rows: Checked here, used by `validate`.
         promotion: Checked here, used by `publish`.
         reason: Checked here, used by `publish`.
+        search_seconds: Checked here, used by `train`.
         seed: Checked here, used by `train` and `evaluate`.
         accounting: Number of rows by outcome.
 
@@ -41,7 +43,7 @@ def ingest(
     from skyclass.training.checks import check_parameters
 
     start_step()
-    check_parameters(candidates, mode, newest_rows, promotion, reason, seed)
+    check_parameters(candidates, mode, newest_rows, promotion, reason, search_seconds, seed)
     settings = load_settings()
     done = ingest_step(settings, source_uri)
     for name in ("rows_in", "inserted", "updated", "duplicates", "rejected", "not_measured"):

@@ -17,6 +17,7 @@ PARAMETERS = {
     "newest_rows": 1000,
     "promotion": "never",
     "reason": "a test",
+    "search_seconds": 0,
     "seed": 0,
 }
 
@@ -67,6 +68,7 @@ def test_unreadable_source_fails_the_step(store: ObjectStore, tmp_path: Path) ->
             "unknown promotion 'maybe': choose if_better or if_not_worse or approve or never",
         ),
         ({"reason": "{{$.x}}"}, "reason is '{{$.x}}': remove '{{'"),
+        ({"search_seconds": -1}, "search_seconds is -1: choose 0 or more"),
         ({"seed": -1}, "seed is -1: choose 0 to 4294967295"),
     ],
     ids=str,

@@ -24,6 +24,7 @@ STEPS = ["ingest", "validate", "train", "evaluate", "publish"]
 SMALL = {
     "source_uri": "simulated:?rows=2400&era=legacy,boss",
     "candidates": "decision_tree",
+    "search_seconds": "0",
     "mode": str(MODE),
     "reason": "a test",
 }
@@ -119,6 +120,7 @@ def test_outcome_is_in_the_log_of_the_run(first_run: FirstRun) -> None:
         ({"candidates": "oracle"}, "unknown candidate 'oracle': choose from decision_tree"),
         ({"newest_rows": "0"}, "newest_rows is 0: choose 1 or more"),
         ({"reason": "{{$.pipeline_job_uuid}}"}, "reason is '{{$.pipeline_job_uuid}}': remove '{{'"),
+        ({"search_seconds": "-1"}, "search_seconds is -1: choose 0 or more"),
         ({"seed": "-1"}, "seed is -1: choose 0 to 4294967295"),
         (
             {"promotion": "maybe"},

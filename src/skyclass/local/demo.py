@@ -146,6 +146,7 @@ class _Demo:
             {
                 "mode": str(self._mode),
                 "candidates": self._candidates,
+                "search_seconds": "0",
                 "reason": task,
                 **parameters,
             },

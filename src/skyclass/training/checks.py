@@ -9,7 +9,13 @@ _MAX_SEED = 2**32 - 1
 
 
 def check_parameters(
-    candidates: str, mode: str, newest_rows: int, promotion: str, reason: str, seed: int
+    candidates: str,
+    mode: str,
+    newest_rows: int,
+    promotion: str,
+    reason: str,
+    search_seconds: int,
+    seed: int,
 ) -> None:
     """Check all parameters of a run but the source, which only an ingest can check.
 
@@ -19,6 +25,7 @@ def check_parameters(
         newest_rows: Maximum number of rows to train on.
         promotion: `if_better`, `if_not_worse`, `approve` or `never`.
         reason: Reason for the run.
+        search_seconds: Budget of the search for settings beyond the default ones.
         seed: Seed of all random numbers.
 
     Raises:
@@ -30,5 +37,7 @@ def check_parameters(
     parse_text("reason", reason)
     if newest_rows < 1:
         raise TrainingError(f"newest_rows is {newest_rows}: choose 1 or more")
+    if search_seconds < 0:
+        raise TrainingError(f"search_seconds is {search_seconds}: choose 0 or more")
     if not 0 <= seed <= _MAX_SEED:
         raise TrainingError(f"seed is {seed}: choose 0 to {_MAX_SEED}")

@@ -18,7 +18,9 @@ def test_toy_candidate_is_searched_fitted_exported_and_evaluated(
 ) -> None:
     monkeypatch.setitem(candidates.CANDIDATES, "naive_bayes", Candidate(lambda seed: GaussianNB()))
     dataset.save(tmp_path / "dataset")
-    summary = train_step(tmp_path / "dataset", dataset.mode, "naive_bayes", 0, tmp_path / "models")
+    summary = train_step(
+        tmp_path / "dataset", dataset.mode, "naive_bayes", 0, 0, tmp_path / "models"
+    )
     assert [score.candidate for score in summary.search.scores] == ["naive_bayes"]
     assert summary.search.winner == "naive_bayes"
     assert summary.parity.passed

@@ -9,17 +9,21 @@ from skyclass.training.fit import fit
 from skyclass.training.results import FitSummary
 
 
-def train_step(dataset: Path, mode: Mode, candidates: str, seed: int, folder: Path) -> FitSummary:
+def train_step(
+    dataset: Path, mode: Mode, candidates: str, search_seconds: float, seed: int, folder: Path
+) -> FitSummary:
     """Select a candidate by cross-validation, fit it and export it.
 
     Args:
         dataset: Output folder of `validate_step`.
         mode: Mode to train.
         candidates: Names separated by commas, or `all`.
+        search_seconds: Budget of the search for settings beyond the default ones.
         seed: Seed of the search and of the fits.
         folder: Output folder for the models.
 
     Raises:
-        TrainingError: A candidate is unknown.
+        TrainingError: A candidate is unknown, or the model is too large for a release.
     """
-    return fit(Dataset.load(dataset, mode), parse_candidates(candidates), seed, folder)
+    names = parse_candidates(candidates)
+    return fit(Dataset.load(dataset, mode), names, seed, folder, search_seconds)
