@@ -19,7 +19,8 @@ RED_AT_Z01 = (19.6, 17.7, 16.8, 16.4, 16.1, 0.1)
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("behaviour")
-    fit(make_simulated_dataset(Mode.SPECTROSCOPIC, 4_000), ["random_forest"], 0, folder, 0)
+    dataset = make_simulated_dataset(Mode.SPECTROSCOPIC, 4_000)
+    fit(dataset, ["hist_gradient_boosting"], 0, folder, budget_seconds=0)
     return load_fitted_models(folder).release
 
 
