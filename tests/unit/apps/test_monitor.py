@@ -160,7 +160,8 @@ def test_releases_show_lineage_and_promotions(page: TestClient) -> None:
     text = extract_text(page.get("/spectroscopic/releases").text)
     assert "champion" in text
     assert re.search(r"[0-9a-f]{12} replaced [0-9a-f]{12}", text)
-    assert "Gate passed: macro-F1 0.9" in text
+    assert "Gate passed: better than the champion: macro-F1 0.9" in text
+    assert "0 of 20 checks failed." in text
     assert "by run run-17" in text
 
 

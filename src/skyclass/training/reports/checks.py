@@ -21,7 +21,7 @@ TITLES: Mapping[str, str] = {
 LEGEND = (
     "McNemar a : b rows: only this release, only the champion, classifies them correctly. p is "
     "one-sided and corrected for the number of comparisons; a comparison fails if the value is "
-    f"beyond its limit and p < {SIGNIFICANCE}."
+    f"beyond its limit and p < {SIGNIFICANCE}. The policy's p is that of being better."
 )
 
 _LARGE = 1_000
