@@ -164,6 +164,12 @@ def test_limits_hold_and_name_the_trigger(
     assert choice.reason.startswith("accuracy has fallen, but ")
 
 
+def test_waiting_release_has_precedence() -> None:
+    choice = decide_after(make_labelled_window(1_200, 1_000), waiting="b" * 64)
+    assert (choice.action, choice.cause) == (Action.WAIT, Cause.APPROVAL_PENDING)
+    assert choice.reason.startswith("accuracy has fallen, but release bbbbbbbbbbbb waits")
+
+
 def test_steady_decision_has_the_measured_accuracy() -> None:
     reason = decide_after(make_labelled_window(1_200, 1_164)).reason
     assert reason.endswith(
