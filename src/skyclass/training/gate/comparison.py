@@ -68,17 +68,19 @@ def compare_holdouts(
 ) -> list[Comparison]:
     """Compare accuracy, macro-F1 and log-loss on the random hold-out and on its newest nights.
 
+    The newest nights are left out if they have fewer than `MIN_ROWS` rows.
+
     Args:
         rows: The rows.
         challenger: Probabilities of the challenger, shape (n, 3).
         champion: Probabilities of the champion, shape (n, 3).
     """
-    every_row = np.ones(len(rows.labels), dtype=bool)
-    chosen = dict(zip(PLACES, (every_row, rows.is_newest), strict=True))
+    chosen = {"random_holdout": np.ones(len(rows.labels), dtype=bool)}
+    if rows.is_newest.sum() >= MIN_ROWS:
+        chosen["temporal_holdout"] = rows.is_newest
     return [
         comparison
         for group, members in chosen.items()
-        if members.sum() >= MIN_ROWS
         for comparison in _compare_metrics(
             group, rows.labels[members], challenger[members], champion[members]
         )
@@ -147,10 +149,10 @@ def _compare_metrics(
     challenger: npt.NDArray[np.float64],
     champion: npt.NDArray[np.float64],
 ) -> Iterator[Comparison]:
-    predicted, expected = challenger.argmax(axis=1), champion.argmax(axis=1)
+    predicted, by_champion = challenger.argmax(axis=1), champion.argmax(axis=1)
     tests = {
-        "accuracy": compare_correct(predicted == labels, expected == labels),
-        "macro-F1": compare_macro_f1(labels, predicted, expected),
+        "accuracy": compare_correct(predicted == labels, by_champion == labels),
+        "macro-F1": compare_macro_f1(labels, predicted, by_champion),
         "log-loss": compare_log_loss(labels, challenger, champion),
     }
     for metric, test in tests.items():

@@ -87,19 +87,19 @@ def compare_log_loss(
         champion: Probabilities of the champion, shape (n, 3).
     """
     rows = np.arange(len(labels))
-    loss, expected = (
+    loss, champion_loss = (
         -np.log(np.maximum(probabilities[rows, labels], MIN_PROBABILITY))
         for probabilities in (challenger, champion)
     )
     p_worse, p_better = 1.0, 1.0
-    if not np.array_equal(loss, expected):
-        p_worse = ttest_rel(loss, expected, alternative="greater").pvalue
-        p_better = ttest_rel(loss, expected, alternative="less").pvalue
+    if not np.array_equal(loss, champion_loss):
+        p_worse = ttest_rel(loss, champion_loss, alternative="greater").pvalue
+        p_better = ttest_rel(loss, champion_loss, alternative="less").pvalue
     return PairedTest(
         name="paired t",
         rows=len(labels),
         challenger=float(loss.mean()),
-        champion=float(expected.mean()),
+        champion=float(champion_loss.mean()),
         p_worse=float(p_worse),
         p_better=float(p_better),
     )

@@ -39,8 +39,8 @@ def test_slice_with_too_few_rows_is_left_out() -> None:
 
 
 def test_too_few_newest_rows_are_not_compared() -> None:
-    rows = make_rows(MIN_ROWS)
-    predictions = np.tile([0.8, 0.1, 0.1], (MIN_ROWS, 1))
+    rows = make_rows(MIN_ROWS - 1)
+    predictions = np.tile([0.8, 0.1, 0.1], (MIN_ROWS - 1, 1))
     groups = {each.group for each in compare_holdouts(rows, predictions, predictions)}
     assert groups == {"random_holdout"}
 
