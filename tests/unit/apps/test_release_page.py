@@ -41,7 +41,7 @@ def test_champion_has_the_whole_chain(page: TestClient, releases: list[Release])
         "Algorithm hist gradient boosting settings: default Calibration none",
         "Started by the decision after the window ending 2026-04-27 00:00",
         "Observations table s3://skyclass-data/observations version 2 Rows 5,000",
-        "Gate passed: macro-F1 0.9",
+        "Gate passed: better than the champion: macro-F1 0.9",
         f"replaced {first.id[:12]} 2 of the last 3 windows drifted: better. Run run-17",
         "2026-05-02 00:00 no drift 600 no labels",
         "table:?version=1",
