@@ -47,7 +47,8 @@ def test_quality_on_twenty_thousand_real_rows(
     assert (ingested.inserted, ingested.rejected) == (20_000, 0)
     outputs = (tmp_path / "dataset", tmp_path / "exploration.html")
     validate_step(settings, ingested.version, mode, 100_000, *outputs)
-    train_step(tmp_path / "dataset", mode, "all", 5, 0, tmp_path / "models")
+    # Default settings only: with a budget, the settings depend on the machine's speed.
+    train_step(tmp_path / "dataset", mode, "all", 0, 0, tmp_path / "models")
     result = evaluate_step(
         settings,
         tmp_path / "dataset",
