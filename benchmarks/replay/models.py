@@ -69,7 +69,7 @@ def train(rows: pd.DataFrame, mode: Mode, version: int) -> Model:
     engine = _fit(dataset, ~held_out)
     probabilities = engine(dataset.features[held_out])
     evaluations = [evaluate(dataset.labels[held_out], probabilities, mode, RANDOM_HOLDOUT)]
-    if set(dataset.labels[older]) == set(dataset.labels):
+    if dataset.has_temporal_model:
         temporal = _fit(dataset, older)(dataset.features[~older])
         evaluations.append(evaluate(dataset.labels[~older], temporal, mode, TEMPORAL_HOLDOUT))
     return Model(

@@ -20,6 +20,10 @@ temporal hold-out is the newest fifth of the rows."""
 MIN_ROWS_PER_CLASS = 50
 """Five-fold cross-validation of a class with fewer rows is too noisy to rank candidates."""
 
+MIN_OLDER_ROWS_PER_CLASS = 10
+"""With fewer rows of a class in the older nights, no temporal model is fitted: calibration and
+early stopping split the rows of each class again."""
+
 _ROWS = "rows.parquet"
 _SUMMARY = "training_set.json"
 
@@ -70,6 +74,12 @@ class Dataset:
         nights = self.rows["mjd"].to_numpy()
         first_held_out = nights[int(len(nights) * (1 - 1 / HOLDOUT_MODULUS))]
         return nights >= first_held_out
+
+    @property
+    def has_temporal_model(self) -> bool:
+        """Whether the nights before the temporal hold-out have enough rows of every class."""
+        older = self.labels[~self.temporal_holdout]
+        return all((older == name).sum() >= MIN_OLDER_ROWS_PER_CLASS for name in CLASSES)
 
     def save(self, folder: Path) -> None:
         """Write the dataset to a folder."""

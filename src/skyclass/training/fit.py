@@ -33,8 +33,8 @@ class FittedModels:
     Attributes:
         summary: Outcome of the search, the calibration and the ONNX parity check.
         release: Fitted on all rows but the random hold-out.
-        temporal: The same algorithm fitted on the older nights only. None if these nights lack a
-            class.
+        temporal: The same algorithm fitted on the older nights only. None if these nights have too
+            few rows of a class.
     """
 
     summary: FitSummary
@@ -81,9 +81,8 @@ def fit(
     logger.info("fitting %s on %d rows", found.winner, train.sum())
     model = fit_rows(train)
     parity = export(model, features[dataset.random_holdout], folder)
-    older = ~dataset.temporal_holdout
-    if set(labels[older]) == set(labels):
-        joblib.dump(fit_rows(older), folder / _TEMPORAL_MODEL)
+    if dataset.has_temporal_model:
+        joblib.dump(fit_rows(~dataset.temporal_holdout), folder / _TEMPORAL_MODEL)
     summary = FitSummary(
         search=found,
         calibration=calibration,

@@ -66,3 +66,15 @@ def test_rows_of_one_night_have_no_temporal_holdout(dataset: Dataset, tmp_path: 
     fit(one_night, ["decision_tree"], 0, tmp_path)
     evaluation = evaluate_models(one_night, load_fitted_models(tmp_path))
     assert [each.split for each in evaluation.evaluations] == ["random_holdout"]
+
+
+def test_too_few_older_rows_of_a_class_are_no_temporal_training_set(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    is_star = (dataset.rows["class"] == "STAR").to_numpy()
+    newest = is_star & (is_star.cumsum() > 2) | (np.arange(len(is_star)) % 3 == 0)
+    rows = dataset.rows.assign(mjd=55_000 + newest).sort_values("mjd", ignore_index=True)
+    two_stars = Dataset(rows, dataset.summary, dataset.mode)
+    assert 0 < (two_stars.labels[~two_stars.temporal_holdout] == "STAR").sum() <= 2
+    fit(two_stars, ["svc"], 0, tmp_path, budget_seconds=0)
+    assert load_fitted_models(tmp_path).temporal is None
