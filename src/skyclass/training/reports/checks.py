@@ -98,7 +98,8 @@ def _summarise(rows: Sequence[CheckRow]) -> str:
     }
     parts = [f"{counts[Outcome.FAILED]} of {len(rows)} checks failed"]
     if counts[Outcome.REVIEW]:
-        parts.append(f"{counts[Outcome.REVIEW]} need a review")
+        verb = "needs" if counts[Outcome.REVIEW] == 1 else "need"
+        parts.append(f"{counts[Outcome.REVIEW]} {verb} a review")
     return ", ".join(parts)
 
 

@@ -67,7 +67,8 @@ def test_numbers_are_readable() -> None:
     ("checks", "summary"),
     [
         ([FLOOR], "0 of 1 checks failed"),
-        ([FLOOR, SLICE, TRAFFIC], "1 of 3 checks failed, 1 need a review"),
+        ([FLOOR, SLICE, TRAFFIC], "1 of 3 checks failed, 1 needs a review"),
+        ([FLOOR, TRAFFIC, TRAFFIC], "0 of 3 checks failed, 2 need a review"),
     ],
 )
 def test_summary_counts_failures_and_reviews(checks: list[Check], summary: str) -> None:

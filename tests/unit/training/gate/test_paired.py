@@ -62,6 +62,13 @@ def test_equal_predictions_are_neither_better_nor_worse() -> None:
         assert (found.p_worse, found.p_better) == (1, 1), found.name
 
 
+def test_the_export_of_a_model_is_neither_better_nor_worse_than_the_model() -> None:
+    # Single precision, and a bias in one direction on every row: a test would be significant.
+    exported = (STRONG * (1 - 1e-6) + np.eye(3)[LABELS] * 1e-6).astype(np.float32)
+    found = compare_log_loss(LABELS, STRONG, exported)
+    assert (found.p_worse, found.p_better) == (1, 1)
+
+
 def test_holm_corrects_each_p_value_for_the_hypotheses_that_are_left() -> None:
     assert correct_holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert correct_holm([0.6, 0.9]) == [1.0, 1.0]

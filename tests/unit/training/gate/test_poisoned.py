@@ -107,7 +107,7 @@ def test_swapped_labels_of_faint_quasars(survey: Dataset, honest: Probabilities)
     assert "in QSO, r 21 to 22, eboss" in verdict.reason
 
 
-def test_a_quarter_of_the_faint_quasars_swapped_is_above_the_floor_but_worse(
+def test_a_third_of_the_faint_quasars_swapped_is_above_the_floor_but_worse(
     survey: Dataset, honest: Probabilities
 ) -> None:
     labels = survey.labels.copy()

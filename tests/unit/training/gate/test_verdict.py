@@ -5,6 +5,7 @@ import pytest
 
 from skyclass.registry.verdicts import Check, GateVerdict, Outcome
 from skyclass.survey.features import Mode
+from skyclass.survey.observation import CLASSES
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import TEMPORAL_HOLDOUT, ModelEvaluation, evaluate
 from skyclass.training.gate import check_gate
@@ -83,6 +84,22 @@ def test_floors_of_the_temporal_model_decide(survey: Dataset) -> None:
     verdict = check_gate(survey, both, None)
     assert not verdict.passed
     assert "on the temporal hold-out" in verdict.reason
+
+
+@pytest.mark.parametrize("class_name", ["GALAXY", "QSO"])
+def test_class_without_rows_on_the_newest_nights_does_not_reject(
+    survey: Dataset, class_name: str
+) -> None:
+    good = make_challenger(survey, predict_with_errors(survey, 0.01))
+    labels = survey.labels[survey.temporal_holdout]
+    labels = labels[labels != class_name]
+    right = np.eye(3)[np.argmax([labels == name for name in CLASSES], axis=0)]
+    temporal = evaluate(labels, right, survey.mode, TEMPORAL_HOLDOUT)
+    both = ModelEvaluation((*good.evaluations, temporal), good.random_probabilities)
+    verdict = check_gate(survey, both, None)
+    assert verdict.passed, verdict.reason
+    subjects = {check.subject for check in verdict.checks if check.group == "temporal_floor"}
+    assert subjects == ({"accuracy"} if class_name == "QSO" else {"accuracy", "QSO recall"})
 
 
 def test_better_challenger_passes_with_the_decisive_numbers(survey: Dataset) -> None:
