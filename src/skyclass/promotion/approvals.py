@@ -98,7 +98,6 @@ class ApprovalLog:
     def request(self, release: Release, reason: str) -> ApprovalRequest:
         """Let a release wait. It supersedes every release of its mode that waits."""
         manifest = release.manifest
-        # The clock of the machine that wrote the newest request may have been ahead.
         requests, _ = self._read(release.mode)
         request = ApprovalRequest(
             mode=release.mode,
@@ -106,20 +105,22 @@ class ApprovalLog:
             champion=manifest.gate.champion,
             run_id=manifest.run_id,
             reason=reason,
-            time=max([datetime.now(UTC), *(each.time + _TICK for each in requests.values())]),
+            time=_make_later_time(requests.values()),
         )
         self._put(release, _REQUEST, request)
         return request
 
     def decide(self, release: Release, approved: bool, by: str, reason: str) -> ApprovalDecision:
         """Record a decision about a release; it replaces earlier ones, which are kept."""
+        _, decisions = self._read(release.mode)
+        previous = decisions.get(release.id)
         decision = ApprovalDecision(
             mode=release.mode,
             release=release.id,
             approved=approved,
             by=by,
             reason=reason,
-            time=datetime.now(UTC),
+            time=_make_later_time([previous] if previous else []),
         )
         self._put(release, f"{decision.time:%Y%m%dT%H%M%S.%fZ}.json", decision)
         return decision
@@ -180,6 +181,11 @@ def find_approval(approvals: Iterable[Approval], release_id: str | None) -> Appr
 def find_waiting(approvals: Iterable[Approval]) -> Approval | None:
     """Return the release that waits, or None; at most one of a mode does."""
     return next((each for each in approvals if each.state is ApprovalState.WAITING), None)
+
+
+def _make_later_time(earlier: Iterable[ApprovalRequest | ApprovalDecision]) -> datetime:
+    """Return the current time, or one after all earlier documents: another clock may be ahead."""
+    return max([datetime.now(UTC), *(each.time + _TICK for each in earlier)])
 
 
 def _get_time(approval: Approval) -> datetime:

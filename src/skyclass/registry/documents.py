@@ -1,5 +1,6 @@
 """The JSON documents that releases, promotions and windows are made of."""
 
+import re
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -36,7 +37,8 @@ def parse_document(kind: type[D], data: bytes, where: str) -> D:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
+        name = re.sub("(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
         raise ReleaseError(
-            f"{where}: not a {kind.__name__.lower()} of this version ({field}: {first['msg']}): "
+            f"{where}: not a valid {name} of this version ({field}: {first['msg']}): "
             "publish it again"
         ) from error

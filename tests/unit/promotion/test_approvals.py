@@ -1,12 +1,14 @@
 """Releases that wait for an approval, and what a person decides about them."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skyclass.errors import PromotionError, ReleaseError
+from skyclass.promotion import approvals as approvals_module
 from skyclass.promotion import by_hand
 from skyclass.promotion.approvals import ApprovalLog, ApprovalState, find_waiting
 from skyclass.promotion.lineage import find_parent
@@ -67,6 +69,14 @@ def waiting(champion: Release, publish: Publish, approvals: ApprovalLog) -> Rele
     return release
 
 
+class ClockAhead(datetime):
+    """The clock of another machine, an hour ahead."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "ClockAhead":
+        return super().now(tz) + timedelta(hours=1)
+
+
 def get_states(approvals: ApprovalLog, champions: LocalChampionStore) -> dict[str, ApprovalState]:
     champion = champions.get_champion(MODE)
     found = approvals.list_approvals(MODE, champion.id if champion else None)
@@ -110,6 +120,20 @@ def test_declined_release_can_still_be_approved(
     by_hand.decline(champions, approvals, waiting, "vera", "too many stars")
     event = by_hand.approve(champions, approvals, waiting, "vera", "the stars are right")
     assert (event.to_release, event.reason) == (waiting.id, "the stars are right")
+
+
+def test_newest_decision_counts_even_if_the_clock_of_the_previous_one_was_ahead(
+    champions: LocalChampionStore,
+    approvals: ApprovalLog,
+    waiting: Release,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(approvals_module, "datetime", ClockAhead)
+        ahead = approvals.decide(waiting, approved=True, by="vera", reason="good")
+    declined = approvals.decide(waiting, approved=False, by="nancy", reason="too many stars")
+    assert declined.time > ahead.time
+    assert get_states(approvals, champions) == {waiting.id: ApprovalState.DECLINED}
 
 
 def test_champion_is_not_declined(
@@ -203,7 +227,7 @@ def test_first_release_of_a_mode_can_wait(
 def test_malformed_request_is_named(approvals: ApprovalLog, store: ObjectStore) -> None:
     key = f"promotions/approvals/{MODE}/{'a' * 64}/request.json"
     store.put(store.settings.models_bucket, key, b"{}", "application/json")
-    with pytest.raises(ReleaseError, match=f"^{key}: not a approvalrequest of this version"):
+    with pytest.raises(ReleaseError, match=f"^{key}: not a valid approval request of this version"):
         approvals.list_approvals(MODE, None)
 
 

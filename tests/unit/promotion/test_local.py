@@ -92,7 +92,7 @@ def test_promotion_is_the_newest_even_if_an_earlier_clock_was_ahead(
 def test_malformed_promotion_is_named(champions: LocalChampionStore, store: ObjectStore) -> None:
     key = f"promotions/{MODE}/20260101T000000.000000Z-x.json"
     store.put(store.settings.models_bucket, key, b'{"mode": "photometric"}', "application/json")
-    with pytest.raises(ReleaseError, match=f"^{key}: not a promotion of this version"):
+    with pytest.raises(ReleaseError, match=f"^{key}: not a valid promotion of this version"):
         champions.get_champion(MODE)
 
 

@@ -192,7 +192,9 @@ def test_manifest_round_trip() -> None:
 def test_malformed_manifest_is_rejected_by_field(good: bytes, bad: bytes, field: str) -> None:
     data = draft().to_bytes()
     assert good in data
-    with pytest.raises(ReleaseError, match=f"not a manifest of this version .*{field}") as error:
+    with pytest.raises(
+        ReleaseError, match=f"not a valid manifest of this version .*{field}"
+    ) as error:
         parse(data.replace(good, bad))
     assert "\n" not in str(error.value)
 
