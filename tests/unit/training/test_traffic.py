@@ -256,10 +256,12 @@ def test_large_challenger_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert check.outcome is Outcome.REVIEW
     assert check.challenger is not None
     assert check.champion is not None
-    assert 90 < check.challenger - check.champion < 130
+    assert 50 < check.challenger - check.champion < 150
 
 
 def test_model_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     (tmp_path / ONNX_MODEL).write_bytes(b"no model")
-    with pytest.raises(TrainingError, match=r"the memory of model\.onnx cannot be measured"):
+    with pytest.raises(
+        TrainingError, match=r"^the memory of model\.onnx cannot .*\(.*INVALID_PROTOBUF.*\): check"
+    ):
         measure_memory(tmp_path / ONNX_MODEL, features=6)

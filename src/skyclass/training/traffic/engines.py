@@ -91,9 +91,10 @@ def measure_memory(model: Path, features: int) -> float:
         )
         return float(done.stdout)
     except (subprocess.SubprocessError, ValueError) as error:
-        detail = getattr(error, "stderr", "") or error
-        raise TrainingError(
-            f"the memory of {model.name} cannot be measured ({one_line(detail)}): check the model"
+        lines = str(getattr(error, "stderr", None) or error).splitlines()
+        raise TrainingError(  # the last line of a traceback has the error
+            f"the memory of {model.name} cannot be measured ({one_line(lines[-1])}): "
+            "check the model"
         ) from error
 
 
