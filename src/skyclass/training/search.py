@@ -131,18 +131,18 @@ def _find_contenders(scores: Sequence[CandidateScore]) -> list[str]:
 
 
 def _draw_settings(names: Sequence[str], seed: int) -> Iterator[tuple[str, Settings]]:
-    """Yield settings that differ from the default ones, one per candidate in turn."""
+    """Yield what differs from the default settings, one choice per candidate in turn."""
     drawn: dict[str, list[Settings]] = {}
     for name in names:
         space = CANDIDATES[name].space
         defaults = CANDIDATES[name].make(seed).get_params()
         count = min(MAX_SETTINGS, len(ParameterGrid(space))) if space else 0
         sample = ParameterSampler(space, count, random_state=seed) if count else []
-        drawn[name] = [
-            settings
+        changed: list[Settings] = [
+            {key: value for key, value in settings.items() if defaults[key] != value}
             for settings in sample
-            if any(defaults[key] != value for key, value in settings.items())
-        ][: MAX_SETTINGS - 1]
+        ]
+        drawn[name] = [settings for settings in changed if settings][: MAX_SETTINGS - 1]
     for number in range(MAX_SETTINGS - 1):
         for name in names:
             if number < len(drawn[name]):

@@ -55,7 +55,8 @@ def test_training_report_lists_search_and_calibration(
     assert f" ±&nbsp;{selected.standard_error:.4f}<" in html
     assert f"All {len(tried)} settings that were tried" in html
     for score in tried[1:]:
-        assert f"max_leaf_nodes = {score.settings['max_leaf_nodes']}" in html
+        for name, value in score.settings.items():
+            assert f"{name} = {value}" in html
     assert [score.method in html for score in summary.calibration.scores] == [True] * 3
     assert f"{summary.calibration.method} (served)" in html
     random = evaluation.random

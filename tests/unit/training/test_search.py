@@ -48,6 +48,16 @@ def test_search_with_enough_budget_is_reproducible(dataset: Dataset) -> None:
     assert first.selected.settings == second.selected.settings
 
 
+def test_recorded_settings_differ_from_the_default_ones(dataset: Dataset) -> None:
+    found = search(dataset.features, dataset.labels, ["decision_tree"], 2, 60)
+    defaults = CANDIDATES["decision_tree"].make(1).get_params()
+    default, *others = (score.settings for score in found.tried)
+    assert default == {}
+    for settings in others:
+        assert settings
+        assert all(defaults[name] != value for name, value in settings.items())
+
+
 def test_other_seed_tries_other_settings(dataset: Dataset) -> None:
     first, second = (
         search(dataset.features, dataset.labels, ["decision_tree"], seed, 60) for seed in (1, 2)
