@@ -142,7 +142,9 @@ def _find_why_it_waits(gate: GateVerdict, policy: PromotionPolicy) -> str:
     if gate.reviews:
         shown = [_describe_review(check) for check in gate.reviews[:_MAX_REVIEWS]]
         more = len(gate.reviews) - len(shown)
-        return "; ".join([*shown, *([f"{more} more checks"] if more else [])])
+        return "; ".join(
+            [*shown, *([f"{more} more check{'' if more == 1 else 's'}"] if more else [])]
+        )
     if policy is PromotionPolicy.APPROVE:
         return f"promotion=approve; {gate.reason}"
     return ""
