@@ -63,7 +63,8 @@ def training(
         newest_rows: Maximum number of rows to train on, the newest nights first.
         promotion: `if_better` promotes a release that is better than the champion and nowhere
             worse; `if_not_worse` also one that is only trained on newer data and nowhere worse;
-            `approve` lets that wait until a person approves it; `never` only publishes it.
+            `approve` lets every one that is nowhere worse wait until a person approves it; `never`
+            only publishes it.
         reason: Reason for the run; stored with the promotion.
         search_seconds: Budget in seconds to compare settings of the candidates; 0 compares the
             default settings only.
