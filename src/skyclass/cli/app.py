@@ -18,6 +18,7 @@ from skyclass.cli import (
     monitoring,
     notifications,
     pipelines,
+    promotion,
     releases,
     scoring,
     serving,
@@ -27,7 +28,18 @@ from skyclass.errors import SkyclassError
 from skyclass.logs import start_logging
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-for group in (local, data, pipelines, releases, serving, scoring, monitoring, notifications, apps):
+for group in (
+    local,
+    data,
+    pipelines,
+    releases,
+    promotion,
+    serving,
+    scoring,
+    monitoring,
+    notifications,
+    apps,
+):
     app.add_typer(group.app)
 
 

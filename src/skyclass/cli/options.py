@@ -8,6 +8,7 @@ from skyclass.survey.features import Mode
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ModeOption = Annotated[Mode, typer.Option(help="Inputs of the model: with or without redshift.")]
+ReleaseId = Annotated[str, typer.Argument(help="ID of a release, or its first characters.")]
 Parameters = Annotated[
     list[str] | None,
     typer.Option(
