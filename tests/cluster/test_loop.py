@@ -45,6 +45,8 @@ def test_drift_is_followed_by_training_and_a_new_served_release(
     job = scaled.start_training(
         MODE,
         source_uri="simulated:?rows=12000&era=legacy,boss&seed=1",
+        newest_rows="5000",  # as the drift job trains: on the new era only
+        promotion="if_not_worse",
         reason="drift",
         candidates="hist_gradient_boosting",
     )
