@@ -59,7 +59,8 @@ def close_loop(
 ) -> Decision:
     """Decide what to do after the newest window that has ended, and do it.
 
-    A window that ends in the future is not decided: until its end, it would shadow all others.
+    A window that ends in the future is not decided and is no evidence: until its end, it would
+    shadow all others.
     Idempotent: a window is decided once and its stored decision is returned afterwards, unless the
     run could not be started.
 
@@ -106,7 +107,7 @@ def close_loop(
             trained_on=champion.manifest.training_set.version,
             table_version=version,
             verdicts=verdicts,
-            accuracies=load_documents(store, WindowAccuracy, mode, last=_MAX_WINDOWS),
+            accuracies=load_documents(store, WindowAccuracy, mode, last=_MAX_WINDOWS, until=now),
             decisions=earlier,
             limits=settings.limits,
             waiting=waiting.release if waiting else None,

@@ -123,6 +123,19 @@ def test_fallen_accuracy_without_drift_starts_one_run(
     assert len(trainer.started) == 1
 
 
+def test_accuracy_of_a_window_that_has_not_ended_is_no_evidence(
+    store: ObjectStore, champions: LocalChampionStore, tmp_path: Path
+) -> None:
+    manifest = draft(MODE, metrics={"random_holdout": make_holdout()})
+    release = champions.registry.publish(manifest, write_files(tmp_path))
+    champions.promote(release, "for a test", "test")
+    save_verdicts(store, release, Verdict.NO_DRIFT)
+    future = NOW + timedelta(hours=1)
+    save_document(store, make_labelled_window(1_200, 1_000, future, release=release.id))
+    made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    assert made.cause is Cause.STEADY
+
+
 def test_decision_to_wait_is_stored(
     store: ObjectStore, champions: LocalChampionStore, champion: Release
 ) -> None:
