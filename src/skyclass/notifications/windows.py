@@ -6,17 +6,19 @@ from datetime import UTC, datetime, timedelta
 from skyclass.monitoring.decisions import Action, Decision, RunState
 from skyclass.monitoring.documents import REPORT, WindowDocument, load_documents, window_prefix
 from skyclass.monitoring.evidence import count_drifted
+from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.triggers import MIN_DRIFTED_WINDOWS, RECENT_WINDOWS
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.notifications.event import Event, Kind, format_time, make_id
 from skyclass.notifications.notifier import notify_if_enabled
 from skyclass.notifications.settings import NotificationSettings
-from skyclass.settings import Settings
+from skyclass.settings import Settings, load
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 
 MAX_AGE_PERIODS = 3
-"""Events of windows and decisions that are more periods of the drift job old are not reported."""
+"""Events of windows and decisions that are more periods of the drift job old are not reported.
+The failure of a run may be later than its decision by the longest time of a run."""
 
 MAX_REPORTED_WINDOWS = 20
 """Number of newest windows whose events are reported."""
@@ -49,7 +51,12 @@ def notify_windows(settings: Settings, mode: Mode) -> None:
             oldest = max(oldest, verdict.window_end)
         decisions = load_documents(store, Decision, mode, last=MAX_REPORTED_WINDOWS)
         events = find_window_events(verdicts, decisions, make_link_maker(settings, options))
-        return [event for event in events if event.time >= oldest]
+        run_time = timedelta(hours=load(RetrainingSettings).run_hours)
+        return [
+            event
+            for event in events
+            if event.time >= (oldest - run_time if event.kind is Kind.FAILED else oldest)
+        ]
 
     notify_if_enabled(settings, find)
 

@@ -160,3 +160,14 @@ def test_old_and_unfinished_windows_are_not_reported(
         save_document(store, document)
     notify_windows(store.settings, MODE)
     assert webhook_is_set.requests == []
+
+
+def test_run_that_fails_after_hours_is_reported_by_jobs_of_each_hour(
+    store: ObjectStore, webhook_is_set: Web
+) -> None:
+    failed = RUN.model_copy(update={"state": RunState.FAILED, "message": "step train: bad"})
+    end = datetime.now(UTC) - timedelta(hours=5)
+    save_document(store, make_decision(Action.RETRAIN, failed, end))
+    notify_windows(store.settings.model_copy(update={"drift_period_hours": 1}), MODE)
+    (message,) = (json.loads(body) for body in webhook_is_set.bodies)
+    assert message["title"] == "skyclass spectroscopic: training run failed"
