@@ -21,8 +21,10 @@ def notify_publication(
         policy: What the release needed to be promoted.
         run_id: Id of the run.
     """
+    run_link = make_run_link(run_id, settings.kfp_url)
     notify_if_enabled(
-        settings, lambda _, options: find_publication_events(result, policy, run_id, options)
+        settings,
+        lambda _, options: find_publication_events(result, policy, run_id, run_link, options),
     )
 
 
@@ -38,7 +40,11 @@ def notify_promotion(settings: Settings, promotion: Promotion, kind: Kind) -> No
 
 
 def find_publication_events(
-    result: PublishResult, policy: PromotionPolicy, run_id: str, options: NotificationSettings
+    result: PublishResult,
+    policy: PromotionPolicy,
+    run_id: str,
+    run_link: str | None,
+    options: NotificationSettings,
 ) -> list[Event]:
     """Return the event of a run that published a release; none if it was not to be promoted.
 
@@ -46,13 +52,14 @@ def find_publication_events(
         result: The published release.
         policy: What the release needed to be promoted.
         run_id: Id of the run, which also identifies its event when the step is retried.
-        options: URLs of the pages.
+        run_link: Page of the run, if it has one.
+        options: URL of the monitor.
     """
     if policy is PromotionPolicy.NEVER:
         return []
     release = result.release
     kind, outcome = _find_outcome(result)
-    links = [make_run_link(run_id, options.kfp_url), _make_page_link(release.id, options)]
+    links = [run_link, _make_page_link(release.id, options)]
     if kind is Kind.WAITING:
         links.reverse()  # the page of the release has the evidence
     return [
@@ -82,7 +89,7 @@ def make_promotion_event(promotion: Promotion, kind: Kind, options: Notification
     Args:
         promotion: The promotion.
         kind: `PROMOTED` or `ROLLED_BACK`.
-        options: URLs of the pages.
+        options: URL of the monitor.
     """
     replaced = f", in place of {promotion.from_release[:12]}" if promotion.from_release else ""
     approved = f" (approved by {promotion.approved_by})" if promotion.approved_by else ""

@@ -28,8 +28,6 @@ class NotificationSettings(BaseSettings):
 
     monitor_url: str = Field("", validation_alias="SKYCLASS_MONITOR_URL")
     """URL of the monitor page, for links."""
-    kfp_url: str = Field("", validation_alias="KF_PIPELINES_UI_ENDPOINT")
-    """URL of KFP's user interface, for links to runs."""
 
     @field_validator("kinds", mode="before")
     @classmethod

@@ -18,7 +18,6 @@ def test_settings_are_read_from_the_environment(
         "SKYCLASS_NOTIFICATION_URLS_FILE": str(tmp_path / "urls"),
         "SKYCLASS_NOTIFICATION_KINDS": "failed,rolled_back",
         "SKYCLASS_MONITOR_URL": "https://monitor",
-        "KF_PIPELINES_UI_ENDPOINT": "https://kfp",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -26,7 +25,7 @@ def test_settings_are_read_from_the_environment(
     urls = ["json://e", "json://f", "slack://a/b/c/#night-shift", "json://d"]
     assert settings.read_urls() == urls
     assert settings.kinds == (Kind.FAILED, Kind.ROLLED_BACK)
-    assert (settings.monitor_url, settings.kfp_url) == ("https://monitor", "https://kfp")
+    assert settings.monitor_url == "https://monitor"
     assert "json://e" not in repr(settings)
 
 
