@@ -9,8 +9,6 @@ from skyclass.registry import releases as release_files
 from skyclass.registry.releases import Release
 from skyclass.tables.prediction_history import ScoredInput
 
-RANDOM_HOLDOUT = "random_holdout"
-
 
 class Step(NamedTuple):
     """A step of the lineage, as the summary at the top of the page shows it.
@@ -60,7 +58,7 @@ def _find_run_link(lineage: Lineage, kfp_url: str) -> str | None:
 
 def _summarise(lineage: Lineage, inputs: list[ScoredInput], is_champion: bool) -> list[Step]:
     manifest = lineage.release.manifest
-    data, random = manifest.training_set, manifest.metrics.get(RANDOM_HOLDOUT)
+    data, random = manifest.training_set, manifest.random_holdout
     gate = "gate passed" if manifest.gate.passed else "gate failed"
     drifted = sum(each.verdict.verdict is Verdict.DRIFT for each in lineage.windows)
     count = len(lineage.windows)
