@@ -61,7 +61,7 @@ def test_retried_step_reports_the_same_event() -> None:
     assert len(ids) == 1
 
 
-def test_run_of_the_local_runner_has_no_page_in_kfp() -> None:
+def test_run_without_a_page_is_reported_with_the_page_of_the_release() -> None:
     result = PublishResult(RELEASE, True, "better", None)
     (event,) = find_events(result, link=None)
     assert event.link == f"https://monitor/releases/{RELEASE.id}"
