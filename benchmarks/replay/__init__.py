@@ -1,6 +1,6 @@
 """Replay real observations in the order of their nights, with and without the retraining loop.
 
-    python -m benchmarks.replay FILE [-o docs/replay.svg]
+    python -m benchmarks.replay FILE [--starts 5] [-o docs/replay.svg]
 
 A window has 1,000 objects. Both models start as the same release, trained on the first 3,000
 objects. The baseline is never replaced. The champion of the loop is monitored: each window gets a

@@ -33,7 +33,13 @@ def serve_mail() -> Iterator[Mailbox]:
     """Run the server on a free loopback port."""
     (port,) = find_free_ports(1)
     mailbox = Mailbox(port)
-    controller = Controller(mailbox, hostname=LOOPBACK, port=port)
+    controller = Controller(
+        mailbox,
+        hostname=LOOPBACK,
+        port=port,
+        server_hostname="mail.example.org",  # no DNS request for the name of this machine
+        ready_timeout=60,
+    )
     controller.start()
     try:
         yield mailbox
