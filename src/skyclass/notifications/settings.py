@@ -24,7 +24,7 @@ class NotificationSettings(BaseSettings):
     kinds: Annotated[tuple[Kind, ...], NoDecode] = ()
     """Kinds of events to send, separated by commas; empty for all."""
     timeout_seconds: PositiveFloat = 10.0
-    """Time after which a channel that has not accepted a message is given up."""
+    """Timeout of one message to one channel."""
 
     monitor_url: str = Field("", validation_alias="SKYCLASS_MONITOR_URL")
     """URL of the monitor page, for links."""
