@@ -49,6 +49,7 @@ def test_drift_is_followed_by_training_and_a_new_served_release(
         promotion="if_not_worse",
         reason="drift",
         candidates="hist_gradient_boosting",
+        search_seconds="0",  # the settings must not depend on the speed of the cluster
     )
     assert namespace.wait_for_job(job, 600), namespace.read_logs(job)
 
