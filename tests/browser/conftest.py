@@ -25,7 +25,7 @@ from tests.support.predictor import Site, publish
 from tests.support.predictor import serving as serving_model
 
 WIDTH, HEIGHT = 1280, 900
-SECONDS = 90
+SECONDS = 180
 CLASSIFY = "//button[normalize-space()='Classify']"
 UNREACHABLE_URL = "http://127.0.0.1:9"
 
