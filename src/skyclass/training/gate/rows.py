@@ -76,9 +76,14 @@ class Slice(NamedTuple):
         return f"{self.class_name}, {self.magnitudes}, {self.era}"
 
 
+def find_magnitude_bins(r: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    """Return the index in `MAGNITUDE_BINS` of each r magnitude (mag), shape (n,)."""
+    return np.searchsorted(MAGNITUDE_EDGES, r, side="right")
+
+
 def find_slices(rows: HeldOutRows) -> Iterator[Slice]:
     """Yield the slices that have at least `MIN_ROWS` rows, by class, magnitude and era."""
-    bins = np.searchsorted(MAGNITUDE_EDGES, rows.r, side="right")
+    bins = find_magnitude_bins(rows.r)
     eras = find_eras(rows.nights)
     for label, class_name in enumerate(CLASSES):
         for number, magnitudes in enumerate(MAGNITUDE_BINS):

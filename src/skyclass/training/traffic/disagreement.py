@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from skyclass.registry.verdicts import Check, Outcome
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES
-from skyclass.training.gate.rows import MAGNITUDE_BINS, MAGNITUDE_EDGES
+from skyclass.training.gate.rows import MAGNITUDE_BINS, find_magnitude_bins
 from skyclass.training.traffic import limits
 
 GROUP = "traffic"
@@ -97,7 +97,7 @@ def check_shares(traffic: PredictedRows, labelled: PredictedRows, mode: Mode) ->
 
 
 def _find_groups(rows: PredictedRows) -> Mapping[str, Mask]:
-    bins = np.searchsorted(MAGNITUDE_EDGES, rows.r, side="right")
+    bins = find_magnitude_bins(rows.r)
     return {
         ALL_ROWS: np.ones(len(rows.r), bool),
         **{f"predicted {name}": rows.champion == name for name in CLASSES},
