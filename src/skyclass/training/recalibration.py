@@ -23,7 +23,7 @@ from skyclass.training.search import sample_rows
 logger = logging.getLogger(__name__)
 
 CALIBRATION_ROWS = 16_000
-"""Enough rows to tell a gain of 0.001 in log-loss from noise."""
+"""Enough rows to distinguish a gain of 0.001 in log-loss from noise."""
 
 _FOLDS = 3
 """Folds of the outer cross-validation, and of the calibrator's own within each of them."""
