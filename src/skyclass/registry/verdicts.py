@@ -1,5 +1,6 @@
 """The verdict of the gate, with the evidence that it is based on."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from skyclass.registry.documents import Document
@@ -78,3 +79,10 @@ class GateVerdict(Document):
     def reviews(self) -> tuple[Check, ...]:
         """Checks that make the release wait for an approval."""
         return tuple(check for check in self.checks if check.outcome is Outcome.REVIEW)
+
+
+def join_descriptions(shown: Sequence[str], total: int) -> str:
+    """Join descriptions of checks, and count those of `total` that are not shown."""
+    others = total - len(shown)
+    more = [f"{others} more check{'' if others == 1 else 's'}"] if others else []
+    return "; ".join([*shown, *more])

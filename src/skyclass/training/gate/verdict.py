@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from skyclass.registry.manifest import Evaluation
-from skyclass.registry.verdicts import Check, GateVerdict, Outcome
+from skyclass.registry.verdicts import Check, GateVerdict, Outcome, join_descriptions
 from skyclass.training.evaluation import ChampionEvaluation
 from skyclass.training.gate.policy import APPROVAL
 from skyclass.training.gate.rows import PLACES
@@ -45,7 +45,7 @@ def _summarise(checks: Sequence[Check], challenger: Evaluation) -> str:
     failed = [check for check in checks if check.outcome is Outcome.FAILED]
     if missed := [check for check in failed if check.group in FLOORS]:
         shown = [_describe_floor(check) for check in missed[:_MAX_FLOORS]]
-        return f"below the {challenger.mode} floor: {_join(shown, len(missed))}"
+        return f"below the {challenger.mode} floor: {join_descriptions(shown, len(missed))}"
     compared = [check for check in checks if check.group in (*PLACES, SLICE)]
     if not compared:
         return "reaches every floor, and there is no champion yet"
@@ -55,7 +55,7 @@ def _summarise(checks: Sequence[Check], challenger: Evaluation) -> str:
         averages = [check for check in worse if check.group in PLACES]
         clearest = [min(each, key=_get_p_value) for each in (slices, averages) if each]
         shown = [_describe_comparison(check) for check in clearest]
-        return f"worse than the champion: {_join(shown, len(worse))}"
+        return f"worse than the champion: {join_descriptions(shown, len(worse))}"
     policy = next(check for check in checks if check.group == "policy")
     return f"{_describe_policy(policy)}, and not worse in any of {len(compared)} comparisons"
 
@@ -89,12 +89,6 @@ def _describe_policy(check: Check) -> str:
     if passed:
         return f"better than the champion: {values} {evidence}"
     return f"not significantly better than the champion: at best {values} {evidence}"
-
-
-def _join(shown: Sequence[str], total: int) -> str:
-    others = total - len(shown)
-    more = [f"{others} more check{'' if others == 1 else 's'}"] if others else []
-    return "; ".join([*shown, *more])
 
 
 def _get_p_value(check: Check) -> float:

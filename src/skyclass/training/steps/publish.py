@@ -20,7 +20,7 @@ from skyclass.registry.releases import (
     Registry,
     Release,
 )
-from skyclass.registry.verdicts import Check, GateVerdict
+from skyclass.registry.verdicts import Check, GateVerdict, join_descriptions
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import FEATURES, INPUTS, Mode
@@ -141,10 +141,7 @@ def _find_why_it_waits(gate: GateVerdict, policy: PromotionPolicy) -> str:
     """Return why a release that passed the gate waits for an approval; empty if it does not."""
     if gate.reviews:
         shown = [_describe_review(check) for check in gate.reviews[:_MAX_REVIEWS]]
-        more = len(gate.reviews) - len(shown)
-        return "; ".join(
-            [*shown, *([f"{more} more check{'' if more == 1 else 's'}"] if more else [])]
-        )
+        return join_descriptions(shown, len(gate.reviews))
     if policy is PromotionPolicy.APPROVE:
         return f"promotion=approve; {gate.reason}"
     return ""
