@@ -59,12 +59,12 @@ class LoadedModel:
         """Predict class probabilities.
 
         Args:
-            inputs: Shape (n, len(INPUTS[mode])), in the order of the manifest's `inputs`.
+            inputs: Shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])), in that order.
 
         Returns:
             Shape (n, 3), in the order of the manifest's `classes`.
         """
-        features = make_features(inputs, self.release.mode)
+        features = make_features(inputs, self.release.mode, self.release.manifest.features)
         if self.bulk_engine is not None and len(features) >= self.bulk_rows:
             return self.bulk_engine(features)
         return self.engine(features)
