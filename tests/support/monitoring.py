@@ -53,7 +53,9 @@ def add_predictions(observations: pd.DataFrame) -> pd.DataFrame:
         column: np.where(labels == name, 0.9, 0.05)
         for column, name in zip(PROBABILITIES, CLASSES, strict=True)
     }
-    return observations.assign(predicted=labels, **probabilities).reset_index(drop=True)
+    rows = observations.assign(predicted=labels, **probabilities).reset_index(drop=True)
+    absent = [name for name in REFERENCE_SCHEMA.names if name not in rows.columns]
+    return rows.reindex(columns=[*rows.columns, *absent])
 
 
 def make_frame(observations: pd.DataFrame, mode: Mode = Mode.SPECTROSCOPIC) -> pd.DataFrame:

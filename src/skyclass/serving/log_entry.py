@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import KEY, MEASUREMENTS, most_probable_classes
+from skyclass.survey.observation import KEY, most_probable_classes
 from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES
 
 
@@ -62,15 +62,15 @@ def to_table(entries: Sequence[LogEntry]) -> pa.Table:
     )
     inputs = np.concatenate([entry.inputs for entry in entries])
     probabilities = np.concatenate([entry.probabilities for entry in entries])
-    nulls = pa.nulls(len(keys), pa.float64())  # photometric requests have no redshift
+    nulls = {field.name: pa.nulls(len(keys), field.type) for field in LOG_SCHEMA}
     columns = {
+        **nulls,  # what a request lacks: photometric ones have no redshift
         **{name: requests[name].take(positions) for name in requests.column_names},
         "row": np.concatenate([np.arange(count, dtype=np.int32) for count in counts]),
         **{
             name: pa.array(values, mask=values == 0)
             for name, values in zip(KEY, keys.T, strict=True)
         },
-        **dict.fromkeys(MEASUREMENTS, nulls),
         **dict(zip(INPUTS[entries[0].mode], inputs.T, strict=True)),
         "predicted": most_probable_classes(probabilities),
         **dict(zip(PROBABILITIES, probabilities.T.astype(np.float64), strict=True)),

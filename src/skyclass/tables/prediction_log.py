@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from skyclass.errors import one_line
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import Mode
+from skyclass.survey.features import OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,10 @@ _CONTENT_TYPE = "application/vnd.apache.parquet"
 _PREDICTION_FIELDS = [
     *((name, pa.int32()) for name in KEY),  # null if the request has no key
     *((name, pa.float64()) for name in MEASUREMENTS),  # redshift is null in photometric mode
+    *((name, pa.float64()) for name in OPTIONAL_INPUTS[Mode.PHOTOMETRIC]),
     ("predicted", pa.string()),
     *((name, pa.float64()) for name in PROBABILITIES),
+    ("out_of_domain", pa.bool_()),  # null if the release cannot tell
 ]
 
 LOG_SCHEMA = pa.schema(

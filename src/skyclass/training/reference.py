@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from skyclass.survey.features import INPUTS
-from skyclass.survey.observation import KEY, MEASUREMENTS, most_probable_classes
+from skyclass.survey.observation import KEY, most_probable_classes
 from skyclass.tables.prediction_log import MAX_REFERENCE_ROWS, PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 
@@ -24,13 +24,12 @@ def make_reference(
         Columns of `REFERENCE_SCHEMA`, at most `MAX_REFERENCE_ROWS` rows. In photometric mode the
         redshift is null, as in the prediction log of that mode.
     """
-    held_out = dataset.rows.loc[dataset.random_holdout, [*KEY, *MEASUREMENTS, "class"]]
-    unused = [name for name in MEASUREMENTS if name not in INPUTS[dataset.mode]]
-    rows = held_out.assign(
-        **dict.fromkeys(unused, np.nan),
+    columns = [*KEY, *INPUTS[dataset.mode], "class"]
+    rows = dataset.rows.loc[dataset.random_holdout, columns].assign(
         predicted=most_probable_classes(probabilities),
         **dict(zip(PROBABILITIES, probabilities.T, strict=True)),
-    )[REFERENCE_SCHEMA.names]
+    )
+    rows = rows.reindex(columns=REFERENCE_SCHEMA.names)
     if len(rows) > MAX_REFERENCE_ROWS:
         rows = rows.sample(MAX_REFERENCE_ROWS, random_state=seed).sort_index()
     return rows
