@@ -95,6 +95,38 @@ class OnnxParity(Document):
     )
 
 
+class GroupScores(Document):
+    """What a group of optional inputs is worth, on the rows of the random hold-out that have it.
+
+    Attributes:
+        rows: Rows that have the group.
+        accuracy: Share of these rows with the right class.
+        macro_f1: Mean F1 of the classes.
+        accuracy_without: The same share without the group; other groups stay.
+        macro_f1_without: Mean F1 of the classes without the group.
+    """
+
+    rows: int
+    accuracy: float
+    macro_f1: float
+    accuracy_without: float
+    macro_f1_without: float
+
+
+class BandScores(Document):
+    """Scores on the random hold-out without the measurements of one band.
+
+    Attributes:
+        rows: Rows evaluated.
+        accuracy: Share of rows with the right class.
+        macro_f1: Mean F1 of the classes.
+    """
+
+    rows: int
+    accuracy: float
+    macro_f1: float
+
+
 class FileEntry(Document):
     """A file of a release: name, size in bytes, SHA-256 in hex."""
 
@@ -117,6 +149,10 @@ class Manifest(Document):
         libraries: Versions that the model was trained with.
         training_set: Rows that the model was trained on.
         metrics: Evaluations by split.
+        groups: Scores by group of optional inputs, for the groups that the model uses. Empty in
+            spectroscopic mode and in older releases.
+        missing_bands: Scores by band, for the bands that a row may lack. Empty if the model needs
+            all of them.
         parity: Whether the ONNX model may be served.
         gate: Verdict of the gate.
         parent: Id of the champion when this release was published.
@@ -135,6 +171,8 @@ class Manifest(Document):
     libraries: dict[str, str]
     training_set: TrainingSet
     metrics: dict[str, Evaluation]
+    groups: dict[str, GroupScores] = Field(default_factory=dict)
+    missing_bands: dict[str, BandScores] = Field(default_factory=dict)
     parity: OnnxParity
     gate: GateVerdict
     parent: str | None
