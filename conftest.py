@@ -20,7 +20,7 @@ from skyclass.training.fit import fit
 from tests.support.datasets import make_simulated_dataset
 from tests.support.environment import make_environment
 
-REAL_ROWS = Path(__file__).resolve().parents[1] / "shared/data/sdss_dr17_20k.csv"
+REAL_DATA = Path(__file__).resolve().parents[1] / "shared/data"
 
 
 @pytest.fixture(scope="session")
@@ -60,11 +60,17 @@ def table(settings: Settings, store: ObjectStore) -> ObservationsTable:
 
 
 @pytest.fixture(scope="session")
-def real_rows() -> Path:
-    """File of 20,000 real rows, which is not part of the repository."""
-    if not REAL_ROWS.exists():
-        pytest.skip(f"real SDSS rows are not at {REAL_ROWS}")
-    return REAL_ROWS
+def real_data() -> Path:
+    """Folder of files with real rows, which are not part of the repository."""
+    if not REAL_DATA.exists():
+        pytest.skip(f"real SDSS rows are not at {REAL_DATA}")
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def real_rows(real_data: Path) -> Path:
+    """File of 20,000 real rows."""
+    return real_data / "sdss_dr17_20k.csv"
 
 
 @pytest.fixture(scope="session")

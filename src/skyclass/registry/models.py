@@ -16,7 +16,8 @@ import numpy.typing as npt
 import onnxruntime
 
 from skyclass.errors import ReleaseError
-from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
+from skyclass.registry.releases import DUST_MAP, JOBLIB_MODEL, ONNX_MODEL, Registry, Release
+from skyclass.survey.dust import DustMap, fill_extinction
 from skyclass.survey.features import make_features
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ class LoadedModel:
         engine: Computes probabilities from features.
         bulk_engine: Computes them for batches of at least `bulk_rows`, if another engine is faster.
         bulk_rows: Batch size from which `bulk_engine` is used.
+        dust_map: Map for rows with a position and without an extinction; None in releases without
+            the feature.
     """
 
     release: Release
@@ -54,6 +57,7 @@ class LoadedModel:
     engine: Engine
     bulk_engine: Engine | None = None
     bulk_rows: int = 0
+    dust_map: DustMap | None = None
 
     def predict_probabilities(self, inputs: npt.ArrayLike) -> Probabilities:
         """Predict class probabilities.
@@ -64,7 +68,23 @@ class LoadedModel:
         Returns:
             Shape (n, 3), in the order of the manifest's `classes`.
         """
-        features = make_features(inputs, self.release.mode, self.release.manifest.features)
+        return self.predict_from_features(self.compute_features(inputs))
+
+    def compute_features(self, inputs: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Compute the features of the release.
+
+        Args:
+            inputs: Shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])), in that order.
+
+        Returns:
+            Shape (n, len(features of the manifest)).
+        """
+        mode = self.release.mode
+        filled = fill_extinction(inputs, mode, self.dust_map)
+        return make_features(filled, mode, self.release.manifest.features)
+
+    def predict_from_features(self, features: npt.NDArray[np.float32]) -> Probabilities:
+        """Predict class probabilities, shape (n, 3), from the result of `compute_features`."""
         if self.bulk_engine is not None and len(features) >= self.bulk_rows:
             return self.bulk_engine(features)
         return self.engine(features)
@@ -90,12 +110,15 @@ def load_verified_model(release: Release, folder: Path) -> LoadedModel:
         folder: The folder of its files.
 
     Raises:
-        ReleaseError: The only usable model was pickled with other library versions.
+        ReleaseError: The only usable model was pickled with other library versions, or the dust
+            map is malformed.
     """
     parity = release.manifest.parity
+    dust_map = _load_dust_map(release, folder)
     if not parity.passed:
-        return LoadedModel(release, "joblib", _load_joblib(release, folder))
-    onnx = LoadedModel(release, "onnx", load_onnx_engine(folder / ONNX_MODEL))
+        return LoadedModel(release, "joblib", _load_joblib(release, folder), dust_map=dust_map)
+    engine = load_onnx_engine(folder / ONNX_MODEL)
+    onnx = LoadedModel(release, "onnx", engine, dust_map=dust_map)
     if parity.joblib_faster_from_rows is None:
         return onnx
     try:
@@ -104,6 +127,17 @@ def load_verified_model(release: Release, folder: Path) -> LoadedModel:
         logger.warning("large batches are predicted with ONNX, which is slower: %s", error)
         return onnx
     return replace(onnx, bulk_engine=bulk, bulk_rows=parity.joblib_faster_from_rows)
+
+
+def _load_dust_map(release: Release, folder: Path) -> DustMap | None:
+    if DUST_MAP not in (entry.path for entry in release.manifest.files):
+        return None
+    try:
+        return DustMap.load(folder / DUST_MAP)
+    except ValueError as error:
+        raise ReleaseError(
+            f"release {release.id[:12]}: {DUST_MAP}: {error}: publish the release again"
+        ) from error
 
 
 def _load_joblib(release: Release, folder: Path) -> Engine:
