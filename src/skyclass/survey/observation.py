@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skyclass.survey.features import MAGNITUDES
+from skyclass.survey.features import GROUP_INPUTS, MAGNITUDES, InputGroup
 
 CLASSES = ("GALAXY", "QSO", "STAR")
 """The classes, in the order of every probability vector and confusion matrix."""
@@ -30,6 +30,27 @@ MAGNITUDE_RANGE = (5.0, 35.0)
 """mag; the survey saturates near 12 and its faintest asinh magnitudes stay below 30."""
 REDSHIFT_RANGE = (-0.05, 8.0)
 """Dimensionless; the survey's highest redshift is 7.011."""
+EXTINCTION_RANGE = (0.0, 150.0)
+"""mag; the dust map of Schlegel, Finkbeiner & Davis (1998) reaches 130 in the Galactic plane."""
+ERROR_RANGE = (0.0, 100.0)
+"""mag; errors of asinh magnitudes grow beyond 10 where an object is not detected."""
+WISE_RANGE = (-5.0, 30.0)
+"""mag (Vega); the brightest stars are near -3, forced photometry of faint objects ends near 25."""
+TYPES = (3.0, 6.0)
+"""Photometric types of objects that are classified: extended and point-like."""
+
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(MAGNITUDES, MAGNITUDE_RANGE),
+    "redshift": REDSHIFT_RANGE,
+    "alpha": (0.0, 360.0),
+    "delta": (-90.0, 90.0),
+    "extinction_r": EXTINCTION_RANGE,
+    **dict.fromkeys(GROUP_INPUTS[InputGroup.PSF], MAGNITUDE_RANGE),
+    "type": TYPES,
+    **dict.fromkeys(GROUP_INPUTS[InputGroup.ERRORS], ERROR_RANGE),
+    **dict.fromkeys(GROUP_INPUTS[InputGroup.WISE], WISE_RANGE),
+}
+"""Lowest and highest valid value of each input, in its unit; a type has one of the two values."""
 
 OBSERVATION_COLUMNS = (*KEY, *POSITION, *MEASUREMENTS, "class")
 """Columns of an observation in SDSS tables."""
