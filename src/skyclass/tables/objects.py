@@ -25,7 +25,7 @@ class Objects:
 
     Attributes:
         file: The file.
-        rows: All of its columns, unchanged.
+        rows: All of its columns, unchanged, with the schema of the file.
         inputs: Numbers of the model inputs, and plate, mjd and fiber_id where the file has them.
             The index is the position of the row.
         positions: Position in the file of each column of `inputs`.
@@ -65,6 +65,7 @@ def read_objects(
         pa.chunked_array([part for column in columns for part in column.chunks], columns[0].type)
         for columns in zip(*(chunk.columns for chunk in chunks), strict=True)
     ]
+    rows = pa.table(columns, schema=file.schema)
     inputs = {}
     for name, position in found.items():
         if name in KEY:
@@ -72,4 +73,4 @@ def read_objects(
             inputs[name] = integers.to_pandas(types_mapper=pd.ArrowDtype)
         else:
             inputs[name] = pd.Series(read_numbers(file, position, columns[position]))
-    return Objects(file, pa.table(columns, list(file.header)), pd.DataFrame(inputs), found)
+    return Objects(file, rows, pd.DataFrame(inputs), found)

@@ -36,7 +36,7 @@ class Chunk:
 class TableFile(Protocol):
     """A table whose columns are identified by their position.
 
-    Text files return every value as text, unchanged; Parquet files return the stored types.
+    Text files return every value as text, unchanged; other files return the stored types.
     """
 
     @property
@@ -50,6 +50,22 @@ class TableFile(Protocol):
         Raises:
             CatalogError: The file cannot be read.
         """
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Types and facts of the columns, in the order of `header`.
+
+        Metadata of a field are its `unit`, `ucd` and `description` and further facts of its format;
+        metadata of the schema are the `name` and `description` of the table, and `meta`, the other
+        facts of the file as a JSON object.
+
+        Raises:
+            CatalogError: The file cannot be read.
+        """
+
+    @property
+    def hint(self) -> str:
+        """Where else a missing column can be, as an addition to an error; empty if nowhere."""
 
     def read(self, positions: Sequence[int], chunk_rows: int) -> Iterator[Chunk]:
         """Read columns in order.

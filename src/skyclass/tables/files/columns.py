@@ -37,7 +37,7 @@ def find_columns(
             shown = ", ".join(header[:_SHOWN_COLUMNS])
             raise CatalogError(
                 f"{file.name}: missing column {ours} (found {shown}): add it, or rename the "
-                "column that holds it"
+                f"column that holds it{file.hint}"
             )
     return found
 

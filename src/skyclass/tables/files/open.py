@@ -17,6 +17,7 @@ from skyclass.tables.files.text import TextTable
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
+FITS_SUFFIXES = (".fits", ".fit", ".fts")
 _ENCRYPTED = 1
 """Flag of a member of a zip archive."""
 
@@ -27,19 +28,22 @@ def open_table(
     filesystem: fs.FileSystem | None = None,
     encoding: str | None = None,
     skip_malformed: bool = False,
+    hdu: str | None = None,
 ) -> TableFile:
-    """Open a CSV or Parquet file.
+    """Open a table in a file.
 
     Args:
-        path: Path of the file. Suffixes count in any case; text may be compressed.
+        path: Path of the file. Suffixes count in any case; all but Parquet may be compressed.
         name: Name of the file in messages.
         filesystem: Where the file is; None for this machine.
         encoding: Encoding of a text file; None for the one of a byte order mark, or UTF-8.
         skip_malformed: Whether malformed lines of a text file are skipped and reported in chunks.
             Otherwise the first one is an error.
+        hdu: Number or name of the HDU of a FITS file; None for the first table.
 
     Raises:
-        CatalogError: The file is missing or empty, or its suffix or the encoding is unknown.
+        CatalogError: The file is missing or empty, its suffix or the encoding is unknown, an option
+            does not apply to it, or the package for its format is not installed.
     """
     filesystem = filesystem or fs.LocalFileSystem()
     info = filesystem.get_file_info(path)
@@ -48,20 +52,47 @@ def open_table(
     suffixes = [suffix.lower() for suffix in PurePosixPath(path).suffixes]
     compression = _DECOMPRESSORS.get(suffixes[-1]) if suffixes else None
     suffix = "".join(suffixes[-2:-1] if compression else suffixes[-1:])
-    if suffix not in TEXT_SUFFIXES and (compression or suffix not in PARQUET_SUFFIXES):
+    if suffix not in (*TEXT_SUFFIXES, *FITS_SUFFIXES) and (
+        compression or suffix not in PARQUET_SUFFIXES
+    ):
         raise CatalogError(
-            f"{name}: unsupported suffix {''.join(suffixes[-1:])!r}: convert the file to .csv or "
-            ".parquet"
+            f"{name}: unsupported suffix {''.join(suffixes[-1:])!r}: convert the file to .csv, "
+            ".fits or .parquet"
         )
     if info.size == 0:
         raise CatalogError(f"{name}: the file is empty: check where it came from")
+    for option, value, kinds in (
+        ("encoding", encoding, TEXT_SUFFIXES),
+        ("hdu", hdu, FITS_SUFFIXES),
+    ):
+        if value is not None and suffix not in kinds:
+            raise CatalogError(
+                f"{name}: a {suffix} file has no {option}: remove the option {option}"
+            )
     open_bytes = partial(filesystem.open_input_file, path)
     if suffix in PARQUET_SUFFIXES:
         return ParquetTable(name, open_bytes)
+    if compression:
+        open_bytes = partial(compression, open_bytes, name)
+    if suffix in FITS_SUFFIXES:
+        return _open_fits(name, open_bytes, hdu)
     if encoding is not None:
         _check_encoding(encoding, name)
-    open_text = partial(compression, open_bytes, name) if compression else open_bytes
-    return TextTable(name, open_text, encoding, skip_malformed)
+    return TextTable(name, open_bytes, encoding, skip_malformed)
+
+
+def _open_fits(name: str, open_bytes: Callable[[], Any], hdu: str | None) -> TableFile:
+    try:
+        from skyclass.tables.files.fits import FitsTable
+    except ModuleNotFoundError as error:
+        raise _missing_package_error(name, error) from error
+    return FitsTable(name, open_bytes, hdu)
+
+
+def _missing_package_error(name: str, error: ModuleNotFoundError) -> CatalogError:
+    return CatalogError(
+        f"{name}: the package {error.name} is not installed: install skyclass[formats]"
+    )
 
 
 def _check_encoding(encoding: str, name: str) -> None:
@@ -102,5 +133,5 @@ _DECOMPRESSORS: dict[str, Callable[..., Any]] = {
 }
 """Opens the decompressed bytes of a file, by its last suffix."""
 
-SUFFIXES = (*TEXT_SUFFIXES, *PARQUET_SUFFIXES, *_DECOMPRESSORS)
+SUFFIXES = (*TEXT_SUFFIXES, *PARQUET_SUFFIXES, *FITS_SUFFIXES, *_DECOMPRESSORS)
 """Last suffixes of the files that can be opened, in lower case."""

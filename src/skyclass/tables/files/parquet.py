@@ -42,6 +42,21 @@ class ParquetTable:
         """Column names as stored."""
         return tuple(self._stored[position] for position in self._positions)
 
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Types and metadata of the columns as stored."""
+        with translate_errors(self.name, "Parquet"):
+            stored = self._metadata.schema.to_arrow_schema()
+        metadata = dict(stored.metadata or {})
+        metadata.pop(b"pandas", None)  # it names the index, which is not a column
+        fields = [stored.field(position) for position in self._positions]
+        return pa.schema(fields, metadata or None)
+
+    @property
+    def hint(self) -> str:
+        """Nothing: a Parquet file has one table."""
+        return ""
+
     def read(self, positions: Sequence[int], chunk_rows: int) -> Iterator[Chunk]:
         """Read columns in order."""
         stored = [self._positions[position] for position in positions]

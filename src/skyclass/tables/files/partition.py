@@ -27,6 +27,19 @@ class PartitionedTable:
         """Column names of the file and of the partition."""
         return (*self._file.header, *self._values)
 
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the file and of the partition."""
+        schema = self._file.schema
+        for name, value in self._values.items():
+            schema = schema.append(pa.field(name, pa.scalar(value).type))
+        return schema
+
+    @property
+    def hint(self) -> str:
+        """The one of the file."""
+        return self._file.hint
+
     def read(self, positions: Sequence[int], chunk_rows: int) -> Iterator[Chunk]:
         """Read columns in order."""
         width = len(self._file.header)

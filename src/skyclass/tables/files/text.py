@@ -56,6 +56,16 @@ class TextTable:
         """Column names as written, without spaces around them."""
         return self._layout.header
 
+    @property
+    def schema(self) -> pa.Schema:
+        """All columns are text."""
+        return pa.schema([pa.field(name, pa.string()) for name in self.header])
+
+    @property
+    def hint(self) -> str:
+        """Nothing: a text file has one table."""
+        return ""
+
     def read(self, positions: Sequence[int], chunk_rows: int) -> Iterator[Chunk]:
         """Read columns as text, in order."""
         rows = 0
