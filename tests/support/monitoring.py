@@ -100,6 +100,15 @@ def ingest_rows(
     ingest(FileSource(path, str(path)), table, store)
 
 
+def write_reference(folder: Path, observations: pd.DataFrame) -> Path:
+    """Write the reference of a release that predicts these observations correctly."""
+    rows = pa.Table.from_pandas(
+        add_predictions(observations), schema=REFERENCE_SCHEMA, preserve_index=False
+    )
+    pq.write_table(rows, folder / REFERENCE)
+    return folder / REFERENCE
+
+
 def publish_reference(
     champions: LocalChampionStore,
     folder: Path,
@@ -107,11 +116,7 @@ def publish_reference(
     mode: Mode = Mode.SPECTROSCOPIC,
 ) -> Release:
     """Publish and promote a release that has a reference and no model."""
-    path = folder / REFERENCE
-    rows = pa.Table.from_pandas(
-        add_predictions(reference), schema=REFERENCE_SCHEMA, preserve_index=False
-    )
-    pq.write_table(rows, path)
+    path = write_reference(folder, reference)
     training_set = draft(mode).training_set
     simulated = training_set.model_copy(update={"synthetic_rows": training_set.rows})
     release = champions.registry.publish(draft(mode, training_set=simulated), {REFERENCE: path})

@@ -20,13 +20,14 @@ from sklearn.ensemble import RandomForestClassifier
 from skyclass.local.s3_server import Access
 from skyclass.polling import poll
 from skyclass.registry.libraries import get_library_versions
-from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
+from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, REFERENCE, Registry, Release
 from skyclass.settings import Settings
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode, make_features, model_name
 from skyclass.survey.observation import MEASUREMENTS, NOT_MEASURED, Era
 from skyclass.training.export import export
+from tests.support.monitoring import write_reference
 from tests.support.releases import draft
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,7 +179,7 @@ def publish(
     joblib_faster_from_rows: int | None = None,
     **changes: Any,
 ) -> Release:
-    """Train a tiny model and publish it.
+    """Train a tiny model and publish it, with its training rows as the reference.
 
     Args:
         site: Object store to publish to.
@@ -204,5 +205,6 @@ def publish(
             **changes,
         },
     )
-    names = (JOBLIB_MODEL, ONNX_MODEL)
+    write_reference(folder, rows)
+    names = (JOBLIB_MODEL, ONNX_MODEL, REFERENCE)
     return site.registry.publish(manifest, {name: folder / name for name in names})

@@ -4,18 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, REFERENCE, Registry, Release
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.prediction_log import REFERENCE_SCHEMA
 from skyclass.tables.predictions import SCHEMA, PredictionsTable
 from skyclass.training.fit import fit
 from tests.support.datasets import make_simulated_dataset
-from tests.support.monitoring import add_predictions
+from tests.support.monitoring import write_reference
 from tests.support.releases import draft
 
 
@@ -23,10 +21,7 @@ def publish_tree(store: ObjectStore, folder: Path, mode: Mode, seed: int = 0) ->
     """Fit a decision tree on rows of the first era and publish it, with these as its reference."""
     dataset = make_simulated_dataset(mode, rows=900)
     fitted = fit(dataset, ["decision_tree"], seed, folder)
-    rows = pa.Table.from_pandas(
-        add_predictions(dataset.rows), REFERENCE_SCHEMA, preserve_index=False
-    )
-    pq.write_table(rows, folder / REFERENCE)
+    write_reference(folder, dataset.rows)
     manifest = draft(mode, parity=fitted.parity, libraries=get_library_versions(), run_id=f"{seed}")
     names = (JOBLIB_MODEL, ONNX_MODEL, REFERENCE)
     return Registry(store).publish(manifest, {name: folder / name for name in names})

@@ -14,6 +14,7 @@ import typer
 from skyclass.cli import (
     apps,
     data,
+    explain,
     local,
     monitoring,
     notifications,
@@ -36,6 +37,7 @@ for group in (
     promotion,
     serving,
     scoring,
+    explain,
     monitoring,
     notifications,
     apps,

@@ -15,7 +15,7 @@ from skyclass.explaining.players import Player, find_players
 from skyclass.explaining.shapley import compute_shapley_values
 from skyclass.registry.models import LoadedModel, load_verified_model
 from skyclass.registry.releases import REFERENCE, Registry, Release
-from skyclass.survey.features import ALL_INPUTS, InputGroup, make_features
+from skyclass.survey.features import ALL_INPUTS, InputGroup
 from skyclass.survey.observation import CLASSES
 from skyclass.tables.prediction_log import read_reference
 
@@ -54,7 +54,7 @@ class Explainer:
         self._players = find_players(self.release.manifest.features)
         ordered = reference.sort_values("predicted", kind="stable")
         inputs = ordered.reindex(columns=list(ALL_INPUTS[self.release.mode]))
-        features = self._compute_features(inputs.to_numpy("float64"))
+        features = model.compute_features(inputs.to_numpy("float64"))
         # Evenly spaced among the rows ordered by class: every class has its share.
         places = np.linspace(0, len(features) - 1, min(BACKGROUND_ROWS, len(features)))
         self._background = features[places.round().astype(int)]
@@ -72,10 +72,7 @@ class Explainer:
             inputs: Shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])), in that order; NaN
                 where a value was not measured.
         """
-        return [self._explain_row(row) for row in self._compute_features(inputs)]
-
-    def _compute_features(self, inputs: npt.ArrayLike) -> Features:
-        return make_features(inputs, self.release.mode, self.release.manifest.features)
+        return [self._explain_row(row) for row in self._model.compute_features(inputs)]
 
     def _explain_row(self, row: Features) -> Explanation:
         # A player with the same value in all rows contributes nothing, and would double the time.

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from skyclass.errors import CatalogError
 from skyclass.explaining.explanation import Explanation, describe_contribution
 from skyclass.registry.releases import Release
 from skyclass.survey.observation import CLASSES
@@ -43,6 +45,39 @@ def render_page(
     return _TEMPLATES.get_template("page.html.j2").render(
         source=source, release=release, objects=list(zip(names, explanations, strict=True))
     )
+
+
+def write_explanations(
+    target: Path,
+    source: str,
+    release: Release,
+    names: Sequence[str],
+    explanations: Sequence[Explanation],
+) -> None:
+    """Write explanations to a file: CSV with one row per contribution, or a page.
+
+    Args:
+        target: File with the suffix .csv or .html.
+        source: Name of the file with the objects.
+        release: The release that predicts.
+        names: Name of each object, such as `line 3`.
+        explanations: Their explanations.
+
+    Raises:
+        CatalogError: The file cannot be written.
+    """
+    if target.suffix.lower() == ".html":
+        text = render_page(source, release, names, explanations)
+    else:
+        pairs = zip(names, explanations, strict=True)
+        records = [record for name, each in pairs for record in make_records(name, each)]
+        text = pd.DataFrame(records).to_csv(index=False)
+    try:
+        target.write_text(text)
+    except OSError as error:
+        raise CatalogError(
+            f"{target} cannot be written ({error.strerror}): choose another file"
+        ) from error
 
 
 def make_records(name: str, explanation: Explanation) -> Iterator[dict[str, Any]]:
