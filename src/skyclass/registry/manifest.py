@@ -5,6 +5,8 @@ from datetime import datetime
 from pydantic import AliasChoices, Field
 
 from skyclass.registry.documents import Document
+from skyclass.registry.label_sets import LabelSets
+from skyclass.registry.purity import PurityCuts
 from skyclass.registry.verdicts import GateVerdict
 from skyclass.survey.features import Mode
 
@@ -158,6 +160,8 @@ class Manifest(Document):
         parent: Id of the champion when this release was published.
         run_id: The pipeline run that trained it.
         created_at: When (UTC).
+        label_sets: Thresholds of the label sets. None in releases of 0.1.0.
+        purity_cuts: Cuts for pure samples. None in releases of 0.1.0.
         files: Every other file of the release.
     """
 
@@ -178,6 +182,8 @@ class Manifest(Document):
     parent: str | None
     run_id: str
     created_at: datetime
+    label_sets: LabelSets | None = None
+    purity_cuts: PurityCuts | None = None
     files: tuple[FileEntry, ...]
 
     @property

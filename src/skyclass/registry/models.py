@@ -16,7 +16,16 @@ import numpy.typing as npt
 import onnxruntime
 
 from skyclass.errors import ReleaseError
-from skyclass.registry.releases import DUST_MAP, JOBLIB_MODEL, ONNX_MODEL, Registry, Release
+from skyclass.registry.documents import parse_document
+from skyclass.registry.domain import DomainModel
+from skyclass.registry.releases import (
+    DOMAIN,
+    DUST_MAP,
+    JOBLIB_MODEL,
+    ONNX_MODEL,
+    Registry,
+    Release,
+)
 from skyclass.survey.dust import DustMap, fill_extinction
 from skyclass.survey.features import make_features
 
@@ -50,6 +59,7 @@ class LoadedModel:
         bulk_rows: Batch size from which `bulk_engine` is used.
         dust_map: Map for rows with a position and without an extinction; None in releases without
             the feature.
+        domain: Finds rows that are unlike the training rows. None in releases of 0.1.0.
     """
 
     release: Release
@@ -58,6 +68,7 @@ class LoadedModel:
     bulk_engine: Engine | None = None
     bulk_rows: int = 0
     dust_map: DustMap | None = None
+    domain: DomainModel | None = None
 
     def predict_probabilities(self, inputs: npt.ArrayLike) -> Probabilities:
         """Predict class probabilities.
@@ -114,11 +125,12 @@ def load_verified_model(release: Release, folder: Path) -> LoadedModel:
             map is malformed.
     """
     parity = release.manifest.parity
-    dust_map = _load_dust_map(release, folder)
+    dust_map, domain = _load_dust_map(release, folder), _load_domain(release, folder)
     if not parity.passed:
-        return LoadedModel(release, "joblib", _load_joblib(release, folder), dust_map=dust_map)
+        engine = _load_joblib(release, folder)
+        return LoadedModel(release, "joblib", engine, dust_map=dust_map, domain=domain)
     engine = load_onnx_engine(folder / ONNX_MODEL)
-    onnx = LoadedModel(release, "onnx", engine, dust_map=dust_map)
+    onnx = LoadedModel(release, "onnx", engine, dust_map=dust_map, domain=domain)
     if parity.joblib_faster_from_rows is None:
         return onnx
     try:
@@ -138,6 +150,14 @@ def _load_dust_map(release: Release, folder: Path) -> DustMap | None:
         raise ReleaseError(
             f"release {release.id[:12]}: {DUST_MAP}: {error}: publish the release again"
         ) from error
+
+
+def _load_domain(release: Release, folder: Path) -> DomainModel | None:
+    if all(entry.path != DOMAIN for entry in release.manifest.files):
+        return None
+    return parse_document(
+        DomainModel, (folder / DOMAIN).read_bytes(), f"release {release.id[:12]}: {DOMAIN}"
+    )
 
 
 def _load_joblib(release: Release, folder: Path) -> Engine:

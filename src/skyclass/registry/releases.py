@@ -23,6 +23,7 @@ DUST_MAP = "dust_map.npy"
 REPORT = "report.html"
 MODEL_CARD = "model_card.md"
 CONFUSION = "confusion.png"
+DOMAIN = "domain.json"
 
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",

@@ -1,0 +1,1 @@
+"""What is promised about predictions: label sets, purity cuts and the domain of a release."""
