@@ -17,7 +17,7 @@ from skyclass.ingest.violations import MAX_EXAMPLES, describe_rows, split_reason
 from skyclass.sources import Batch, Source
 from skyclass.storage.prefetch import prefetch
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.observation import KEY, find_eras
+from skyclass.survey.observation import KEY, OPTIONAL_COLUMNS, ROW_COLUMNS, find_eras
 from skyclass.tables.observations import SCHEMA, ObservationsTable
 
 logger = logging.getLogger(__name__)
@@ -38,11 +38,12 @@ class Accounting:
         updated: Rows that changed a known observation, such as a late label.
         duplicates: Rows without a change.
         rejected: Invalid rows, written to the quarantine with their reasons.
-        not_measured: Values that were the survey's sentinel and became null.
+        not_measured: Values that were a sentinel for "not measured" and became null.
         coded_classes: Rows whose class was a code, decoded with the source's option `classes`.
         resumed_after: Watermark of the source before the ingest.
         reasons: Number of rejected rows by reason.
         examples: Descriptions of some rejected rows by reason.
+        discarded: Number of invalid values of optional inputs that became null, by reason.
     """
 
     source: str
@@ -57,6 +58,7 @@ class Accounting:
     resumed_after: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    discarded: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_balanced(self) -> bool:
@@ -120,6 +122,8 @@ def _ingest_batch(
         key = f"{REJECTED_PREFIX}/{batch_id}.parquet"
         store.put(store.settings.data_bucket, key, _to_parquet(rejected), _PARQUET)
         logger.warning("%d rows rejected, written to %s", rejected.num_rows, key)
+    if result.discarded:
+        logger.warning("values of optional inputs were discarded: %s", result.discarded)
     provenance = {"source": source.name, "batch_id": batch_id, "ingested_at": datetime.now(UTC)}
     rows = _add_provenance(_drop_duplicate_keys(result.valid), provenance)
     merged = table.merge(rows, source.watermark_id, watermark, batch.position)
@@ -135,6 +139,7 @@ def _ingest_batch(
         coded_classes=batch.coded_classes,
         reasons=dict(Counter(rejected["reason"].to_pylist()).most_common()),
         examples=_describe_rejected(result.rejected) | dict.fromkeys(batch.malformed, ()),
+        discarded=result.discarded,
     )
 
 
@@ -175,12 +180,16 @@ def _add(total: Accounting, part: Accounting) -> Accounting:
         resumed_after=total.resumed_after,
         reasons=dict(reasons.most_common()),
         examples={**part.examples, **total.examples},
+        discarded=dict(Counter(total.discarded) + Counter(part.discarded)),
     )
 
 
 def _add_provenance(rows: pa.Table, provenance: dict[str, object]) -> pa.Table:
-    """Return the rows in the table's schema."""
-    columns = {name: rows[name] for name in rows.column_names}
+    """Return the rows in the table's schema; optional inputs that they lack are null."""
+    columns = {
+        name: rows[name] if name in rows.column_names else pa.nulls(rows.num_rows, pa.float64())
+        for name in (*ROW_COLUMNS, *OPTIONAL_COLUMNS)
+    }
     columns["era"] = pa.array(find_eras(rows["mjd"].to_numpy()), pa.string())
     for name, value in provenance.items():
         columns[name] = pa.repeat(pa.scalar(value, SCHEMA.field(name).type), rows.num_rows)

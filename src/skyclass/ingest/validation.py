@@ -1,5 +1,9 @@
-"""Row validation: types, ranges and classes, with a reason for each rejected row."""
+"""Row validation: types, ranges and classes, with a reason for each rejected row.
 
+Invalid values of optional inputs become null and are counted; they reject no row.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,11 +18,13 @@ from skyclass.survey.observation import (
     KEY,
     MAGNITUDE_RANGE,
     MEASUREMENTS,
+    OPTIONAL_COLUMNS,
     POSITION,
     REDSHIFT_RANGE,
     ROW_COLUMNS,
     is_sentinel,
 )
+from skyclass.survey.optional import describe_valid, find_discarded
 from skyclass.tables.files.numbers import parse_numbers, to_texts
 
 Numbers = npt.NDArray[np.float64]
@@ -57,21 +63,26 @@ class ValidationResult:
     """The rows of a batch, divided into valid and rejected.
 
     Attributes:
-        valid: Columns `ROW_COLUMNS` with the types of the observations table; sentinels are null.
+        valid: Columns `ROW_COLUMNS` and the `OPTIONAL_COLUMNS` of the batch, with the types of the
+            observations table; sentinels and discarded values are null.
         rejected: The other rows as text, unchanged, with a column `reason`.
-        not_measured: Number of values that were the survey's sentinel.
+        not_measured: Number of values that were the survey's sentinel, or a placeholder in an
+            optional input.
+        discarded: Number of invalid values of optional inputs, by reason.
     """
 
     valid: pa.Table
     rejected: pa.Table
     not_measured: int
+    discarded: dict[str, int]
 
 
 def validate_rows(rows: pa.Table) -> ValidationResult:
     """Divide the rows of one batch into valid and rejected.
 
     Args:
-        rows: Columns `ROW_COLUMNS`, in the source's order; numbers may be text.
+        rows: Columns `ROW_COLUMNS` and any of `OPTIONAL_COLUMNS`, in the source's order; numbers
+            may be text.
     """
     columns: dict[str, pa.Array] = {}
     reasons: dict[int, list[str]] = {}
@@ -85,6 +96,16 @@ def validate_rows(rows: pa.Table) -> ValidationResult:
         for reason, broken in _find_broken(values, unreadable, _RULES[name]):
             _add_reason(reasons, broken, f"{name}: {reason}")
         columns[name] = pa.array(values, from_pandas=True)  # NaN becomes null
+    optional = [name for name in OPTIONAL_COLUMNS if name in rows.column_names]
+    discarded: Counter[str] = Counter()
+    for name in optional:
+        values, unreadable = parse_numbers(rows[name])
+        placeholders, invalid = find_discarded(name, values)
+        not_measured += int(placeholders.sum())
+        discarded[f"{name}: not a number"] += int(unreadable.sum())
+        discarded[f"{name}: {describe_valid(name)}"] += int(invalid.sum())
+        values = np.where(placeholders | invalid, np.nan, values)
+        columns[name] = pa.array(values, from_pandas=True)
     columns["class"], columns["release"] = to_texts(rows["class"]), to_texts(rows["release"])
     known = pc.is_in(columns["class"], pa.array([*CLASSES, None], pa.string()))
     _add_reason(reasons, ~_to_mask(known), f"class: not one of {', '.join(CLASSES)}")
@@ -92,14 +113,16 @@ def validate_rows(rows: pa.Table) -> ValidationResult:
 
     rejected_mask = np.zeros(rows.num_rows, dtype=bool)
     rejected_mask[list(reasons)] = True
-    parsed = pa.table({name: columns[name] for name in ROW_COLUMNS})
-    rejected = rows.select(ROW_COLUMNS).filter(pa.array(rejected_mask))
-    texts = {name: to_texts(rejected[name]) for name in ROW_COLUMNS}
+    names = [*ROW_COLUMNS, *optional]
+    parsed = pa.table({name: columns[name] for name in names})
+    rejected = rows.select(names).filter(pa.array(rejected_mask))
+    texts = {name: to_texts(rejected[name]) for name in names}
     texts["reason"] = pa.array(["; ".join(reasons[row]) for row in sorted(reasons)], pa.string())
     return ValidationResult(
         valid=_cast_keys(parsed.filter(pa.array(~rejected_mask)) if reasons else parsed),
         rejected=pa.table(texts),
         not_measured=not_measured,
+        discarded=dict(+discarded),
     )
 
 

@@ -15,7 +15,8 @@ class Batch:
     """Consecutive rows of a source.
 
     Attributes:
-        rows: Columns `ROW_COLUMNS`, not validated; numbers may be text.
+        rows: Columns `ROW_COLUMNS` and the `OPTIONAL_COLUMNS` that the source has, not validated;
+            numbers may be text.
         position: Position in the source after these rows; the watermark once they are committed.
         malformed: One reason for each row that could not be split into fields.
         coded_classes: Number of rows whose class was a code.

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from skyclass.sources.base import BATCH_ROWS, Batch
-from skyclass.survey.dialects import Dialect, detect_dialect
-from skyclass.survey.observation import ROW_COLUMNS
+from skyclass.survey.dialects import Dialect, detect_dialect, find_optional_columns
+from skyclass.survey.observation import OPTIONAL_COLUMNS, ROW_COLUMNS
 from skyclass.tables.files import Chunk, Options, decode_labels, open_table, parse_classes
 
 
@@ -49,6 +49,12 @@ class FileSource:
         """The dialect of the header."""
         return detect_dialect(self._table.header, self.name)
 
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Our name of each column of the file that is read."""
+        optional = find_optional_columns(self._table.header, self.name)
+        return {**self.dialect.columns, **optional}
+
     def read_batches(self, after: int) -> Iterator[Batch]:
         """Read the batches that follow position `after`; malformed lines count as rows.
 
@@ -58,7 +64,7 @@ class FileSource:
         """
         position = 0
         header = self._table.header
-        columns = [header.index(name) for name in self.dialect.columns]
+        columns = [header.index(name) for name in self.columns]
         for chunk in self._table.read(columns, BATCH_ROWS):
             position += chunk.rows + len(chunk.malformed)
             if position > after:
@@ -66,10 +72,11 @@ class FileSource:
 
     def _to_batch(self, chunk: Chunk, position: int) -> Batch:
         """Name the columns, decode the classes, and add the data release."""
-        columns = dict(zip(self.dialect.columns.values(), chunk.columns, strict=True))
+        columns = dict(zip(self.columns.values(), chunk.columns, strict=True))
         codes = {**self.dialect.class_codes, **self._codes}
         columns["class"], coded = decode_labels(columns["class"], codes, self.name)
         if self.dialect.data_release is not None:
             columns["release"] = pa.repeat(pa.scalar(self.dialect.data_release), chunk.rows)
-        rows = pa.table([columns[name] for name in ROW_COLUMNS], list(ROW_COLUMNS))
+        names = [*ROW_COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in columns)]
+        rows = pa.table([columns[name] for name in names], names)
         return Batch(rows, position, chunk.malformed, coded)

@@ -9,6 +9,7 @@ from deltalake import (
     ColumnProperties,
     CommitProperties,
     DeltaTable,
+    Schema,
     Transaction,
     WriterProperties,
     write_deltalake,
@@ -49,7 +50,7 @@ class TableSpec:
 
     Attributes:
         prefix: Key prefix in the data bucket.
-        schema: Arrow schema.
+        schema: Arrow schema. A table that an older version created can lack columns of it.
         partition_column: Partition column; the rows of a key are always in one partition.
         key: Columns that identify a row.
         values: Columns that a merge may change.
@@ -92,7 +93,8 @@ class KeyedTable:
 
         The source's watermark is committed with the rows, so that a retry neither loses nor
         duplicates a row. A null never overwrites a value. Rows without a change do not make a new
-        version.
+        version. Columns of the schema that the table lacks are added before the first rows that
+        have values for them, in a version of their own.
 
         Concurrency is optimistic: a change is committed as the version after the one that was
         read, and is retried if another writer has committed that version.
@@ -121,13 +123,15 @@ class KeyedTable:
                     )
                 read_version = table.version()
                 try:
+                    fitted = self._fit_schema(table, rows)
+                    read_version = table.version()
                     result = MergeResult(inserted=0, updated=0, version=read_version)
                     if rows.num_rows and self._key_index.are_new(rows, table):
-                        return self._append(table, rows, commit)
+                        return self._append(table, fitted, commit)
                     if rows.num_rows:
-                        result = self._upsert(table, rows, commit)
+                        result = self._upsert(table, fitted, commit)
                     if always_commit and result.version == read_version:
-                        result = self._append(table, rows.slice(0, 0), commit)
+                        result = self._append(table, fitted.slice(0, 0), commit)
                     return result
                 except CommitFailedError:
                     if self._open(None).version() == read_version:
@@ -161,6 +165,20 @@ class KeyedTable:
         with self._translate_errors():
             return self._open(None).version()
 
+    def _fit_schema(self, table: DeltaTable, rows: pa.Table) -> pa.Table:
+        """Return rows with the columns of the table; add columns that it lacks if they are needed.
+
+        A table of an older version stays unchanged, and writable for it, as long as no source has
+        values for the new columns.
+        """
+        stored = {field.name for field in table.schema().fields}
+        lacking = [field for field in self._spec.schema if field.name not in stored]
+        if all(rows[field.name].null_count == rows.num_rows for field in lacking):
+            return rows.drop_columns([field.name for field in lacking])
+        table.alter.add_columns(Schema.from_arrow(pa.schema(lacking)).fields)
+        table.update_incremental()
+        return rows
+
     def _append(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> MergeResult:
         read_version, files = table.version(), _list_files(table)
         # Measurements rarely repeat, and building dictionaries takes half of the time of a write.
@@ -180,11 +198,17 @@ class KeyedTable:
 
     def _upsert(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> MergeResult:
         spec = self._spec
-        is_changed = " OR ".join(
-            f"(s.`{name}` IS NOT NULL AND s.`{name}` IS DISTINCT FROM t.`{name}`)"
+        # A column without values changes nothing, and each column costs time in the join.
+        given = [
+            name
             for name in spec.values
+            if name in rows.column_names and rows[name].null_count < rows.num_rows
+        ]
+        is_changed = " OR ".join(
+            f"(s.`{name}` IS NOT NULL AND s.`{name}` IS DISTINCT FROM t.`{name}`)" for name in given
         )
-        values = {f"t.`{name}`": f"COALESCE(s.`{name}`, t.`{name}`)" for name in spec.values}
+        is_changed = is_changed or "FALSE"
+        values = {f"t.`{name}`": f"COALESCE(s.`{name}`, t.`{name}`)" for name in given}
         provenance = {f"t.`{name}`": f"s.`{name}`" for name in spec.provenance}
         same = " AND ".join(
             f"t.`{name}` = s.`{name}`" for name in (spec.partition_column, *spec.key)

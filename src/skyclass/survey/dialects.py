@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from skyclass.errors import CatalogError
-from skyclass.survey.observation import OBSERVATION_COLUMNS
+from skyclass.survey.features import MAGNITUDES
+from skyclass.survey.observation import OBSERVATION_COLUMNS, OPTIONAL_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,45 @@ DIALECTS = (
 )
 """The known dialects. The first one with the fewest missing columns is used."""
 
-ALIASES = {
-    name: tuple(dict.fromkeys(each.aliases[name] for each in DIALECTS if name in each.aliases))
-    for name in OBSERVATION_COLUMNS
-} | {"source_id": ("objid", "objID", "obj_ID")}
-"""Names in SDSS tables of our columns."""
+ALIASES = (
+    {
+        name: tuple(dict.fromkeys(each.aliases[name] for each in DIALECTS if name in each.aliases))
+        for name in OBSERVATION_COLUMNS
+    }
+    | {"source_id": ("objid", "objID", "obj_ID")}
+    | {f"psf_{band}": (f"psfMag_{band}", f"psfmag_{band}") for band in MAGNITUDES}
+    | {f"err_{band}": (f"modelMagErr_{band}", f"Err_{band}") for band in MAGNITUDES}
+    | {"type": ("objc_type",)}
+    | {"w1": ("W1", "w1_mag", "w1mpro", "W1mag"), "w2": ("W2", "w2_mag", "w2mpro", "W2mag")}
+)
+"""Names in SDSS and WISE tables of our columns."""
+
+
+def find_optional_columns(header: Sequence[str], file_name: str) -> dict[str, str]:
+    """Find the optional inputs of a file of any dialect.
+
+    Args:
+        header: The file's column names.
+        file_name: Name of the file in error messages.
+
+    Returns:
+        Our name of each of the file's columns that holds an optional input.
+
+    Raises:
+        CatalogError: One of the columns is duplicated.
+    """
+    found = {}
+    for ours in OPTIONAL_COLUMNS:
+        names = [name for name in (ours, *ALIASES.get(ours, ())) if name in header]
+        if names:
+            _check_unique(header, names[0], file_name)
+            found[names[0]] = ours
+    return found
+
+
+def _check_unique(header: Sequence[str], name: str, file_name: str) -> None:
+    if list(header).count(name) > 1:
+        raise CatalogError(f"{file_name}: duplicate column {name}: rename or remove one of them")
 
 
 def detect_dialect(header: Sequence[str], file_name: str) -> Dialect:
@@ -76,10 +111,7 @@ def detect_dialect(header: Sequence[str], file_name: str) -> Dialect:
     missing = nearest.find_missing(header)
     if not missing:
         for name in nearest.columns:
-            if list(header).count(name) > 1:
-                raise CatalogError(
-                    f"{file_name}: duplicate column {name}: rename or remove one of them"
-                )
+            _check_unique(header, name, file_name)
         return nearest
     if len(missing) > len(OBSERVATION_COLUMNS) // 2:
         raise CatalogError(

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skyclass.survey.features import GROUP_INPUTS, MAGNITUDES, InputGroup
+from skyclass.survey.features import (
+    GROUP_INPUTS,
+    MAGNITUDES,
+    OPTIONAL_INPUTS,
+    InputGroup,
+    Mode,
+)
 
 CLASSES = ("GALAXY", "QSO", "STAR")
 """The classes, in the order of every probability vector and confusion matrix."""
@@ -32,10 +38,10 @@ REDSHIFT_RANGE = (-0.05, 8.0)
 """Dimensionless; the survey's highest redshift is 7.011."""
 EXTINCTION_RANGE = (0.0, 150.0)
 """mag; the dust map of Schlegel, Finkbeiner & Davis (1998) reaches 130 in the Galactic plane."""
-ERROR_RANGE = (0.0, 100.0)
+ERROR_RANGE = (1e-6, 100.0)
 """mag; errors of asinh magnitudes grow beyond 10 where an object is not detected."""
-WISE_RANGE = (-5.0, 30.0)
-"""mag (Vega); the brightest stars are near -3, forced photometry of faint objects ends near 25."""
+WISE_RANGE = (1.0, 30.0)
+"""mag (Vega); stars of SDSS are fainter than 5, and forced photometry ends near 25."""
 TYPES = (3.0, 6.0)
 """Photometric types of objects that are classified: extended and point-like."""
 
@@ -55,8 +61,11 @@ RANGES: dict[str, tuple[float, float]] = {
 OBSERVATION_COLUMNS = (*KEY, *POSITION, *MEASUREMENTS, "class")
 """Columns of an observation in SDSS tables."""
 
+OPTIONAL_COLUMNS = tuple(name for name in OPTIONAL_INPUTS[Mode.PHOTOMETRIC] if name not in POSITION)
+"""Optional inputs that a source can have beside the columns of every observation."""
+
 ROW_COLUMNS = (*OBSERVATION_COLUMNS, "release")
-"""Columns of a row of any source.
+"""Columns of a row of every source.
 
 `release` is the data release of the survey (DR17, SIMULATED, …), stored with each row so that
 synthetic rows stay recognisable.

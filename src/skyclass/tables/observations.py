@@ -5,12 +5,12 @@ import pyarrow as pa
 
 from skyclass.settings import Settings
 from skyclass.storage.delta import KeyedTable, TableSpec
-from skyclass.survey.observation import KEY, MEASUREMENTS, POSITION
+from skyclass.survey.observation import KEY, MEASUREMENTS, OPTIONAL_COLUMNS, POSITION
 
 SCHEMA = pa.schema(
     [
         *((name, pa.int32()) for name in KEY),
-        *((name, pa.float64()) for name in (*POSITION, *MEASUREMENTS)),
+        *((name, pa.float64()) for name in (*POSITION, *MEASUREMENTS, *OPTIONAL_COLUMNS)),
         ("class", pa.string()),
         ("source", pa.string()),
         ("release", pa.string()),
@@ -21,7 +21,9 @@ SCHEMA = pa.schema(
 )
 """Arrow schema of the observations table.
 
-Source: SDSS DR17 data model, tables PhotoObj and SpecObj.
+Tables of version 0.1 have no `OPTIONAL_COLUMNS`; they are added when a source has them.
+
+Source: SDSS DR17 data model, tables PhotoObj, SpecObj and wiseForcedTarget.
 """
 
 SPEC = TableSpec(
@@ -29,7 +31,7 @@ SPEC = TableSpec(
     schema=SCHEMA,
     partition_column="era",
     key=KEY,
-    values=(*POSITION, *MEASUREMENTS, "class"),
+    values=(*POSITION, *MEASUREMENTS, *OPTIONAL_COLUMNS, "class"),
     provenance=("source", "release", "batch_id", "ingested_at"),
     description="observations",
     missing_hint="run `skyclass ingest URI` first",
@@ -54,7 +56,7 @@ class ObservationsTable(KeyedTable):
 
         Args:
             version: Version of the table; a version always has the same rows.
-            columns: Columns to read.
+            columns: Columns of the schema to read; those that this version lacks are null.
             nights: First and last night (MJD), both included; None for all nights.
 
         Raises:
@@ -62,7 +64,13 @@ class ObservationsTable(KeyedTable):
         """
         filters = [("mjd", ">=", nights[0]), ("mjd", "<=", nights[1])] if nights else None
         with self._translate_errors():
-            read_columns = list(dict.fromkeys([*columns, *KEY]))
-            table = self._open(version).to_pyarrow_table(columns=read_columns, filters=filters)
+            opened = self._open(version)
+            stored = {field.name for field in opened.schema().fields}
+            read_columns = [name for name in dict.fromkeys([*columns, *KEY]) if name in stored]
+            table = opened.to_pyarrow_table(columns=read_columns, filters=filters)
+        for name in dict.fromkeys(columns):
+            if name not in stored:
+                nulls = pa.nulls(table.num_rows, SCHEMA.field(name).type)
+                table = table.append_column(name, nulls)
         order = [(name, "ascending") for name in ("mjd", "plate", "fiber_id")]
         return table.sort_by(order).select(columns).to_pandas()

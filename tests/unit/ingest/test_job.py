@@ -123,6 +123,42 @@ def test_a_row_can_correct_one_value_and_miss_another(ingester: Ingester) -> Non
     assert (ingester.read_column("u"), ingester.read_column("class")) == ([22.5], ["GALAXY"])
 
 
+def test_optional_inputs_are_ingested_by_their_names_in_sdss(ingester: Ingester) -> None:
+    rows = frame({}, {}).assign(psfMag_r=[17.8, -9999], type=[3, 0], w1mpro=[14.2, None])
+    rows.to_csv(ingester.folder / "a.csv", index=False)
+    accounting = ingester.ingest_uri(str(ingester.folder / "a.csv"))
+    assert get_counts(accounting) == {"rows_in": 2, "inserted": 2, "not_measured": 2}
+    assert ingester.read_column("psf_r") == [17.8, None]
+    assert ingester.read_column("type") == [3, None]
+    assert ingester.read_column("w1") == [14.2, None]
+    assert ingester.read_column("w2") == [None, None]
+
+
+def test_invalid_optional_inputs_are_counted_by_reason(ingester: Ingester) -> None:
+    rows = frame({}, {}).assign(psf_r=[1780, 17.8], w1=["faint", 14])
+    rows.to_csv(ingester.folder / "a.csv", index=False)
+    accounting = ingester.ingest_uri(str(ingester.folder / "a.csv"))
+    assert get_counts(accounting) == {"rows_in": 2, "inserted": 2}
+    assert accounting.discarded == {"psf_r: outside 5 to 35": 1, "w1: not a number": 1}
+    assert ingester.read_column("psf_r") == [None, 17.8]
+
+
+def test_optional_inputs_that_arrive_later_fill_known_rows(ingester: Ingester) -> None:
+    ingester.ingest_rows({}, {})
+    rows = frame({}, {}).assign(psf_r=[17.8, None], extinction_r=[0.1, 0.2])
+    rows.to_csv(ingester.folder / "b.csv", index=False)
+    assert ingester.ingest_uri(str(ingester.folder / "b.csv")).updated == 2
+    assert ingester.read_column("psf_r") == [17.8, None]
+    assert ingester.read_column("extinction_r") == [0.1, 0.2]
+
+
+def test_file_without_optional_inputs_erases_none(ingester: Ingester) -> None:
+    frame({}).assign(psf_r=[17.8]).to_csv(ingester.folder / "a.csv", index=False)
+    ingester.ingest_uri(str(ingester.folder / "a.csv"))
+    assert ingester.ingest_rows({"u": 22.5}, file="b.csv").updated == 1
+    assert (ingester.read_column("psf_r"), ingester.read_column("u")) == ([17.8], [22.5])
+
+
 def test_duplicate_keys_in_a_batch_are_merged_in_order(ingester: Ingester) -> None:
     rows = [{"fiber_id": 1}, {"fiber_id": 1, "u": 22.5, "class": None}, {"fiber_id": 2}]
     assert get_counts(ingester.ingest_rows(*rows)) == {"rows_in": 3, "inserted": 2, "duplicates": 1}

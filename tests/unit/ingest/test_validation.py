@@ -118,6 +118,46 @@ def test_valid_rows_have_the_types_of_the_table() -> None:
     assert valid.schema == pa.schema([SCHEMA.field(name) for name in ROW_COLUMNS])
 
 
+def with_optional(**columns: list[Any]) -> pa.Table:
+    """Return rows with optional inputs."""
+    rows = table(*[{}] * len(next(iter(columns.values()))))
+    for name, values in columns.items():
+        rows = rows.append_column(name, pa.array(values))
+    return rows
+
+
+def test_optional_inputs_keep_their_values() -> None:
+    result = validate_rows(with_optional(psf_r=["17.5", ""], type=["3", "6"]))
+    assert result.valid["psf_r"].to_pylist() == [17.5, None]
+    assert result.valid["type"].to_pylist() == [3, 6]
+    assert (result.discarded, result.not_measured) == ({}, 0)
+
+
+def test_invalid_optional_input_becomes_null_and_rejects_no_row() -> None:
+    rows = with_optional(psf_r=["99.5", "bright", "17"], type=["1", "2", "3"])
+    result = validate_rows(rows)
+    assert result.rejected.num_rows == 0
+    assert result.valid["psf_r"].to_pylist() == [None, None, 17]
+    assert result.valid["type"].to_pylist() == [None, None, 3]
+    assert result.discarded == {
+        "psf_r: not a number": 1,
+        "psf_r: outside 5 to 35": 1,
+        "type: neither 3 nor 6": 2,
+    }
+
+
+def test_placeholder_of_an_optional_input_is_counted_as_not_measured() -> None:
+    result = validate_rows(with_optional(w1=[-9999.0, 99.0, 0.0, 15.0]))
+    assert result.valid["w1"].to_pylist() == [None, None, None, 15.0]
+    assert (result.not_measured, result.discarded) == (3, {})
+
+
+def test_rejected_row_keeps_its_optional_inputs() -> None:
+    rows = with_optional(w1=["15.0"])
+    rows = rows.set_column(rows.column_names.index("u"), "u", pa.array(["bright"]))
+    assert validate_rows(rows).rejected["w1"].to_pylist() == ["15.0"]
+
+
 FIELDS = st.none() | st.floats().map(str) | st.integers().map(str) | st.text(max_size=6)
 CHANGES = st.dictionaries(st.sampled_from(ROW_COLUMNS), FIELDS, max_size=3)
 
