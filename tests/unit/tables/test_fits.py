@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyclass.errors import CatalogError
-from skyclass.tables.files import TableFile, find_columns, open_table
+from skyclass.tables.files import find_columns, open_table
 from skyclass.tables.files.fits import FitsTable
+from tests.support.files import read_all
 
 NAMES = ["u", "g", "r", "i", "z"]
 
@@ -24,12 +25,6 @@ NAMES = ["u", "g", "r", "i", "z"]
 def write_columns(path: Path, *columns: fits.Column, name: str = "") -> Path:
     fits.BinTableHDU.from_columns(columns, name=name).writeto(path, overwrite=True)
     return path
-
-
-def read(file: TableFile, chunk_rows: int = 100) -> pa.Table:
-    """Return all rows of a file, in its schema."""
-    chunks = list(file.read(range(len(file.header)), chunk_rows))
-    return pa.concat_tables(pa.table(list(each.columns), schema=file.schema) for each in chunks)
 
 
 def to_plain(column: Any) -> list[Any]:
@@ -70,7 +65,7 @@ def test_values_and_types_are_those_of_astropy(columns: list[fits.Column], tmp_p
     path = write_columns(tmp_path / "a.fits", *columns)
     file, expected = open_table(str(path), "a.fits"), Table.read(path, mask_invalid=False)
     assert file.header == tuple(expected.colnames)
-    rows = read(file)
+    rows = read_all(file)
     for name in file.header:
         np.testing.assert_equal(rows[name].to_pylist(), to_plain(expected[name]))
         kind = rows.schema.field(name).type
@@ -90,7 +85,7 @@ def test_a_null_value_and_an_undefined_logical_are_null(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[data.rindex(b"T")] = 0  # the last logical value
     path.write_bytes(data)
-    rows = read(open_table(str(path), "a.fits"))
+    rows = read_all(open_table(str(path), "a.fits"))
     assert rows["type"].to_pylist() == [3, None]
     assert rows["pair"].to_pylist() == [[None, 1], [2, None]]
     assert rows["ok"].to_pylist() == [True, None]
@@ -100,7 +95,7 @@ def test_scaled_values_are_true_values_and_null_is_compared_before(tmp_path: Pat
     path = write_columns(tmp_path / "a.fits", fits.Column("r", "I", array=[10, -1, 30], null=-1))
     with fits.open(path, mode="update") as file:
         file[1].header["TSCAL1"], file[1].header["TZERO1"] = 0.5, 15.0
-    assert read(open_table(str(path), "a.fits"))["r"].to_pylist() == [20.0, None, 30.0]
+    assert read_all(open_table(str(path), "a.fits"))["r"].to_pylist() == [20.0, None, 30.0]
 
 
 def test_arrays_of_variable_length_are_lists(tmp_path: Path) -> None:
@@ -114,7 +109,7 @@ def test_arrays_of_variable_length_are_lists(tmp_path: Path) -> None:
         fits.Column("sum", "D", array=[3.0, 0.0, 3.0]),
     )
     expected = [[1.0, 2.0], [], [3.0]]
-    rows = read(open_table(str(path), "a.fits"), chunk_rows=2)
+    rows = read_all(open_table(str(path), "a.fits"), chunk_rows=2)
     assert rows["flux"].to_pylist() == expected
     assert rows["name"].to_pylist() == ["", "long name", "b"]
 
@@ -126,7 +121,7 @@ def test_a_text_table_has_numbers(tmp_path: Path) -> None:
         fits.Column("name", "A4", array=["ab", "c"]),
     ]
     fits.TableHDU.from_columns(columns).writeto(tmp_path / "a.fits")
-    rows = read(open_table(str(tmp_path / "a.fits"), "a.fits"))
+    rows = read_all(open_table(str(tmp_path / "a.fits"), "a.fits"))
     assert rows.to_pydict() == {"id": [2**62, None], "r": [19.25, 1e-3], "name": ["ab", "c"]}
 
 
@@ -159,9 +154,9 @@ def test_a_table_is_chosen_by_its_number_or_name(hdu: str, tmp_path: Path) -> No
     assert open_table(str(path), "a.fits").header == ("run",)
     assert open_table(str(path), "a.fits", hdu=hdu).header == ("r",)
     with pytest.raises(CatalogError, match=r"a\.fits: HDU 3 \(IMAGE\) is not a table: choose one"):
-        read(open_table(str(path), "a.fits", hdu="3"))
+        read_all(open_table(str(path), "a.fits", hdu="3"))
     with pytest.raises(CatalogError, match=r"no HDU '9': choose a table \(1 \(RUNS\), 2 \(OBJECT"):
-        read(open_table(str(path), "a.fits", hdu="9"))
+        read_all(open_table(str(path), "a.fits", hdu="9"))
     with pytest.raises(CatalogError, match=r"missing column u .*; tables: 1 \(RUNS\), 2 \(OBJECTS"):
         find_columns(open_table(str(path), "a.fits"), ["u"])
 
@@ -185,7 +180,7 @@ def test_a_compressed_table_is_read_from_the_stream(tmp_path: Path) -> None:
     path = write_columns(tmp_path / "a.fits", fits.Column("r", "E", array=np.arange(3000)))
     (tmp_path / "a.fits.gz").write_bytes(gzip.compress(path.read_bytes()))
     file = open_table(str(tmp_path / "a.fits.gz"), "a.fits.gz")
-    assert read(file)["r"].to_pylist() == [*range(3000)]
+    assert read_all(file)["r"].to_pylist() == [*range(3000)]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +197,11 @@ def test_a_compressed_table_is_read_from_the_stream(tmp_path: Path) -> None:
         ),
         (b"NAXIS2  =                    2", b"NAXIS2  =                   -2", "malformed"),
         (b"NAXIS2  =                    2", b"NAXIS2  =                    0", "no rows"),
+        (
+            b"NAXIS1  =                   20",
+            b"NAXIS1  =       99999999999999",
+            "not readable|trunc",
+        ),
         (b"XTENSION= 'BINTABLE'", b"XTENSION= 'IMAGE   '", "no table in the file"),
     ],
 )
@@ -210,7 +210,7 @@ def test_a_damaged_table_is_one_error(old: bytes, new: bytes, message: str, tmp_
     path = write_columns(tmp_path / "a.fits", *columns)
     path.write_bytes(path.read_bytes().replace(old, new, 1))
     with pytest.raises(CatalogError, match=message) as error:
-        read(open_table(str(path), "a.fits"))
+        read_all(open_table(str(path), "a.fits"))
     assert str(error.value).startswith("a.fits: ")
     assert "\n" not in str(error.value)
 
@@ -220,7 +220,7 @@ def test_a_truncated_file_is_one_error(size: int, tmp_path: Path) -> None:
     path = write_columns(tmp_path / "a.fits", fits.Column("r", "E", array=np.arange(9)))
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(CatalogError, match=r"a\.fits: (.* truncated|no table in the file)"):
-        read(open_table(str(path), "a.fits"))
+        read_all(open_table(str(path), "a.fits"))
 
 
 def test_without_astropy_the_error_names_the_extra(
@@ -255,6 +255,6 @@ def test_what_astropy_writes_comes_back(data: st.DataObject) -> None:
     with np.errstate(invalid="ignore"):
         table.write(buffer, format="fits")
     stored = buffer.getvalue()
-    result = read(FitsTable("a.fits", lambda: pa.BufferReader(stored)))
+    result = read_all(FitsTable("a.fits", lambda: pa.BufferReader(stored)))
     for name in table.colnames:
         np.testing.assert_equal(result[name].to_pylist(), table[name].tolist())

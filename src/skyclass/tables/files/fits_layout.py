@@ -163,7 +163,7 @@ def read_layout(hdu: Hdu, name: str) -> FitsLayout:
             columns = tuple(_list_columns(header, is_text))
             row_bytes, rows = int(header["NAXIS1"]), int(header["NAXIS2"])
             end = max((each.offset + each.dtype.itemsize for each in columns), default=0)
-            if not columns or end > row_bytes or rows < 0:
+            if not columns or not 0 < end <= row_bytes or rows < 0:
                 raise ValueError(f"{len(columns)} columns of {end} bytes, rows of {row_bytes}")
             heap = hdu.start + int(header.get("THEAP", row_bytes * rows))
             metadata = _list_metadata(hdu)

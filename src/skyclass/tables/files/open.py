@@ -18,6 +18,16 @@ from skyclass.tables.files.text import TextTable
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 FITS_SUFFIXES = (".fits", ".fit", ".fts")
+IN_MEMORY_SUFFIXES = {
+    ".vot": "votable",
+    ".votable": "votable",
+    ".xml": "votable",
+    ".ecsv": "ascii.ecsv",
+    ".tbl": "ascii.ipac",
+}
+"""astropy's name of the format of each suffix."""
+_HDU_SUFFIXES = (*FITS_SUFFIXES, ".vot", ".votable", ".xml")
+_STREAM_SUFFIXES = (*TEXT_SUFFIXES, *FITS_SUFFIXES, *IN_MEMORY_SUFFIXES)
 _ENCRYPTED = 1
 """Flag of a member of a zip archive."""
 
@@ -39,7 +49,7 @@ def open_table(
         encoding: Encoding of a text file; None for the one of a byte order mark, or UTF-8.
         skip_malformed: Whether malformed lines of a text file are skipped and reported in chunks.
             Otherwise the first one is an error.
-        hdu: Number or name of the HDU of a FITS file; None for the first table.
+        hdu: Number or name of the table of a FITS or VOTable file; None for the first.
 
     Raises:
         CatalogError: The file is missing or empty, its suffix or the encoding is unknown, an option
@@ -52,9 +62,7 @@ def open_table(
     suffixes = [suffix.lower() for suffix in PurePosixPath(path).suffixes]
     compression = _DECOMPRESSORS.get(suffixes[-1]) if suffixes else None
     suffix = "".join(suffixes[-2:-1] if compression else suffixes[-1:])
-    if suffix not in (*TEXT_SUFFIXES, *FITS_SUFFIXES) and (
-        compression or suffix not in PARQUET_SUFFIXES
-    ):
+    if suffix not in _STREAM_SUFFIXES and (compression or suffix not in PARQUET_SUFFIXES):
         raise CatalogError(
             f"{name}: unsupported suffix {''.join(suffixes[-1:])!r}: convert the file to .csv, "
             ".fits or .parquet"
@@ -63,36 +71,40 @@ def open_table(
         raise CatalogError(f"{name}: the file is empty: check where it came from")
     for option, value, kinds in (
         ("encoding", encoding, TEXT_SUFFIXES),
-        ("hdu", hdu, FITS_SUFFIXES),
+        ("hdu", hdu, _HDU_SUFFIXES),
     ):
         if value is not None and suffix not in kinds:
             raise CatalogError(
-                f"{name}: a {suffix} file has no {option}: remove the option {option}"
+                f"{name}: the option {option} does not apply to {suffix} files: remove it"
             )
     open_bytes = partial(filesystem.open_input_file, path)
     if suffix in PARQUET_SUFFIXES:
         return ParquetTable(name, open_bytes)
     if compression:
         open_bytes = partial(compression, open_bytes, name)
-    if suffix in FITS_SUFFIXES:
-        return _open_fits(name, open_bytes, hdu)
+    if suffix in FITS_SUFFIXES or suffix in IN_MEMORY_SUFFIXES:
+        return _open_with_astropy(name, open_bytes, suffix, hdu)
     if encoding is not None:
         _check_encoding(encoding, name)
     return TextTable(name, open_bytes, encoding, skip_malformed)
 
 
-def _open_fits(name: str, open_bytes: Callable[[], Any], hdu: str | None) -> TableFile:
+def _open_with_astropy(
+    name: str, open_bytes: Callable[[], Any], suffix: str, hdu: str | None
+) -> TableFile:
+    """Open a format whose modules import astropy, which is not everywhere installed."""
     try:
-        from skyclass.tables.files.fits import FitsTable
+        if suffix in FITS_SUFFIXES:
+            from skyclass.tables.files.fits import FitsTable
+
+            return FitsTable(name, open_bytes, hdu)
+        from skyclass.tables.files.in_memory import InMemoryTable
+
+        return InMemoryTable(name, open_bytes, IN_MEMORY_SUFFIXES[suffix], hdu)
     except ModuleNotFoundError as error:
-        raise _missing_package_error(name, error) from error
-    return FitsTable(name, open_bytes, hdu)
-
-
-def _missing_package_error(name: str, error: ModuleNotFoundError) -> CatalogError:
-    return CatalogError(
-        f"{name}: the package {error.name} is not installed: install skyclass[formats]"
-    )
+        raise CatalogError(
+            f"{name}: the package {error.name} is not installed: install skyclass[formats]"
+        ) from error
 
 
 def _check_encoding(encoding: str, name: str) -> None:
@@ -133,5 +145,5 @@ _DECOMPRESSORS: dict[str, Callable[..., Any]] = {
 }
 """Opens the decompressed bytes of a file, by its last suffix."""
 
-SUFFIXES = (*TEXT_SUFFIXES, *PARQUET_SUFFIXES, *FITS_SUFFIXES, *_DECOMPRESSORS)
+SUFFIXES = (*_STREAM_SUFFIXES, *PARQUET_SUFFIXES, *_DECOMPRESSORS)
 """Last suffixes of the files that can be opened, in lower case."""
