@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from skyclass.errors import ServingError
 from skyclass.http import make_pool
 from skyclass.polling import poll
 from skyclass.proxies import describe_proxy
-from skyclass.survey.features import INPUTS, Mode, model_name
+from skyclass.survey.features import ALL_INPUTS, INPUTS, OPTIONAL_INPUTS, Mode, model_name
 from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.classified import append_predictions, check_names
 from skyclass.tables.objects import Objects, read_objects
@@ -28,9 +28,15 @@ _CONNECT_SECONDS = 3
 _READ_SECONDS = 30
 _RETRIES = 3
 _BACKOFF_SECONDS = 0.5
-PREDICTION_COLUMNS = ("predicted", *PROBABILITIES, "model_version", "flags")
-"""Columns of a prediction."""
+PREDICTION_COLUMNS = ("predicted", *PROBABILITIES, "model_version", "flags", "out_of_domain")
+"""Columns of every prediction."""
 
+UNCERTAIN = "uncertain"
+"""Predicted class of rows below the cut of the requested purity."""
+
+_GROUPS, _LABELS = "groups", "labels"
+_OPTION_FIELDS = {"coverage": "labels", "purity": "certain"}
+"""Field of a response that each option adds."""
 
 _ROW_REASON = re.compile(r"row (\d+): (.+)")
 """An error of the predictor that names a row of the request."""
@@ -97,46 +103,74 @@ class Client:
         )
 
     def classify(
-        self, rows: pd.DataFrame, progress: Callable[[int], object] = lambda done: None
+        self,
+        rows: pd.DataFrame,
+        progress: Callable[[int], object] = lambda done: None,
+        *,
+        coverage: float | None = None,
+        purity: float | None = None,
     ) -> pd.DataFrame:
         """Classify the rows of a table, in batches of `BATCH_ROWS`.
 
         Args:
-            rows: Columns INPUTS[mode]. Columns plate, mjd and fiber_id, where present, are logged
-                with the predictions, so that labels can be joined later.
+            rows: Columns INPUTS[mode] and, where they are measured, OPTIONAL_INPUTS[mode]. Columns
+                plate, mjd and fiber_id, where present, are logged with the predictions, so that
+                labels can be joined later.
             progress: Called after each batch with the number of classified rows.
+            coverage: Share of the rows of each class whose label set has their class, between 0
+                and 1; None for no label sets.
+            purity: Share of the rows of each predicted class that are of this class, between 0 and
+                1; None for the most probable class of each row.
 
         Returns:
-            For each row, with the same index: `predicted`, `p_GALAXY`, `p_QSO`, `p_STAR`,
-            `model_version` and `flags`, which names values outside the survey's range.
+            For each row, with the same index: PREDICTION_COLUMNS; `groups` if the table has
+            optional inputs; `labels` with a coverage. `flags` names values outside the survey's
+            range, `out_of_domain` is whether the row differs from the rows that the model was
+            trained on (null if the release cannot tell), `groups` names the groups of optional
+            inputs that the model used, and `labels` the classes of the label set. With a purity,
+            `predicted` is `uncertain` where the probability is too low for it.
 
         Raises:
             RowError: The predictor rejected a row.
-            ServingError: A column is missing or duplicated, or the predictor is unreachable.
+            ServingError: A column is missing or duplicated, the release has no label sets or
+                purity cuts, or the predictor is unreachable.
         """
         names = list(rows.columns)
-        for name in INPUTS[self._mode]:
-            if names.count(name) != 1:
+        for name in ALL_INPUTS[self._mode]:
+            is_optional = name not in INPUTS[self._mode]
+            if names.count(name) != 1 and not (is_optional and name not in names):
                 problem = "duplicate" if name in names else "missing"
                 raise ServingError(
                     f"{problem} column {name}: {self._name} needs each of "
                     f"{', '.join(INPUTS[self._mode])} once"
                 )
+        columns = list_columns(rows, self._mode, coverage)
         records = to_records(rows, self._mode)
+        shares = {"coverage": coverage, "purity": purity}
+        options = {name: share for name, share in shares.items() if share is not None}
         predictions: list[list[Any]] = []
         for start in range(0, len(records), BATCH_ROWS):
-            predictions += self._classify_batch(records[start : start + BATCH_ROWS], start)
+            batch = records[start : start + BATCH_ROWS]
+            predictions += self._classify_batch(batch, start, options, columns)
             progress(len(predictions))
-        return pd.DataFrame(predictions, index=rows.index, columns=list(PREDICTION_COLUMNS))
+        found = pd.DataFrame(predictions, index=rows.index, columns=columns)
+        return found.astype({"out_of_domain": "boolean"})
 
     def classify_objects(
-        self, objects: Objects, progress: Callable[[int], object] = lambda done: None
+        self,
+        objects: Objects,
+        progress: Callable[[int], object] = lambda done: None,
+        *,
+        coverage: float | None = None,
+        purity: float | None = None,
     ) -> pd.DataFrame:
         """Classify the objects of a file.
 
         Args:
             objects: The objects, as `skyclass.tables.objects.read_objects` returns them.
             progress: Called after each batch with the number of classified objects.
+            coverage: As for `classify`.
+            purity: As for `classify`.
 
         Returns:
             The predictions of `classify`, in the order of the objects.
@@ -146,16 +180,26 @@ class Client:
                 the file and the line.
         """
         try:
-            return self.classify(objects.inputs, progress)
+            return self.classify(objects.inputs, progress, coverage=coverage, purity=purity)
         except RowError as error:
             raise ServingError(f"{objects.locate(error.row)}: {error.reason}") from error
 
-    def classify_file(self, path: Path, encoding: str | None = None) -> pa.Table:
+    def classify_file(
+        self,
+        path: Path,
+        encoding: str | None = None,
+        *,
+        coverage: float | None = None,
+        purity: float | None = None,
+    ) -> pa.Table:
         """Classify the objects of a CSV or Parquet file.
 
         Args:
-            path: The file, with the columns INPUTS[mode].
+            path: The file, with the columns INPUTS[mode] and, where they are measured,
+                OPTIONAL_INPUTS[mode].
             encoding: Encoding of a text file; None for the one of a byte order mark, or UTF-8.
+            coverage: As for `classify`.
+            purity: As for `classify`.
 
         Returns:
             The columns of the file, unchanged, with the predictions behind them.
@@ -165,9 +209,10 @@ class Client:
                 or has a column with the name of a prediction.
             ServingError: The predictor is unreachable, or it rejected an object.
         """
-        objects = read_objects(path, INPUTS[self._mode], encoding=encoding)
-        check_names(objects, PREDICTION_COLUMNS)
-        return append_predictions(objects, self.classify_objects(objects))
+        objects = read_objects(path, INPUTS[self._mode], OPTIONAL_INPUTS[self._mode], encoding)
+        check_names(objects, list_columns(objects.inputs, self._mode, coverage))
+        predictions = self.classify_objects(objects, coverage=coverage, purity=purity)
+        return append_predictions(objects, predictions)
 
     def model_version(self) -> str:
         """Return the id of the release that is served now.
@@ -200,28 +245,52 @@ class Client:
                 "see the predictor's log"
             )
 
-    def _classify_batch(self, records: list[dict[str, Any]], start: int) -> Iterator[list[Any]]:
+    def _classify_batch(
+        self,
+        records: list[dict[str, Any]],
+        start: int,
+        options: dict[str, float],
+        columns: Sequence[str],
+    ) -> Iterator[list[Any]]:
         try:
             path = f"/v1/models/{self._name}:predict"
-            response = self._request("POST", path, {"instances": records})
+            response = self._request("POST", path, {"instances": records, **options})
         except _TooLargeError:
             if len(records) == 1:
                 raise
             half = len(records) // 2
-            yield from self._classify_batch(records[:half], start)
-            yield from self._classify_batch(records[half:], start + half)
+            yield from self._classify_batch(records[:half], start, options, columns)
+            yield from self._classify_batch(records[half:], start + half, options, columns)
             return
         except ServingError as error:
+            if "is not an input of" in str(error):  # the predictor has an older version
+                required = [_omit_optional(record, self._mode) for record in records]
+                if required != records:
+                    yield from self._classify_batch(required, start, options, columns)
+                    return
             if found := _ROW_REASON.fullmatch(str(error)):
                 raise RowError(start + int(found[1]), found[2]) from error
             raise
         for prediction in response["predictions"]:
-            yield [
-                prediction["class"],
-                *(prediction["probabilities"][name] for name in CLASSES),
-                response["model_version"],
-                "; ".join(prediction.get("flags", ())),
-            ]
+            for option in options:
+                if _OPTION_FIELDS[option] not in prediction:
+                    raise ServingError(
+                        f"{self._url} returned no {_OPTION_FIELDS[option]}: it has a version of "
+                        f"skyclass that does not know {option}: upgrade it, or omit {option}"
+                    )
+            values = {
+                "predicted": prediction["class"] if prediction.get("certain", True) else UNCERTAIN,
+                **{
+                    column: prediction["probabilities"][name]
+                    for column, name in zip(PROBABILITIES, CLASSES, strict=True)
+                },
+                "model_version": response["model_version"],
+                "flags": "; ".join(prediction.get("flags", ())),
+                "out_of_domain": prediction.get("out_of_domain"),
+                _GROUPS: " ".join(prediction.get("groups", ())),
+                _LABELS: " ".join(prediction.get("labels", ())),
+            }
+            yield [values[column] for column in columns]
 
     def _request(
         self, method: str, path: str, content: Any = None, retries: bool | None = None
@@ -260,27 +329,59 @@ class Client:
         return body
 
 
+def list_columns(rows: pd.DataFrame, mode: Mode, coverage: float | None = None) -> list[str]:
+    """Return the names of the columns that `Client.classify` returns for a table."""
+    columns = list(PREDICTION_COLUMNS)
+    if _list_optional(rows, mode):
+        columns.append(_GROUPS)
+    if coverage is not None:
+        columns.append(_LABELS)
+    return columns
+
+
 def to_records(rows: pd.DataFrame, mode: Mode) -> list[dict[str, Any]]:
-    """Convert rows to V1 instances: missing inputs become null, incomplete keys are omitted.
+    """Convert rows to V1 instances.
+
+    Missing inputs become null; missing optional inputs and incomplete keys are omitted.
 
     Args:
-        rows: Columns INPUTS[mode] and, optionally, plate, mjd and fiber_id; others are ignored.
+        rows: Columns INPUTS[mode] and, optionally, numeric columns of OPTIONAL_INPUTS[mode], and
+            plate, mjd and fiber_id; others are ignored.
         mode: Mode of the model.
 
     Examples:
         >>> rows = pd.DataFrame({"u": [19.5], "g": [18.1], "r": [17.5], "i": [None], "z": [16.9]})
         >>> to_records(rows.assign(name="an object"), Mode.PHOTOMETRIC)
         [{'u': 19.5, 'g': 18.1, 'r': 17.5, 'i': None, 'z': 16.9}]
+        >>> (record,) = to_records(rows.assign(w1=15.5, w2=float("nan")), Mode.PHOTOMETRIC)
+        >>> record["w1"], "w2" in record
+        (15.5, False)
         >>> to_records(rows.assign(plate=266, mjd=51602, fiber_id=7), Mode.PHOTOMETRIC)[0]["plate"]
         266
     """
-    names = INPUTS[mode]
-    inputs = rows[list(names)]
+    names = [*INPUTS[mode], *_list_optional(rows, mode)]
+    inputs = rows[names]
     records: list[Any] = inputs.astype(object).to_dict("records")
     for row, column in np.argwhere(inputs.isna()).tolist():
-        records[row][names[column]] = None
+        if column < len(INPUTS[mode]):
+            records[row][names[column]] = None
+        else:
+            del records[row][names[column]]
     if set(KEY) <= set(rows.columns):
         keys = rows[list(KEY)].astype(object).to_dict("records")
         for row in np.flatnonzero(rows[list(KEY)].notna().all(axis=1)).tolist():
             records[row] |= keys[row]
     return records
+
+
+def _list_optional(rows: pd.DataFrame, mode: Mode) -> list[str]:
+    """Return the optional inputs of a table. Another column of text may have the same name."""
+    return [
+        name
+        for name in OPTIONAL_INPUTS[mode]
+        if name in rows.columns and pd.api.types.is_numeric_dtype(rows[name])
+    ]
+
+
+def _omit_optional(record: dict[str, Any], mode: Mode) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in OPTIONAL_INPUTS[mode]}

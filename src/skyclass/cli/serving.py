@@ -9,7 +9,7 @@ from rich.progress import Progress
 from skyclass.cli.options import Host, ModeOption
 from skyclass.cli.output import err
 from skyclass.settings import load_settings
-from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.features import INPUTS, OPTIONAL_INPUTS, Mode
 
 app = typer.Typer()
 _PANEL = "Predictions"
@@ -53,9 +53,23 @@ def predict(
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of the file, for example latin-1; default: UTF-8.")
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Add label sets (column `labels`) that have the true class of this share of the "
+            "objects, for example 0.95."
+        ),
+    ] = None,
+    purity: Annotated[
+        float | None,
+        typer.Option(
+            help="Predict `uncertain` for objects outside a sample of this purity, for example "
+            "0.95."
+        ),
+    ] = None,
 ) -> None:
     """Classify the objects of a file with a running predictor."""
-    from skyclass.client import PREDICTION_COLUMNS, Client
+    from skyclass.client import Client, list_columns
     from skyclass.tables.classified import (
         OUTPUT_SUFFIXES,
         append_predictions,
@@ -69,14 +83,17 @@ def predict(
         raise typer.BadParameter(
             f"{output}: end it with {' or '.join(OUTPUT_SUFFIXES)}", param_hint="-o"
         )
-    objects = read_objects(file, INPUTS[mode], encoding=encoding)
-    names = {name: prefix + name for name in PREDICTION_COLUMNS}
+    objects = read_objects(file, INPUTS[mode], OPTIONAL_INPUTS[mode], encoding)
+    names = {name: prefix + name for name in list_columns(objects.inputs, mode, coverage)}
     check_names(objects, names.values())
     check_output(objects, output)
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("classifying", total=len(objects.inputs))
         predictions = Client(url, mode).classify_objects(
-            objects, lambda done: bar.update(task, completed=done)
+            objects,
+            lambda done: bar.update(task, completed=done),
+            coverage=coverage,
+            purity=purity,
         )
     rows = append_predictions(objects, predictions.rename(columns=names))
     write_classified(objects, rows, output)

@@ -105,9 +105,15 @@ class PredictionApp:
     def _handle_v1(self, headers: Headers, body: bytes) -> HttpResponse:
         model = self._predictor.find_model()
         payload = parse_json(body, self._settings.max_nesting)
-        inputs = v1.read_request(payload, self._predictor.mode, self._settings.max_rows)
+        options = v1.read_options(payload)
+        inputs = v1.read_request(
+            payload,
+            self._predictor.mode,
+            self._settings.max_rows,
+            model.release.manifest.missing_bands,
+        )
         ids = _get(headers, _REQUEST_ID), _get(headers, _IDEMPOTENCY_KEY)
-        prediction = self._predictor.predict(model, inputs, *ids)
+        prediction = self._predictor.predict(model, inputs, options, *ids)
         request_id = prediction.request_id.encode("latin-1")
         return HttpResponse(
             200,
@@ -123,10 +129,17 @@ class PredictionApp:
         model = self._predictor.find_model(version)
         length = headers[_JSON_LENGTH].decode("latin-1") if _JSON_LENGTH in headers else None
         request, rest = v2.parse_request(body, length, self._settings.max_nesting)
-        outputs = v2.select_outputs(request)
-        inputs = read_inputs(request.inputs, rest, self._predictor.mode, self._settings.max_rows)
+        options = v2.get_options(request)
+        outputs = v2.select_outputs(request, options, model)
+        inputs = read_inputs(
+            request.inputs,
+            rest,
+            self._predictor.mode,
+            self._settings.max_rows,
+            model.release.manifest.missing_bands,
+        )
         ids = _get(headers, _REQUEST_ID) or request.id, _get(headers, _IDEMPOTENCY_KEY)
-        prediction = self._predictor.predict(model, inputs, *ids)
+        prediction = self._predictor.predict(model, inputs, options, *ids)
         response_id = request.id or prediction.request_id
         written, json_length = v2.write_response(
             prediction, outputs, self._predictor.name, response_id

@@ -3,6 +3,7 @@
 Checks work on whole arrays; a single value is looked at only to name it in an error.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,18 +11,31 @@ import numpy as np
 import numpy.typing as npt
 
 from skyclass.serving.errors import RequestError, describe
-from skyclass.survey.features import INPUTS, MAGNITUDES, Mode, model_name
-from skyclass.survey.observation import MAGNITUDE_RANGE, REDSHIFT_RANGE, is_sentinel
+from skyclass.survey.features import (
+    ALL_INPUTS,
+    INPUTS,
+    MAGNITUDES,
+    OPTIONAL_INPUTS,
+    Mode,
+    model_name,
+)
+from skyclass.survey.observation import RANGES, TYPES, is_sentinel
 
 Matrix = npt.NDArray[np.float64]
 
 MAX_INPUT = float(np.finfo(np.float32).max) / 2
 """Models work in single precision; with half of its range, colours (differences) fit as well."""
 
-_RANGES = {**dict.fromkeys(MAGNITUDES, MAGNITUDE_RANGE), "redshift": REDSHIFT_RANGE}
-_LOW = {mode: np.array([_RANGES[name][0] for name in INPUTS[mode]]) for mode in Mode}
-_HIGH = {mode: np.array([_RANGES[name][1] for name in INPUTS[mode]]) for mode in Mode}
-_NUMBER_TYPES = {int, float}
+_OPTIONAL = "alpha, delta, extinction_r, psf_u … psf_z, type, err_u … err_z, w1, w2"
+"""The optional inputs of photometric mode in messages."""
+
+_LIMITS = {
+    (mode, len(names)): np.array([RANGES[name] for name in names]).T
+    for mode in Mode
+    for names in (INPUTS[mode], ALL_INPUTS[mode])
+}
+"""Lowest and highest values by mode and number of columns."""
+_TYPE = ALL_INPUTS[Mode.PHOTOMETRIC].index("type")
 
 
 @dataclass(frozen=True)
@@ -29,8 +43,10 @@ class Inputs:
     """Validated model inputs.
 
     Attributes:
-        values: Shape (n, len(INPUTS[mode])), in that order; finite.
-        flags: By row, which values lie outside the survey's range; most requests have none.
+        values: Shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])), in that order; NaN where
+            an input was not measured.
+        flags: By row, which values lie outside the survey's range or are missing; most requests
+            have none.
         keys: Plate, MJD and fibre, shape (n, 3), zeros for rows without a key; None when no row
             has one.
     """
@@ -55,52 +71,87 @@ def check_row_count(rows: int, max_rows: int) -> None:
 
 
 def is_outside_range(values: Matrix, mode: Mode) -> npt.NDArray[np.bool_]:
-    """Return which values lie outside the survey's range or are not finite, shape as `values`."""
-    return ~((values >= _LOW[mode]) & (values <= _HIGH[mode]))  # true for NaN
+    """Return which values are invalid.
 
-
-def find_flags(values: Matrix, mode: Mode) -> dict[int, list[str]]:
-    """Check the values of a request.
+    Args:
+        values: Shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])), in that order.
+        mode: Mode of the model.
 
     Returns:
-        By row, which values lie outside the survey's range: they are classified, but the model was
-        not trained on their like.
+        Shape as `values`: required inputs that lie outside the survey's range or are not finite,
+        and optional inputs that were measured and lie outside theirs.
+    """
+    low, high = _LIMITS[mode, values.shape[1]]
+    outside = ~((values >= low) & (values <= high))  # true for NaN
+    required = len(INPUTS[mode])
+    if values.shape[1] > required:
+        outside[:, _TYPE] |= ~np.isin(values[:, _TYPE], TYPES)
+        outside[:, required:] &= ~np.isnan(values[:, required:])
+    return outside
+
+
+def check_values(
+    values: Matrix, mode: Mode, missing_bands: Collection[str] = ()
+) -> dict[int, list[str]]:
+    """Check the values of a request.
+
+    A value outside the survey's range is flagged. The model takes it if it is a required input,
+    although it was not trained on its like; as an optional input it is not used.
+
+    Args:
+        values: Shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])), in that order; changed
+            to NaN where they are the survey's sentinel or not used.
+        mode: Mode of the model.
+        missing_bands: Magnitudes that the release can do without; a row may lack one of them.
+
+    Returns:
+        The flags of each row that has some.
 
     Raises:
-        RequestError: A value is not finite, is the survey's sentinel, or exceeds single precision.
+        RequestError: A required input is not finite, is the survey's sentinel, or exceeds single
+            precision.
     """
     outside = is_outside_range(values, mode)
     if not outside.any():
         return {}
-    unusable = is_sentinel(values) | ~(np.abs(values) <= MAX_INPUT)
+    names, required = ALL_INPUTS[mode], len(INPUTS[mode])
+    is_missing = is_sentinel(values) | np.isnan(values)
+    unusable = (is_missing | ~(np.abs(values) <= MAX_INPUT))[:, :required]
+    unusable &= ~(is_missing[:, :required] & [name in missing_bands for name in INPUTS[mode]])
     if unusable.any():
         row, column = np.argwhere(unusable)[0].tolist()
-        name, value = INPUTS[mode][column], float(values[row, column])
-        if is_sentinel(value):
-            raise RequestError(
-                422, f"row {row}: {name} was not measured ({value:g}){_suggest_model(name, mode)}"
-            )
+        raise _reject_value(row, names[column], float(values[row, column]), mode)
+    several = np.flatnonzero(is_missing[:, :required].sum(axis=1) > 1)
+    if several.size:
+        row = int(several[0])
+        absent = ", ".join(names[at] for at in np.flatnonzero(is_missing[row, :required]))
         raise RequestError(
-            422, f"row {row}: {name} is {value:g}, expected a number between ±{MAX_INPUT:.2g}"
+            422,
+            f"row {row}: {absent} were not measured: a row may lack one of "
+            f"{', '.join(missing_bands)}",
         )
     flags: dict[int, list[str]] = {}
     for row, column in np.argwhere(outside).tolist():
-        name = INPUTS[mode][column]
-        low, high = _RANGES[name]
-        flags.setdefault(row, []).append(f"{name} outside {low:g} to {high:g}")
+        name = names[column]
+        if not is_missing[row, column]:
+            low, high = RANGES[name]
+            text = f"{name} outside {low:g} to {high:g}" if name != "type" else "type not 3 or 6"
+            flags.setdefault(row, []).append(text if column < required else f"{text}, not used")
+        elif column < required:
+            flags.setdefault(row, []).append(f"{name} not measured")
+    outside[:, :required] = False
+    values[is_missing | outside] = np.nan
     return flags
 
 
-def to_numbers(cells: list[Any]) -> Matrix | None:
-    """Convert JSON values to numbers, or return None when one of them is not a number."""
-    if not set(map(type, cells)) <= _NUMBER_TYPES:  # by type: True is an instance of int
-        return None
-    return np.fromiter(cells, np.float64, len(cells))
-
-
-def find_non_number(cells: list[Any]) -> int:
-    """Return the position of the first value that is not a number."""
-    return next(at for at, cell in enumerate(cells) if type(cell) not in _NUMBER_TYPES)
+def _reject_value(row: int, name: str, value: float, mode: Mode) -> RequestError:
+    if is_sentinel(value):
+        return RequestError(
+            422, f"row {row}: {name} was not measured ({value:g}){_suggest_model(name, mode)}"
+        )
+    return RequestError(
+        422, f"row {row}: {name} is {value:g}, expected a number between ±{MAX_INPUT:.2g}"
+    )
 
 
 def not_a_number(row: int, name: str, value: Any) -> RequestError:
@@ -122,6 +173,12 @@ def wrong_width(row: int, width: int, mode: Mode) -> RequestError:
         f"row {row}: {width} values, expected {len(names)} ({', '.join(names)})"
         + (_suggest_model("redshift", mode) if lacks_redshift else ""),
     )
+
+
+def describe_inputs(mode: Mode) -> str:
+    """List the inputs of a mode in a message."""
+    optional = f" and optionally {_OPTIONAL}" if OPTIONAL_INPUTS[mode] else ""
+    return f"{', '.join(INPUTS[mode])}{optional}"
 
 
 def _suggest_model(name: str, mode: Mode) -> str:

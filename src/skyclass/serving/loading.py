@@ -4,6 +4,7 @@ import logging
 import shutil
 import tempfile
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
@@ -14,7 +15,7 @@ from skyclass.registry.releases import Registry, Release, open_release
 from skyclass.registry.signatures import verify
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore, split_uri
-from skyclass.survey.features import FEATURES, INPUTS, Mode
+from skyclass.survey.features import FEATURES, GROUP_FEATURES, INPUTS, OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 
 logger = logging.getLogger(__name__)
@@ -162,8 +163,10 @@ def _check_contract(release: Release, mode: Mode) -> None:
             f"release {release.id[:12]} is {manifest.mode}, this server is {mode}: "
             f"serve it with --mode {manifest.mode}"
         )
-    ours = (INPUTS[mode], FEATURES[mode], CLASSES)
-    if (manifest.inputs, manifest.features, manifest.classes) != ours:
+    required, found = FEATURES[mode], manifest.features
+    optional = chain.from_iterable(GROUP_FEATURES.values()) if OPTIONAL_INPUTS[mode] else ()
+    is_computed = found[: len(required)] == required and {*required, *optional}.issuperset(found)
+    if not is_computed or (manifest.inputs, manifest.classes) != (INPUTS[mode], CLASSES):
         raise ReleaseError(
             f"release {release.id[:12]} was trained on other features or classes than this "
             "version of skyclass computes: serve it with the version that trained it, or train "

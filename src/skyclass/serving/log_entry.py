@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.features import ALL_INPUTS, Mode
 from skyclass.survey.observation import KEY, most_probable_classes
 from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES
 
@@ -22,10 +22,11 @@ class LogEntry(NamedTuple):
         request_id: Id of the request, chosen by the client.
         model_version: Id of the release.
         mode: Mode of the release.
-        inputs: Shape (n, len(INPUTS[mode])).
+        inputs: Shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])); NaN is logged as null.
         keys: Plate, MJD and fibre, shape (n, 3), zeros for rows without a key; None when no row
             has one.
         probabilities: Shape (n, 3).
+        out_of_domain: Shape (n,); None if the release cannot tell.
     """
 
     time: datetime
@@ -36,6 +37,7 @@ class LogEntry(NamedTuple):
     inputs: npt.NDArray[np.float64]
     keys: npt.NDArray[np.int32] | None
     probabilities: npt.NDArray[np.float64]
+    out_of_domain: npt.NDArray[np.bool_] | None = None
 
 
 def to_table(entries: Sequence[LogEntry]) -> pa.Table:
@@ -60,7 +62,7 @@ def to_table(entries: Sequence[LogEntry]) -> pa.Table:
             for entry, count in zip(entries, counts, strict=True)
         ]
     )
-    inputs = np.concatenate([entry.inputs for entry in entries])
+    inputs = _join_inputs([entry.inputs for entry in entries], entries[0].mode)
     probabilities = np.concatenate([entry.probabilities for entry in entries])
     nulls = {field.name: pa.nulls(len(keys), field.type) for field in LOG_SCHEMA}
     columns = {
@@ -71,8 +73,30 @@ def to_table(entries: Sequence[LogEntry]) -> pa.Table:
             name: pa.array(values, mask=values == 0)
             for name, values in zip(KEY, keys.T, strict=True)
         },
-        **dict(zip(INPUTS[entries[0].mode], inputs.T, strict=True)),
+        **inputs,
         "predicted": most_probable_classes(probabilities),
         **dict(zip(PROBABILITIES, probabilities.T.astype(np.float64), strict=True)),
+        "out_of_domain": pa.chunked_array(
+            [
+                pa.nulls(count, pa.bool_()) if entry.out_of_domain is None else entry.out_of_domain
+                for entry, count in zip(entries, counts, strict=True)
+            ],
+            pa.bool_(),
+        ),
     }
     return pa.table({name: columns[name] for name in LOG_SCHEMA.names}, schema=LOG_SCHEMA)
+
+
+def _join_inputs(parts: Sequence[npt.NDArray[np.float64]], mode: Mode) -> dict[str, pa.Array]:
+    """Return the column of each input that an entry has."""
+    width = max(part.shape[1] for part in parts)
+    joined = np.full((sum(map(len, parts)), width), np.nan)
+    row = 0
+    for part in parts:
+        joined[row : row + len(part), : part.shape[1]] = part
+        row += len(part)
+    names = ALL_INPUTS[mode][:width]
+    return {
+        name: pa.array(values, from_pandas=True)  # NaN becomes null
+        for name, values in zip(names, joined.T, strict=True)
+    }

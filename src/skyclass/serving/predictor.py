@@ -5,21 +5,18 @@ import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, ParamSpec, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import ParamSpec, TypeVar
 
 from skyclass.registry.models import LoadedModel
 from skyclass.serving.errors import RequestError
 from skyclass.serving.inputs import Inputs
 from skyclass.serving.log_entry import LogEntry
 from skyclass.serving.log_writer import PredictionLogWriter
+from skyclass.serving.options import Options
+from skyclass.serving.prediction import Prediction, classify
 from skyclass.survey.features import Mode, model_name
-from skyclass.survey.observation import most_probable_classes
 
 INLINE_BYTES = 4096
 """Requests up to this size run on the event loop: an ONNX model needs about a millisecond for
@@ -29,28 +26,6 @@ MAX_ID_CHARACTERS = 128
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction for the rows of one request.
-
-    Attributes:
-        request_id: Id of the request, the client's or a generated one.
-        model_version: Id of the release.
-        probabilities: Shape (n, 3), in the order of CLASSES.
-        flags: By row, which values lie outside the survey's range.
-    """
-
-    request_id: str
-    model_version: str
-    probabilities: npt.NDArray[np.floating[Any]]
-    flags: dict[int, list[str]]
-
-    @property
-    def classes(self) -> list[str]:
-        """The most probable class of each row."""
-        return list(most_probable_classes(self.probabilities))
 
 
 class Predictor:
@@ -111,6 +86,7 @@ class Predictor:
         self,
         model: LoadedModel,
         inputs: Inputs,
+        options: Options,
         request_id: str | None,
         idempotency_key: str | None,
     ) -> Prediction:
@@ -119,30 +95,32 @@ class Predictor:
         Args:
             model: Returned by `find_model`.
             inputs: The rows.
+            options: What the client requests besides the probabilities.
             request_id: The client's id of the request; None generates one.
             idempotency_key: The same for all attempts of one request, so that its rows are counted
                 once; None for a request that is not retried.
 
         Raises:
-            RequestError: 400, an id is too long.
+            RequestError: 400, an id is too long; or 422, the release has nothing that an option
+                needs.
         """
         _check_length("request id", request_id)
         _check_length("idempotency key", idempotency_key)
-        request_id = request_id or str(uuid.uuid4())
-        probabilities = model.predict_probabilities(inputs.values)
+        prediction = classify(model, inputs, options, request_id or str(uuid.uuid4()))
         self._log.append(
             LogEntry(
                 time=datetime.now(UTC),
                 prediction_id=idempotency_key or f"{self._start_id}-{next(self._numbers)}",
-                request_id=request_id,
+                request_id=prediction.request_id,
                 model_version=model.release.id,
                 mode=self.mode,
                 inputs=inputs.values,
                 keys=inputs.keys,
-                probabilities=probabilities,
+                probabilities=prediction.probabilities,
+                out_of_domain=prediction.out_of_domain,
             )
         )
-        return Prediction(request_id, model.release.id, probabilities, inputs.flags)
+        return prediction
 
     async def run(self, size: int, handle: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Handle a request on the event loop if it is small, else in a thread.

@@ -19,11 +19,12 @@ from skyclass.registry.models import LoadedModel
 from skyclass.serving.errors import RequestError, model_not_found
 from skyclass.serving.metrics import RequestMetrics
 from skyclass.serving.predictor import Predictor
-from skyclass.serving.protocol.outputs import format_flags
+from skyclass.serving.protocol.outputs import make_parameters
 from skyclass.serving.protocol.tensors import read_inputs
 from skyclass.serving.protocol.v2 import (
     SERVER_METADATA,
     describe_model,
+    get_options,
     read_structure,
     select_outputs,
 )
@@ -128,11 +129,18 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
         predictor = self._predictor
         model = self._find_model(message.model_name, message.model_version)
         request = read_structure(_to_json(message))
-        outputs = select_outputs(request)
+        options = get_options(request)
+        outputs = select_outputs(request, options, model)
         raw = b"".join(message.raw_input_contents)
-        inputs = read_inputs(request.inputs, raw, predictor.mode, self._settings.max_rows)
+        inputs = read_inputs(
+            request.inputs,
+            raw,
+            predictor.mode,
+            self._settings.max_rows,
+            model.release.manifest.missing_bands,
+        )
         ids = metadata.get(_REQUEST_ID) or request.id, metadata.get(_IDEMPOTENCY_KEY)
-        prediction = predictor.predict(model, inputs, *ids)
+        prediction = predictor.predict(model, inputs, options, *ids)
         response = pb.ModelInferResponse(
             model_name=predictor.name,
             model_version=prediction.model_version,
@@ -145,10 +153,12 @@ class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve 
             elif output.datatype == "BYTES":
                 texts = output.to_flat(prediction)
                 tensor.contents.bytes_contents.extend(text.encode() for text in texts)
+            elif output.datatype == "BOOL":
+                tensor.contents.bool_contents.extend(output.to_flat(prediction).tolist())
             else:
                 tensor.contents.fp32_contents.extend(output.to_flat(prediction).tolist())
-        if prediction.flags:
-            response.parameters["flags"].string_param = format_flags(prediction.flags)
+        for name, text in make_parameters(prediction).items():
+            response.parameters[name].string_param = text
         return response
 
     def _find_model(self, name: str, version: str) -> LoadedModel:
@@ -181,7 +191,16 @@ def _to_json(request: pb.ModelInferRequest) -> dict[str, Any]:
         "id": request.id or None,
         "inputs": inputs,
         "outputs": [{"name": output.name} for output in request.outputs] or None,
-        "parameters": {"binary_data_output": bool(raw)},
+        "parameters": {"binary_data_output": bool(raw), **_get_options(request)},
+    }
+
+
+def _get_options(request: pb.ModelInferRequest) -> dict[str, Any]:
+    given = request.parameters
+    return {
+        name: getattr(given[name], given[name].WhichOneof("parameter_choice") or "", None)
+        for name in ("coverage", "purity")
+        if name in given
     }
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from skyclass.serving.options import Options
 from skyclass.serving.protocol.v1 import PredictResponse, describe_rows
 from skyclass.serving.protocol.v2 import InferRequest, InferResponse
 from skyclass.serving.settings import ServingSettings
@@ -47,15 +48,16 @@ def describe_api(mode: Mode, settings: ServingSettings) -> Schema:
     position_rows: Any = list[by_position]  # type: ignore[valid-type]
     types: list[Any] = [
         Annotated[position_rows, msgspec.Meta(min_length=1)],
-        *(by_name, with_key, PredictResponse, InferRequest, InferResponse, ErrorResponse),
+        *(by_name, with_key, PredictResponse, InferRequest, InferResponse, ErrorResponse, Options),
     ]
-    (positions, row, keyed, v1_response, v2_request, v2_response, error), components = (
+    (positions, row, keyed, v1_response, v2_request, v2_response, error, _), components = (
         msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     )
+    options = components.pop("Options")["properties"]
     by_names = {"type": "array", "minItems": 1, "items": {"anyOf": [row, keyed]}}
     v1_request = {
         "type": "object",
-        "properties": {"instances": {"anyOf": [positions, by_names]}},
+        "properties": {"instances": {"anyOf": [positions, by_names]}, **options},
         "required": ["instances"],
     }
     errors = {

@@ -1,7 +1,7 @@
 """The input tensors of V2 and gRPC requests: their types, and how rows are read from them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Any, Literal
 
@@ -13,17 +13,18 @@ from skyclass.serving.inputs import (
     Inputs,
     Matrix,
     check_row_count,
-    find_flags,
-    find_non_number,
+    check_values,
+    describe_inputs,
     missing_input,
     not_a_number,
-    to_numbers,
     wrong_width,
 )
-from skyclass.survey.features import INPUTS, MAGNITUDES, Mode
+from skyclass.survey.features import ALL_INPUTS, INPUTS, MAGNITUDES, OPTIONAL_INPUTS, Mode
 
 DTYPES: Mapping[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
 """Datatypes of inputs, and their binary form."""
+
+_NUMBER_TYPES = {int, float}
 
 
 class TensorParameters(msgspec.Struct):
@@ -42,26 +43,36 @@ class Tensor(msgspec.Struct):
     parameters: TensorParameters | None = None
 
 
-def read_inputs(tensors: Sequence[Tensor], rest: bytes, mode: Mode, max_rows: int) -> Inputs:
+def read_inputs(
+    tensors: Sequence[Tensor],
+    rest: bytes,
+    mode: Mode,
+    max_rows: int,
+    missing_bands: Collection[str] = (),
+) -> Inputs:
     """Read the rows of a V2 request.
 
+    What was not measured is NaN, null in JSON, or the survey's sentinel.
+
     Args:
-        tensors: One tensor of shape [n, len(INPUTS[mode])], of any name, with
-            columns in that order; or one of shape [n] or [n, 1] for each of INPUTS[mode], by name,
-            in any order.
+        tensors: One tensor of shape [n, len(INPUTS[mode])] or [n, len(ALL_INPUTS[mode])], of any
+            name, with columns in that order; or one of shape [n] or [n, 1] for each of
+            INPUTS[mode] and any of OPTIONAL_INPUTS[mode], by name, in any order.
         rest: The bytes that follow the JSON.
         mode: Mode of the model.
         max_rows: Limit on the number of rows.
+        missing_bands: Magnitudes that the release can do without; a row may lack one of them.
 
     Raises:
         RequestError: The request is invalid.
     """
     data = _split_data(tensors, rest)
+    optional = {*OPTIONAL_INPUTS[mode], *missing_bands}
     if len(tensors) == 1 and tensors[0].name not in INPUTS[mode]:
-        values = _read_matrix(tensors[0], data[0], mode, max_rows)
+        values = _read_matrix(tensors[0], data[0], mode, max_rows, optional)
     else:
-        values = _read_columns(tensors, data, mode, max_rows)
-    return Inputs(values, find_flags(values, mode))
+        values = _read_columns(tensors, data, mode, max_rows, optional)
+    return Inputs(values, check_values(values, mode, missing_bands))
 
 
 def _split_data(tensors: Sequence[Tensor], rest: bytes) -> list[list[Any] | bytes]:
@@ -89,7 +100,9 @@ def _split_data(tensors: Sequence[Tensor], rest: bytes) -> list[list[Any] | byte
     return data
 
 
-def _read_matrix(tensor: Tensor, data: list[Any] | bytes, mode: Mode, max_rows: int) -> Matrix:
+def _read_matrix(
+    tensor: Tensor, data: list[Any] | bytes, mode: Mode, max_rows: int, optional: Collection[str]
+) -> Matrix:
     names = INPUTS[mode]
     if len(tensor.shape) != 2:
         raise RequestError(
@@ -97,53 +110,70 @@ def _read_matrix(tensor: Tensor, data: list[Any] | bytes, mode: Mode, max_rows: 
             f"{quote(tensor.name)} has the shape {tensor.shape}, expected 2 dimensions: rows, and "
             f"{len(names)} columns ({', '.join(names)})",
         )
-    check_row_count(tensor.shape[0], max_rows)
-    if tensor.shape[1] != len(names):
-        raise wrong_width(0, tensor.shape[1], mode)
-    if isinstance(data, bytes):
-        return _from_bytes(tensor, data).reshape(tensor.shape)
-    cells = _flatten(tensor, data)
-    values = to_numbers(cells)
-    if values is None:
-        at = find_non_number(cells)
-        row, column = divmod(at, len(names))
-        raise not_a_number(row, names[column], cells[at])
-    return values.reshape(tensor.shape)
+    rows, width = tensor.shape
+    check_row_count(rows, max_rows)
+    if width == len(ALL_INPUTS[mode]):
+        names = ALL_INPUTS[mode]
+    elif width != len(names):
+        raise wrong_width(0, width, mode)
+    return _read_cells(tensor, data, names, optional).reshape(rows, width)
 
 
 def _read_columns(
-    tensors: Sequence[Tensor], data: Sequence[list[Any] | bytes], mode: Mode, max_rows: int
+    tensors: Sequence[Tensor],
+    data: Sequence[list[Any] | bytes],
+    mode: Mode,
+    max_rows: int,
+    optional: Collection[str],
 ) -> Matrix:
     names = INPUTS[mode]
     columns = {tensor.name: (tensor, each) for tensor, each in zip(tensors, data, strict=True)}
     if mode is Mode.SPECTROSCOPIC and set(columns) == set(MAGNITUDES):
         raise missing_input(0, "redshift", mode)
-    if set(columns) != set(names) or len(tensors) != len(names):
+    is_complete = all(name in columns or name in optional for name in names)
+    if not is_complete or not columns.keys() <= {*names, *optional} or len(tensors) > len(columns):
         raise RequestError(
             400,
             f"the inputs are {quote(', '.join(tensor.name for tensor in tensors))}, expected one "
-            f"matrix or one column each of {', '.join(names)}",
+            f"matrix or one column each of {describe_inputs(mode)}",
         )
     rows = math.prod(tensors[0].shape)
-    for name in names:
-        shape = columns[name][0].shape
-        if shape not in ([rows], [rows, 1]):
+    for name, (tensor, _) in columns.items():
+        if tensor.shape not in ([rows], [rows, 1]):
             raise RequestError(
-                400, f"{name} has the shape {shape}, expected [{rows}] or [{rows}, 1]"
+                400, f"{name} has the shape {tensor.shape}, expected [{rows}] or [{rows}, 1]"
             )
     check_row_count(rows, max_rows)
-    return np.stack([_read_column(*columns[name]) for name in names], axis=1)
+    if not columns.keys() <= set(names):
+        names = ALL_INPUTS[mode]
+    values = np.full((rows, len(names)), np.nan)
+    for at, name in enumerate(names):
+        if name in columns:
+            values[:, at] = _read_cells(*columns[name], (name,), optional)
+    return values
 
 
-def _read_column(tensor: Tensor, data: list[Any] | bytes) -> Matrix:
+def _read_cells(
+    tensor: Tensor, data: list[Any] | bytes, names: Sequence[str], optional: Collection[str]
+) -> Matrix:
+    """Return the values of a tensor in row-major order.
+
+    Args:
+        tensor: The tensor.
+        data: Its data.
+        names: The inputs in its columns.
+        optional: Inputs that may be null in JSON; NaN in the result.
+    """
     if isinstance(data, bytes):
         return _from_bytes(tensor, data)
     cells = _flatten(tensor, data)
-    values = to_numbers(cells)
-    if values is None:
-        row = find_non_number(cells)
-        raise not_a_number(row, tensor.name, cells[row])
-    return values
+    if not set(map(type, cells)) <= _NUMBER_TYPES:  # by type: True is an instance of int
+        for at, cell in enumerate(cells):
+            row, column = divmod(at, len(names))
+            is_null = cell is None and names[column] in optional
+            if type(cell) not in _NUMBER_TYPES and not is_null:
+                raise not_a_number(row, names[column], cell)
+    return np.fromiter(cells, np.float64, len(cells))
 
 
 def _flatten(tensor: Tensor, data: list[Any]) -> list[Any]:

@@ -1,6 +1,8 @@
 """KServe V1: JSON with a list of rows, all by name or all by position."""
 
-from itertools import chain
+from collections.abc import Collection
+from functools import cache
+from itertools import chain, compress
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -14,36 +16,49 @@ from skyclass.serving.inputs import (
     Inputs,
     Matrix,
     check_row_count,
-    find_flags,
+    check_values,
+    describe_inputs,
     missing_input,
     not_a_number,
     wrong_width,
 )
-from skyclass.serving.predictor import Prediction
+from skyclass.serving.options import EXPECTED_SHARE, Options
+from skyclass.serving.prediction import Prediction
 from skyclass.serving.protocol.strict_json import StructureError, convert
-from skyclass.survey.features import INPUTS, Mode, model_name
+from skyclass.survey.features import (
+    ALL_INPUTS,
+    INPUTS,
+    OPTIONAL_INPUTS,
+    InputGroup,
+    Mode,
+    model_name,
+)
 from skyclass.survey.observation import CLASSES, KEY
 
 _MAX_KEY = 2**31 - 1
 _Key = Annotated[float, msgspec.Meta(ge=1, le=_MAX_KEY, multiple_of=1)]
-_NO_KEY = float("nan")  # JSON cannot express it
+_ABSENT = float("nan")  # JSON cannot express it
 
 
-def _define_row(mode: Mode) -> type[msgspec.Struct]:
-    """Define a row by name: the mode's inputs and, optionally, the key."""
-    fields: list[Any] = [(name, float) for name in INPUTS[mode]]
-    fields += [(name, _Key, _NO_KEY) for name in KEY]
-    return msgspec.defstruct("Row", fields, forbid_unknown_fields=True)
+@cache
+def _define_request(mode: Mode, optional: frozenset[str] = frozenset()) -> type[msgspec.Struct]:
+    """Define a request whose rows by name have, optionally, the key.
 
-
-def _define_request(mode: Mode) -> type[msgspec.Struct]:
-    by_name: Any = _define_row(mode)
-    by_position: Any = tuple[(float,) * len(INPUTS[mode])]  # type: ignore[misc]
+    Args:
+        mode: Mode of the model.
+        optional: Inputs that may be null or absent besides INPUTS[mode], which may be among them.
+    """
+    inputs: list[Any] = [
+        (name, float | None, _ABSENT) if name in optional else (name, float)
+        for name in ALL_INPUTS[mode]
+        if name in optional or name in INPUTS[mode]
+    ]
+    key: list[Any] = [(name, _Key, _ABSENT) for name in KEY]
+    by_name: Any = msgspec.defstruct("Row", inputs + key, forbid_unknown_fields=True, kw_only=True)
+    by_position: Any = tuple[tuple(kind for _, kind, *_ in inputs[: len(INPUTS[mode])])]  # type: ignore[misc]
     rows: Any = list[by_name | by_position]
     return msgspec.defstruct("Request", [("instances", rows)])
 
-
-_REQUESTS = {mode: _define_request(mode) for mode in Mode}
 
 Probabilities = msgspec.defstruct(
     "Probabilities",
@@ -51,12 +66,20 @@ Probabilities = msgspec.defstruct(
 )
 
 
+ClassName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(CLASSES)})]
+GroupName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(InputGroup)})]
+
+
 class RowPrediction(msgspec.Struct, rename={"class_": "class"}):
     """The prediction for one row."""
 
-    class_: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(CLASSES)})]
+    class_: ClassName
     probabilities: Probabilities  # type: ignore[valid-type]
     flags: list[str] | msgspec.UnsetType = msgspec.UNSET
+    groups: list[GroupName] | msgspec.UnsetType = msgspec.UNSET
+    labels: list[ClassName] | msgspec.UnsetType = msgspec.UNSET
+    certain: bool | msgspec.UnsetType = msgspec.UNSET
+    out_of_domain: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class PredictResponse(msgspec.Struct):
@@ -69,22 +92,31 @@ class PredictResponse(msgspec.Struct):
 _encoder = msgspec.json.Encoder()
 
 
-def read_request(payload: dict[str, Any], mode: Mode, max_rows: int) -> Inputs:
+def read_request(
+    payload: dict[str, Any], mode: Mode, max_rows: int, missing_bands: Collection[str] = ()
+) -> Inputs:
     """Read the rows of a V1 request.
 
     Args:
         payload: `{"instances": [...]}` with rows that are all lists in the order of INPUTS[mode],
-            or all objects with those names and, optionally, the three parts of the key.
+            or all objects with those names and, optionally, names of OPTIONAL_INPUTS[mode] and the
+            three parts of the key. An optional input that was not measured is null or absent.
         mode: Mode of the model.
         max_rows: Limit on the number of rows.
+        missing_bands: Magnitudes that the release can do without; a row may lack one of them.
 
     Raises:
         RequestError: The request is invalid.
     """
+    optional: frozenset[str] = frozenset()
     try:
-        rows: list[Any] = cast(Any, convert(payload, _REQUESTS[mode])).instances
-    except StructureError as error:
-        raise _explain(error, mode) from None
+        rows = _convert_rows(payload, mode, optional)
+    except StructureError:  # most requests have only the required inputs, which takes less time
+        optional = frozenset((*OPTIONAL_INPUTS[mode], *missing_bands))
+        try:
+            rows = _convert_rows(payload, mode, optional)
+        except StructureError as error:
+            raise _explain(error, mode, optional) from None
     check_row_count(len(rows), max_rows)
     kinds = set(map(type, rows))
     if len(kinds) > 1:
@@ -100,11 +132,31 @@ def read_request(payload: dict[str, Any], mode: Mode, max_rows: int) -> Inputs:
         values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width)
         values, keys = values.reshape(-1, width), None
     else:
+        width = len(ALL_INPUTS[mode]) if optional else width
         columns = width + len(KEY)
         cells = chain.from_iterable(map(astuple, rows))
         table = np.fromiter(cells, np.float64, len(rows) * columns).reshape(-1, columns)
         values, keys = table[:, :width], _check_keys(table[:, width:])
-    return Inputs(values, find_flags(values, mode), keys)
+    return Inputs(values, check_values(values, mode, missing_bands), keys)
+
+
+def read_options(payload: dict[str, Any]) -> Options:
+    """Read the options of a V1 request.
+
+    Raises:
+        RequestError: 400, an option is not a number between 0 and 1.
+    """
+    try:
+        return convert(payload, Options)
+    except StructureError as error:
+        raise RequestError(
+            400, f"{error.path[0]} is {describe(error.value)}, expected {EXPECTED_SHARE}"
+        ) from None
+
+
+def _convert_rows(payload: dict[str, Any], mode: Mode, optional: frozenset[str]) -> list[Any]:
+    request: Any = convert(payload, _define_request(mode, optional))
+    return cast(list[Any], request.instances)
 
 
 def write_response(prediction: Prediction) -> bytes:
@@ -115,6 +167,17 @@ def write_response(prediction: Prediction) -> bytes:
     ]
     for row, texts in prediction.flags.items():
         rows[row].flags = texts
+    for row, names in prediction.groups.items():
+        rows[row].groups = names
+    if prediction.labels is not None:
+        for each, selected in zip(rows, prediction.labels.tolist(), strict=True):
+            each.labels = list(compress(CLASSES, selected))
+    if prediction.certain is not None:
+        for each, certain in zip(rows, prediction.certain.tolist(), strict=True):
+            each.certain = certain
+    if prediction.out_of_domain is not None:
+        for each, outside in zip(rows, prediction.out_of_domain.tolist(), strict=True):
+            each.out_of_domain = outside
     return _encoder.encode(PredictResponse(rows, prediction.model_version))
 
 
@@ -122,7 +185,7 @@ def describe_rows(mode: Mode) -> tuple[Any, Any, Any]:
     """Return the types of a row for OpenAPI: by position, by name, and by name with a key.
 
     They are stricter than the types that requests are converted to: what depends on the values is
-    checked for all protocols by `find_flags`.
+    checked for all protocols by `check_values`.
     """
     number: Any = Annotated[
         float,
@@ -132,8 +195,9 @@ def describe_rows(mode: Mode) -> tuple[Any, Any, Any]:
     by_position = Annotated[list[number], msgspec.Meta(min_length=width, max_length=width)]
     inputs: list[Any] = [(name, number) for name in INPUTS[mode]]
     key: list[Any] = [(name, Annotated[int, msgspec.Meta(ge=1, le=_MAX_KEY)]) for name in KEY]
-    by_name = msgspec.defstruct("Row", inputs, forbid_unknown_fields=True)
-    with_key = msgspec.defstruct("RowWithKey", inputs + key, forbid_unknown_fields=True)
+    optional: list[Any] = [(name, float | None, None) for name in OPTIONAL_INPUTS[mode]]
+    by_name = msgspec.defstruct("Row", inputs + optional, forbid_unknown_fields=True)
+    with_key = msgspec.defstruct("RowWithKey", inputs + key + optional, forbid_unknown_fields=True)
     return by_position, by_name, with_key
 
 
@@ -151,7 +215,7 @@ def _check_keys(keys: Matrix) -> npt.NDArray[np.int32] | None:
     return np.where(absent, 0, keys).astype(np.int32)
 
 
-def _explain(error: StructureError, mode: Mode) -> RequestError:
+def _explain(error: StructureError, mode: Mode, optional: Collection[str]) -> RequestError:
     """Name row and field of what differs from the structure of a request."""
     names = INPUTS[mode]
     match error.path:
@@ -162,13 +226,14 @@ def _explain(error: StructureError, mode: Mode) -> RequestError:
         case (_, int(row)):
             if isinstance(error.value, dict):
                 for name in names:
-                    if name not in error.value:
+                    if name not in error.value and name not in optional:
                         return missing_input(row, name, mode)
-                name = next(name for name in error.value if name not in (*names, *KEY))
+                known = (*ALL_INPUTS[mode], *KEY)
+                name = next(name for name in error.value if name not in known)
                 return RequestError(
                     422,
                     f"row {row}: {quote(name)} is not an input of {model_name(mode)}, "
-                    f"expected {', '.join(names)}",
+                    f"expected {describe_inputs(mode)}",
                 )
             if isinstance(error.value, list):
                 return wrong_width(row, len(error.value), mode)

@@ -13,8 +13,10 @@ import orjson
 
 from skyclass.registry.models import LoadedModel
 from skyclass.serving.errors import RequestError, describe, quote
-from skyclass.serving.predictor import MAX_ID_CHARACTERS, Prediction
-from skyclass.serving.protocol.outputs import OUTPUTS, Output, format_flags
+from skyclass.serving.options import EXPECTED_SHARE, NO_OPTIONS, Options, Share, ShareText
+from skyclass.serving.prediction import Prediction
+from skyclass.serving.predictor import MAX_ID_CHARACTERS
+from skyclass.serving.protocol.outputs import OUTPUTS, Output, make_parameters
 from skyclass.serving.protocol.strict_json import StructureError, convert, parse_json
 from skyclass.serving.protocol.tensors import DTYPES, Tensor, TensorParameters
 from skyclass.survey.features import INPUTS, model_name
@@ -39,6 +41,8 @@ class RequestParameters(msgspec.Struct):
     """Parameters of a request."""
 
     binary_data_output: bool | None = None
+    coverage: Share | ShareText | None = None
+    purity: Share | ShareText | None = None
 
 
 class InferRequest(msgspec.Struct):
@@ -86,6 +90,8 @@ _EXPECTED = {
     "binary_data_size": "an integer",
     "binary_data": "true or false",
     "binary_data_output": "true or false",
+    "coverage": EXPECTED_SHARE,
+    "purity": EXPECTED_SHARE,
 }
 """What a field has to be; all others are lists."""
 
@@ -140,15 +146,32 @@ def read_structure(payload: dict[str, Any]) -> InferRequest:
         ) from None
 
 
-def select_outputs(request: InferRequest) -> list[tuple[Output, bool]]:
+def get_options(request: InferRequest) -> Options:
+    """Return the options among the parameters of a request."""
+    given = request.parameters
+    if given is None or (given.coverage is None and given.purity is None):
+        return NO_OPTIONS
+    return Options(
+        *(None if share is None else float(share) for share in (given.coverage, given.purity))
+    )
+
+
+def select_outputs(
+    request: InferRequest, options: Options, model: LoadedModel
+) -> list[tuple[Output, bool]]:
     """Return the wanted outputs, each with whether the client wants it in binary form.
 
     Raises:
-        RequestError: 400, there is no such output.
+        RequestError: 400, there is no such output; or 422, the request lacks an option for it, or
+            the release does not have it.
     """
     binary = bool(request.parameters and request.parameters.binary_data_output)
     if request.outputs is None:
-        return [(output, binary) for output in OUTPUTS.values()]
+        return [
+            (output, binary)
+            for output in OUTPUTS.values()
+            if output.is_default and output.is_available(options, model)
+        ]
     selected = []
     for number, wanted in enumerate(request.outputs):
         output = OUTPUTS.get(wanted.name)
@@ -157,6 +180,10 @@ def select_outputs(request: InferRequest) -> list[tuple[Output, bool]]:
                 400,
                 f"outputs[{number}].name is {quote(wanted.name)}, "
                 f"expected one of {', '.join(OUTPUTS)}",
+            )
+        if not output.is_available(options, model):
+            raise RequestError(
+                422, f"outputs[{number}] is {output.name}, which needs {output.needs}: omit it"
             )
         choice = wanted.parameters.binary_data if wanted.parameters else None
         selected.append((output, binary if choice is None else choice))
@@ -188,8 +215,8 @@ def write_response(
             tensor.data = msgspec.Raw(orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY))
         tensors.append(tensor)
     response = InferResponse(model, prediction.model_version, response_id, tensors)
-    if prediction.flags:
-        response.parameters = {"flags": format_flags(prediction.flags)}
+    if parameters := make_parameters(prediction):
+        response.parameters = parameters
     head = _encoder.encode(response)
     return b"".join((head, *raw)), len(head) if raw else None
 
@@ -204,7 +231,9 @@ SERVER_METADATA = {
 def describe_model(model: LoadedModel) -> dict[str, Any]:
     """Return the metadata of a model; `versions` holds the id of its release.
 
-    Inputs are listed as one column each: metadata can name them in no other form.
+    Inputs are listed as one column each: metadata can name them in no other form. It cannot mark
+    them as optional, and clients send what it lists, so it lists the required ones, and the outputs
+    that need no parameter.
     """
     mode = model.release.mode
     return {
@@ -212,5 +241,7 @@ def describe_model(model: LoadedModel) -> dict[str, Any]:
         "versions": [model.release.id],
         "platform": model.engine_name,
         "inputs": [{"name": name, "datatype": "FP64", "shape": [-1]} for name in INPUTS[mode]],
-        "outputs": [output.metadata for output in OUTPUTS.values()],
+        "outputs": [
+            output.metadata for output in OUTPUTS.values() if output.is_available(NO_OPTIONS, model)
+        ],
     }
