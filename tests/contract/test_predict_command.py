@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 Predict = Callable[..., CommandResult]
 
 MODE = Mode.PHOTOMETRIC
-ADDED = ["predicted", *PROBABILITIES, "model_version", "flags"]
+ADDED = ["predicted", *PROBABILITIES, "model_version", "flags", "out_of_domain"]
 
 
 @pytest.fixture(scope="module")
@@ -341,4 +341,5 @@ def test_the_client_returns_the_columns_of_a_file_with_its_predictions(
     header, row = classify(predict, path, f"{HEADER}\n{ROW}\n")
     table = Client(server.url, MODE).classify_file(path)
     assert table.column_names == header
-    assert [str(value) for value in table.to_pylist()[0].values()] == row
+    (values,) = (record.values() for record in table.to_pylist())
+    assert ["" if value is None else str(value) for value in values] == row
