@@ -12,6 +12,14 @@ ROW: dict[str, Any] = {
 }
 """A real galaxy of the Legacy era."""
 
+OPTIONAL: dict[str, Any] = {
+    "extinction_r": 0.083,
+    **{"psf_u": 21.9, "psf_g": 19.8, "psf_r": 18.6, "psf_i": 18.1, "psf_z": 17.7, "type": 3},
+    **{"err_u": 0.13, "err_g": 0.02, "err_r": 0.01, "err_i": 0.01, "err_z": 0.02},
+    **{"w1": 14.31, "w2": 14.12},
+}
+"""Plausible optional inputs of that galaxy."""
+
 
 def frame(*changes: dict[str, Any]) -> pd.DataFrame:
     """Return copies of `ROW` with fibres 1, 2, 3, … and one change each."""

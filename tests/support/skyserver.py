@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 
-from tests.support.rows import ROW
+from tests.support.rows import OPTIONAL, ROW
 from tests.support.web import Response
 
 HEADER = "#Table1\n"
@@ -22,6 +22,7 @@ def make_spectra(*keys: tuple[int, int, int]) -> pd.DataFrame:
     rows = [
         {
             **{name: value for name, value in ROW.items() if name != "release"},
+            **OPTIONAL,
             **{"specobjid": make_specobjid(plate, fibre, mjd), "plate": plate, "mjd": mjd},
             "fiber_id": fibre,
         }
@@ -56,12 +57,15 @@ class Survey:
         nights = re.search(r"s\.mjd BETWEEN (\d+) AND (\d+)", query)
         assert found is not None
         assert "ORDER BY s.specobjid" in query
+        assert ("w.w1_mag" in query) == ("LEFT JOIN wiseForcedTarget AS w ON" in query)
+        selected = query.partition(" FROM")[0].partition("SELECT TOP ")[2].partition(" ")[2]
+        columns = [re.split(r" AS |\.", each)[-1] for each in selected.split(", ")]
         first, last = int(found[1]), int(found[2])
         is_in_range = [first <= each <= last for each in self.rows["specobjid"]]
         rows = self.rows[is_in_range].sort_values("specobjid")
         if nights:
             rows = rows[rows["mjd"].between(int(nights[1]), int(nights[2]))]
-        return rows
+        return rows.filter(columns)
 
     def _find_plates(self, query: str) -> pd.DataFrame:
         found = re.search(r"plate > (-?\d+) AND mjd BETWEEN (\d+) AND (\d+)", query)

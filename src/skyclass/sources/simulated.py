@@ -2,7 +2,7 @@
 
 Each era and class is a mixture of six Gaussians over (u-g, g-r, r-i, i-z, r, zeta), fitted to DR17
 rows. zeta is log(1 + redshift), for stars 1000 x redshift. The tails are lighter than in real data,
-and neither the structure on the sky nor measurement errors are modelled.
+and the structure on the sky is not modelled. `simulated_groups` adds optional inputs.
 """
 
 import json
@@ -20,8 +20,15 @@ import pyarrow as pa
 
 from skyclass.errors import CatalogError
 from skyclass.sources.base import BATCH_ROWS, Batch
-from skyclass.survey.features import MAGNITUDES
-from skyclass.survey.observation import CLASSES, NOT_MEASURED, ROW_COLUMNS, Era
+from skyclass.sources.simulated_groups import Observed, draw_groups
+from skyclass.survey.features import MAGNITUDES, InputGroup
+from skyclass.survey.observation import (
+    CLASSES,
+    NOT_MEASURED,
+    OPTIONAL_COLUMNS,
+    ROW_COLUMNS,
+    Era,
+)
 
 SCHEME = "simulated:"
 RELEASE = "SIMULATED"
@@ -65,12 +72,14 @@ class SimulatedSource:
         eras: Survey eras to draw from, in order of time.
         seed: Random seed; each seed has its own range of plates.
         day: Night of all observations. If None, nights are spread over each era.
+        groups: Groups of optional inputs that the observations have.
     """
 
     rows: int
     eras: tuple[Era, ...]
     seed: int
     day: date | None = None
+    groups: tuple[InputGroup, ...] = ()
 
     def __post_init__(self) -> None:
         most = _PLATES_PER_ERA * _FIBRES * len(self.eras)
@@ -88,14 +97,14 @@ class SimulatedSource:
         """Parse a URI such as `simulated:?rows=6000&era=legacy,boss&seed=0`.
 
         `day=2026-01-31` or `day=today` (UTC) simulates a single night; the era then defaults to
-        the newest one.
+        the newest one. `groups=psf,wise` adds optional inputs; the other values stay the same.
 
         Raises:
             CatalogError: A parameter is unknown or its value is invalid.
         """
         query = uri.removeprefix(SCHEME)
         given = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
-        unknown = sorted(set(given) - {"rows", "era", "seed", "day"})
+        unknown = sorted(set(given) - {"rows", "era", "seed", "day", "groups"})
         if unknown or (query and not query.startswith("?")):
             raise CatalogError(
                 f"{uri}: unknown part {unknown[0] if unknown else query}: "
@@ -105,18 +114,22 @@ class SimulatedSource:
             day = _parse_day(given["day"]) if "day" in given else None
             newest = Era.EBOSS if day else ",".join(Era)
             eras = tuple(Era(name) for name in given.get("era", newest).split(","))
-            return cls(int(given.get("rows", "10000")), eras, int(given.get("seed", "0")), day)
+            groups = tuple(InputGroup(name) for name in given.get("groups", "").split(",") if name)
+            rows, seed = int(given.get("rows", "10000")), int(given.get("seed", "0"))
+            return cls(rows, eras, seed, day, groups)
         except ValueError as error:
             raise CatalogError(
                 f"{uri}: {error}: rows and seed are whole numbers, era is one or more of "
-                f"{', '.join(Era)}, day is today or a date like 2026-01-31"
+                f"{', '.join(Era)}, day is today or a date like 2026-01-31, groups is one or more "
+                f"of {', '.join(InputGroup)}"
             ) from None
 
     @property
     def name(self) -> str:
         """URI of the source with all parameters."""
         day = f"&day={self.day}" if self.day else ""
-        return f"{SCHEME}?rows={self.rows}&era={','.join(self.eras)}&seed={self.seed}{day}"
+        groups = f"&groups={','.join(self.groups)}" if self.groups else ""
+        return f"{SCHEME}?rows={self.rows}&era={','.join(self.eras)}&seed={self.seed}{day}{groups}"
 
     @property
     def watermark_id(self) -> str:
@@ -132,11 +145,18 @@ class SimulatedSource:
                 size = min(BATCH_ROWS, total - first)
                 start, position = position, position + size
                 if position > after:
-                    rows = draw(era, first, size, self.seed, self.day)
+                    rows = draw(era, first, size, self.seed, self.day, self.groups)
                     yield Batch(rows.slice(max(after - start, 0)), position)
 
 
-def draw(era: Era, first: int, size: int, seed: int, day: date | None = None) -> pa.Table:
+def draw(
+    era: Era,
+    first: int,
+    size: int,
+    seed: int,
+    day: date | None = None,
+    groups: tuple[InputGroup, ...] = (),
+) -> pa.Table:
     """Draw observations of one era.
 
     Args:
@@ -145,20 +165,24 @@ def draw(era: Era, first: int, size: int, seed: int, day: date | None = None) ->
         size: Number of observations.
         seed: Random seed.
         day: Night of all observations. If None, nights are spread over the era.
+        groups: Groups of optional inputs to add.
 
     Returns:
-        Columns `ROW_COLUMNS`, `size` rows.
+        Columns `ROW_COLUMNS` and those of the groups, `size` rows.
     """
     blocks = range(first // _BLOCK_ROWS, (first + size - 1) // _BLOCK_ROWS + 1)
-    rows = pa.concat_tables([_draw_block(era, block, seed, day) for block in blocks])
+    rows = pa.concat_tables([_draw_block(era, block, seed, day, groups) for block in blocks])
     return rows.slice(first - blocks[0] * _BLOCK_ROWS, size).combine_chunks()
 
 
-def _draw_block(era: Era, block: int, seed: int, day: date | None) -> pa.Table:
+def _draw_block(
+    era: Era, block: int, seed: int, day: date | None, groups: tuple[InputGroup, ...]
+) -> pa.Table:
     mixture = _load_mixtures()[era]
     era_index = list(Era).index(era)
     mjd = day.toordinal() - _MJD_EPOCH if day else 0
-    rng = np.random.default_rng([seed, era_index, block, mjd])
+    stream = (seed, era_index, block, mjd)
+    rng = np.random.default_rng(stream)
     size = _BLOCK_ROWS
     priors = np.array([mixture["priors"][name] for name in CLASSES])
     names = rng.choice(CLASSES, size=size, p=priors / priors.sum())  # stored rounded
@@ -174,7 +198,12 @@ def _draw_block(era: Era, block: int, seed: int, day: date | None) -> pa.Table:
     u_g, g_r, r_i, i_z, r = colours.T
     g, i = r + g_r, r - r_i
     magnitudes = np.column_stack([g + u_g, g, r, i, i - i_z]).round(5)
-    magnitudes[rng.random(size) < SENTINEL_SHARE, 0] = NOT_MEASURED
+    measured = magnitudes.copy()
+    measured[rng.random(size) < SENTINEL_SHARE, 0] = NOT_MEASURED
+    alpha, delta = rng.uniform(0, 360, size).round(7), rng.uniform(-10, 70, size).round(7)
+    redshift = redshift.round(7)
+    observed = Observed(names, magnitudes, redshift, alpha, delta)
+    optional = draw_groups(groups, observed, stream) if groups else {}
 
     number = np.arange(block * size, (block + 1) * size)
     plate_number = era_index * _PLATES_PER_ERA + number // _FIBRES
@@ -185,14 +214,18 @@ def _draw_block(era: Era, block: int, seed: int, day: date | None) -> pa.Table:
         "plate": _FIRST_PLATE + seed * _PLATES_PER_SEED + plate_number,
         "mjd": first_mjd + night.astype(int),
         "fiber_id": number % _FIBRES + 1,
-        "alpha": rng.uniform(0, 360, size).round(7),
-        "delta": rng.uniform(-10, 70, size).round(7),
-        **dict(zip(MAGNITUDES, magnitudes.T, strict=True)),
-        "redshift": redshift.round(7),
+        "alpha": alpha,
+        "delta": delta,
+        **dict(zip(MAGNITUDES, measured.T, strict=True)),
+        "redshift": redshift,
         "class": pa.array(names.tolist(), pa.string()),
         "release": pa.repeat(pa.scalar(RELEASE), size),
     }
-    return pa.table({name: columns[name] for name in ROW_COLUMNS})
+    table = pa.table({name: columns[name] for name in ROW_COLUMNS})
+    for name in OPTIONAL_COLUMNS:
+        if name in optional:
+            table = table.append_column(name, pa.array(optional[name], from_pandas=True))
+    return table
 
 
 def _parse_day(text: str) -> date:

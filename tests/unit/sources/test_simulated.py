@@ -8,7 +8,15 @@ from skyclass.errors import CatalogError
 from skyclass.ingest.validation import validate_rows
 from skyclass.sources import SimulatedSource, Source
 from skyclass.sources.simulated import RELEASE, is_synthetic
-from skyclass.survey.observation import CLASSES, KEY, Era, find_eras
+from skyclass.survey.features import INPUTS, InputGroup, Mode
+from skyclass.survey.observation import (
+    CLASSES,
+    KEY,
+    OPTIONAL_COLUMNS,
+    ROW_COLUMNS,
+    Era,
+    find_eras,
+)
 
 SURVEY = {
     Era.LEGACY: (51_608, 55_008, (0.597, 0.063, 0.341)),
@@ -130,9 +138,51 @@ def test_the_name_of_a_source_is_its_uri() -> None:
     )
 
 
+def test_rows_without_groups_are_those_of_earlier_versions(rows: pd.DataFrame) -> None:
+    """Training sets refer to them by their URI."""
+    digest = pd.util.hash_pandas_object(rows[["plate", *INPUTS[Mode.SPECTROSCOPIC]]], index=False)
+    assert int(digest.sum() % 2**32) == 2574467984
+
+
+@pytest.fixture(scope="module")
+def wide_rows() -> pd.DataFrame:
+    return read_rows(open_simulated(f"rows=15000&groups={','.join(InputGroup)}"))
+
+
+def test_groups_do_not_change_the_other_values(rows: pd.DataFrame, wide_rows: pd.DataFrame) -> None:
+    both = wide_rows.merge(rows, on=list(ROW_COLUMNS))
+    assert len(both) == len(wide_rows)
+    alone = read_rows(open_simulated("rows=15000&groups=wise"))
+    pd.testing.assert_frame_equal(alone, wide_rows[[*ROW_COLUMNS, "w1", "w2"]])
+
+
+def test_optional_inputs_of_simulated_rows_are_valid(wide_rows: pd.DataFrame) -> None:
+    result = validate_rows(pa.Table.from_pandas(wide_rows, preserve_index=False))
+    assert result.discarded == {}
+    assert set(result.valid.column_names) == {*ROW_COLUMNS, *OPTIONAL_COLUMNS}
+
+
+def test_galaxies_are_extended_and_quasars_red_in_wise(wide_rows: pd.DataFrame) -> None:
+    by_class = wide_rows.groupby("class")
+    extended = by_class["type"].agg(lambda values: (values == 3).mean())
+    assert extended["GALAXY"] > 0.95
+    assert extended["STAR"] < 0.15
+    colour = (wide_rows["w1"] - wide_rows["w2"]).groupby(wide_rows["class"]).median()
+    assert colour["QSO"] - 0.5 > colour["GALAXY"] > colour["STAR"]
+
+
+def test_faint_objects_have_large_errors_and_no_wise_magnitudes(wide_rows: pd.DataFrame) -> None:
+    faint = wide_rows[wide_rows["r"] > 21.5]
+    bright = wide_rows[wide_rows["r"] < 17]
+    assert faint["err_r"].median() > 5 * bright["err_r"].median()
+    assert faint["w1"].isna().mean() > 0.3
+    assert bright["w1"].notna().all()
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        ("groups=radio", "groups is one or more of extinction, psf, type, errors, wise"),
         ("rows=0", "rows must be between 1 and"),
         ("rows=-5", "rows must be between 1 and"),
         ("rows=99999999999", "rows must be between 1 and"),

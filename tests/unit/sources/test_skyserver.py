@@ -16,6 +16,7 @@ from skyclass.sources.skyserver import source as skyserver
 from skyclass.sources.skyserver.client import SkyServerClient
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.observations import ObservationsTable
+from tests.support.rows import OPTIONAL
 from tests.support.skyserver import HEADER, Survey, make_spectra
 from tests.support.web import Response, Web
 
@@ -184,6 +185,28 @@ def test_every_row_is_ingested_once_for_any_page_size(
     assert ingest_uri("skyserver:?release=dr17").inserted == len(KEYS)
     assert read_keys(table) == sorted(KEYS)
     assert set(table.read(table.version(), ["release"])["release"]) == {"DR17"}
+
+
+@pytest.mark.parametrize(("release", "has_wise"), [("dr17", True), ("dr13", True), ("dr12", False)])
+def test_optional_inputs_are_ingested(
+    release: str,
+    has_wise: bool,
+    web: Web,
+    ingest_uri: Callable[[str], Accounting],
+    table: ObservationsTable,
+) -> None:
+    """The database has WISE magnitudes from DR13 on."""
+    rows = make_spectra(*KEYS)
+    rows.loc[0, ["type", "w1", "psf_u"]] = [0, float("nan"), -9999]
+    web.responses = [Survey(rows)]
+    assert ingest_uri(f"skyserver:?release={release}").not_measured == 2
+    stored = table.read(table.version(), list(OPTIONAL))
+    values = {name: set(stored[name].dropna()) for name in OPTIONAL}
+    assert values == {
+        name: {value} if has_wise or name not in ("w1", "w2") else set()
+        for name, value in OPTIONAL.items()
+    }
+    assert stored.drop(columns=["w1", "w2"]).isna().sum().sum() == 2
 
 
 def test_an_ingest_resumes_after_an_error(

@@ -4,7 +4,8 @@ Each page starts after the last id of the page before; with an offset, the serve
 rows again for each page. Only an empty page ends a range, so a page that the server truncates at a
 row cap of its own costs one more query and never a row.
 
-Source: SDSS DR17 data model, tables SpecObj, PhotoObj and PlateX.
+Source: SDSS DR17 data model, tables SpecObj, PhotoObj, PlateX and wiseForcedTarget, which has one
+row for each primary object at most (Lang, Hogg & Schlegel 2016).
 """
 
 import re
@@ -19,6 +20,7 @@ from skyclass.sources.base import Batch
 from skyclass.sources.skyserver.client import SkyServerClient
 from skyclass.sources.skyserver.responses import parse_table
 from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import MAGNITUDES
 from skyclass.survey.observation import OBSERVATION_COLUMNS, ROW_COLUMNS
 
 SCHEME = "skyserver:"
@@ -27,6 +29,8 @@ PAGE_ROWS = 20_000
 
 LAST_DATA_RELEASE = 18
 """From DR19 on, spectra are not identified by plate and fibre."""
+FIRST_DATA_RELEASE_WITH_WISE = 13
+"""From it on, the database has the table wiseForcedTarget."""
 
 _PLATE_SHIFT = 50
 _POSITION_SHIFT = 10
@@ -36,11 +40,20 @@ _MAX_ID = 2**64 - 1
 
 _SPECTRA = """
 SELECT TOP {rows} s.specobjid, s.plate, s.mjd, s.fiberid AS fiber_id, p.ra AS alpha, p.dec AS delta,
- p.u, p.g, p.r, p.i, p.z, s.z AS redshift, s.class
-FROM SpecObj AS s JOIN PhotoObj AS p ON p.objid = s.bestobjid
+ p.u, p.g, p.r, p.i, p.z, s.z AS redshift, s.class, {optional}
+FROM SpecObj AS s JOIN PhotoObj AS p ON p.objid = s.bestobjid{wise}
 WHERE s.specobjid BETWEEN {first} AND {last}{nights} AND s.zWarning = 0
 ORDER BY s.specobjid
 """
+_OPTIONAL = {
+    "extinction_r": "p.extinction_r",
+    **{f"psf_{band}": f"p.psfMag_{band}" for band in MAGNITUDES},
+    "type": "p.type",
+    **{f"err_{band}": f"p.modelMagErr_{band}" for band in MAGNITUDES},
+}
+_WISE = {"w1": "w.w1_mag", "w2": "w.w2_mag"}
+"""Columns of the optional inputs. The database has Vega magnitudes in these columns."""
+_JOIN_WISE = " LEFT JOIN wiseForcedTarget AS w ON w.objid = p.objid AND w.has_wise_phot = 1"
 _PLATES = """
 SELECT DISTINCT TOP {rows} plate FROM PlateX
 WHERE plate > {after} AND mjd BETWEEN {start} AND {end}
@@ -119,12 +132,29 @@ class SkyServerSource:
                 position = int(rows["specobjid"][-1].as_py()) >> _POSITION_SHIFT
                 first = (position + 1) << _POSITION_SHIFT
                 release = pa.repeat(pa.scalar(self.data_release), rows.num_rows)
-                yield Batch(rows.append_column("release", release).select(ROW_COLUMNS), position)
+                rows = rows.append_column("release", release)
+                yield Batch(rows.select([*ROW_COLUMNS, *self._optional]), position)
+
+    @property
+    def _optional(self) -> dict[str, str]:
+        """The database's column of each optional input."""
+        return {**_OPTIONAL, **_WISE} if self._has_wise else _OPTIONAL
+
+    @property
+    def _has_wise(self) -> bool:
+        return int(self.data_release.removeprefix("DR")) >= FIRST_DATA_RELEASE_WITH_WISE
 
     def _read_page(self, first: int, last: int) -> pa.Table:
         nights = " AND s.mjd BETWEEN {} AND {}".format(*self.nights) if self.nights else ""
-        sql = _SPECTRA.format(rows=PAGE_ROWS, first=first, last=last, nights=nights)
-        rows = self._query(sql, ["specobjid", *OBSERVATION_COLUMNS])
+        sql = _SPECTRA.format(
+            rows=PAGE_ROWS,
+            first=first,
+            last=last,
+            nights=nights,
+            optional=", ".join(f"{column} AS {ours}" for ours, column in self._optional.items()),
+            wise=_JOIN_WISE if self._has_wise else "",
+        )
+        rows = self._query(sql, ["specobjid", *OBSERVATION_COLUMNS, *self._optional])
         self._check_order([int(text) for text in rows["specobjid"].to_pylist()], first)
         return rows
 
