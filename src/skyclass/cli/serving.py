@@ -44,7 +44,10 @@ def predict(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="CSV or Parquet file to write; default: CSV on standard output."
+            "-o",
+            "--output",
+            help="File to write: CSV, Parquet, FITS, VOTable or ECSV; default: CSV on standard "
+            "output.",
         ),
     ] = None,
     prefix: Annotated[
@@ -84,9 +87,9 @@ def predict(
             f"{output}: end it with {' or '.join(OUTPUT_SUFFIXES)}", param_hint="-o"
         )
     objects = read_objects(file, INPUTS[mode], OPTIONAL_INPUTS[mode], encoding)
-    names = {name: prefix + name for name in list_columns(objects.inputs, mode, coverage)}
-    check_names(objects, names.values())
-    check_output(objects, output)
+    names = [prefix + name for name in list_columns(objects.inputs, mode, coverage)]
+    check_names(objects, names)
+    check_output(objects, output, names)
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("classifying", total=len(objects.inputs))
         predictions = Client(url, mode).classify_objects(
@@ -95,7 +98,7 @@ def predict(
             coverage=coverage,
             purity=purity,
         )
-    rows = append_predictions(objects, predictions.rename(columns=names))
+    rows = append_predictions(objects, predictions, prefix)
     write_classified(objects, rows, output)
     if output:
         err.print(f"{len(predictions):,} objects classified: see {output}")

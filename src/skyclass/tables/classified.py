@@ -3,17 +3,32 @@
 import csv
 import sys
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skyclass.errors import CatalogError, one_line
+from skyclass.tables.catalogue.atomic import replace_file
+from skyclass.tables.catalogue.columns import describe_field
+from skyclass.tables.catalogue.fields import add_parameters
+from skyclass.tables.catalogue.rows import Rows
+from skyclass.tables.catalogue.texts import parse_texts
+from skyclass.tables.catalogue.write import (
+    CATALOGUE_SUFFIXES,
+    check_catalogue,
+    is_catalogue,
+    write_catalogue,
+)
+from skyclass.tables.files.text import TextTable
 from skyclass.tables.objects import Objects
 
-OUTPUT_SUFFIXES = (".csv", ".parquet")
+OUTPUT_SUFFIXES = (".csv", ".parquet", *CATALOGUE_SUFFIXES)
+MODEL_RELEASE = "model_release"
+"""Parameter of a catalogue: the release of the model, or several if it was changed meanwhile."""
+
 _BATCH_ROWS = 10_000
 
 
@@ -35,73 +50,100 @@ def check_names(objects: Objects, added: Iterable[str]) -> None:
             )
 
 
-def check_output(objects: Objects, target: Path | None) -> None:
+def check_output(objects: Objects, target: Path | None, added: Iterable[str] = ()) -> None:
     """Check that the columns of the file can be written.
 
     Args:
         objects: The objects.
         target: The output file; None for CSV on standard output.
+        added: Names of the columns with the predictions.
 
     Raises:
-        CatalogError: A column has a type that does not fit into CSV, or there is no folder for the
-            output.
+        CatalogError: The format of the output cannot hold a column, or there is no folder for it.
     """
     if target and not target.parent.is_dir():
         raise CatalogError(f"{target}: there is no folder {target.parent}: create it")
+    if target and is_catalogue(target):
+        rows = _set_types(objects, objects.rows, target)
+        for name in added:  # the values of predictions fit into every format
+            rows = rows.append_column(name, pa.nulls(len(rows), pa.string()))
+        check_catalogue(Rows.from_table(rows), target, objects.file.name)
     for field in objects.rows.schema:
-        if not _is_parquet(target) and not _fits_csv(field.type):
+        if not _has_types(target) and not _fits_csv(field.type):
             raise CatalogError(
                 f"{objects.file.name}: column {field.name} has type {field.type}, which CSV cannot "
                 "hold: choose an output file that ends with .parquet"
             )
 
 
-def append_predictions(objects: Objects, predictions: pd.DataFrame) -> pa.Table:
+def append_predictions(objects: Objects, predictions: pd.DataFrame, prefix: str = "") -> pa.Table:
     """Return the columns of the file, unchanged, with the predictions behind them.
 
     Args:
         objects: The objects.
         predictions: One row per object, in the same order.
+        prefix: Prefix of the names of the added columns.
+
+    Returns:
+        The columns. The fields of predictions have unit, UCD and description as metadata, and the
+        schema names the release of the model.
     """
     added = pa.Table.from_pandas(predictions, preserve_index=False)
-    names = [*objects.rows.column_names, *added.column_names]
-    return pa.table([*objects.rows.columns, *added.columns], names)
+    described = [describe_field(each.name, each.type, prefix + each.name) for each in added.schema]
+    schema = add_parameters(
+        pa.schema([*objects.rows.schema, *described], objects.rows.schema.metadata),
+        {MODEL_RELEASE: " ".join(sorted(set(predictions["model_version"])))},
+    )
+    columns = [
+        column.cast(field.type) for column, field in zip(added.columns, described, strict=True)
+    ]
+    return pa.Table.from_arrays([*objects.rows.columns, *columns], schema=schema)
 
 
 def write_classified(objects: Objects, rows: pa.Table, target: Path | None) -> None:
-    """Write objects with their predictions, as Parquet if the target has that suffix, else as CSV.
+    """Write objects with their predictions in the format of the target's suffix.
 
-    In Parquet, inputs and keys of a text file become numbers; its other columns stay text.
+    In Parquet, inputs and keys of a text file become numbers, and its other columns stay text. In
+    catalogues, all columns of numbers do. The target is replaced when the output is complete.
 
     Args:
         objects: The objects.
         rows: The result of `append_predictions`.
-        target: The file; None for standard output.
+        target: The file; None for CSV on standard output.
 
     Raises:
         CatalogError: The file cannot be written.
     """
     try:
-        if target and _is_parquet(target):
-            pq.write_table(_set_types(objects, rows), target)
+        if target is None:
+            _write_csv(rows, sys.stdout)
             return
-        with ExitStack() as stack:
-            output = sys.stdout
-            if target:
-                output = stack.enter_context(target.open("w", encoding="utf-8", newline=""))
-            writer = csv.writer(output, lineterminator="\n")
-            writer.writerow(rows.column_names)
-            for batch in rows.to_batches(_BATCH_ROWS):
-                texts = (column.cast(pa.string()).to_pylist() for column in batch.columns)
-                writer.writerows(zip(*texts, strict=True))
+        rows = _set_types(objects, rows, target)
+        with replace_file(target) as path:
+            if is_catalogue(target):
+                write_catalogue(Rows.from_table(rows), path, target, objects.file.name)
+            elif _has_types(target):
+                pq.write_table(rows, path)
+            else:
+                with path.open("w", encoding="utf-8", newline="") as output:
+                    _write_csv(rows, output)
     except OSError as error:
         raise CatalogError(
             f"{target or 'standard output'}: cannot be written ({one_line(error)})"
         ) from error
 
 
-def _is_parquet(target: Path | None) -> bool:
-    return target is not None and target.suffix.lower() == ".parquet"
+def _write_csv(rows: pa.Table, output: TextIO) -> None:
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow(rows.column_names)
+    for batch in rows.to_batches(_BATCH_ROWS):
+        texts = (column.cast(pa.string()).to_pylist() for column in batch.columns)
+        writer.writerows(zip(*texts, strict=True))
+
+
+def _has_types(target: Path | None) -> bool:
+    """Return whether the format of an output has types, unlike CSV."""
+    return target is not None and target.suffix.lower() != ".csv"
 
 
 def _fits_csv(kind: pa.DataType) -> bool:
@@ -114,9 +156,20 @@ def _fits_csv(kind: pa.DataType) -> bool:
     return True
 
 
-def _set_types(objects: Objects, rows: pa.Table) -> pa.Table:
+def _set_types(objects: Objects, rows: pa.Table, target: Path) -> pa.Table:
+    """Convert columns of a text file to numbers, if the format of the output has types."""
+    if not _has_types(target):
+        return rows
     for name, position in objects.positions.items():
         if pa.types.is_string(rows.column(position).type):
             values = pa.array(objects.inputs[name], from_pandas=True)
-            rows = rows.set_column(position, rows.column_names[position], values)
+            rows = _set_column(rows, position, pa.chunked_array([values]))
+    if is_catalogue(target) and isinstance(objects.file, TextTable):
+        for position in range(objects.rows.num_columns):
+            if pa.types.is_string(rows.column(position).type):
+                rows = _set_column(rows, position, parse_texts(rows.column(position)))
     return rows
+
+
+def _set_column(rows: pa.Table, position: int, values: pa.ChunkedArray) -> pa.Table:
+    return rows.set_column(position, rows.field(position).with_type(values.type), values)

@@ -1,0 +1,1 @@
+"""Catalogues as astronomers exchange them: FITS, VOTable and ECSV, written from Arrow."""
