@@ -41,12 +41,13 @@ def make_column(field: pa.Field, column: pa.ChunkedArray, layout: Layout) -> Any
         layout: Their layout.
     """
     from astropy.table import Column, MaskedColumn
+    from astropy.units import Unit
 
     values, is_missing = to_arrays(column.combine_chunks(), layout)
     described = read_metadata(field.metadata)
     facts: dict[str, Any] = {"name": field.name, "description": described.pop("description", None)}
-    unit = described.pop("unit", "")
-    facts["unit"] = convert_unit(unit, "vounit") or None
+    if unit := described.pop("unit", ""):
+        facts["unit"] = Unit(convert_unit(unit, "vounit"), parse_strict="silent")
     facts["meta"] = described
     if layout.is_variable:
         return Column(_split(column, layout, values, is_missing), dtype=object, **facts)

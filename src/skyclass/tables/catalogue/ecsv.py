@@ -26,11 +26,13 @@ def check_ecsv(schema: pa.Schema, content: Content, name: str) -> None:
     Raises:
         CatalogError: ECSV cannot hold a column, or the table is too large.
     """
-    for field, layout in zip(schema, list_layouts(schema, NAME, name), strict=True):
-        if layout.is_text and layout.is_variable:
+    for place, layout in enumerate(list_layouts(schema, NAME, name)):
+        is_lossy = layout.element == pa.bool_() and content.columns[place].has_nulls  # in astropy
+        if layout.is_variable and (layout.is_text or is_lossy):
+            kind = "texts" if layout.is_text else "missing booleans"
             raise CatalogError(
-                f"{name}: column {field.name} has lists of texts, which {NAME} cannot hold: choose "
-                "an output file that ends with .parquet"
+                f"{name}: column {schema.names[place]} has lists of {kind}, which {NAME} cannot "
+                "hold: choose an output file that ends with .parquet"
             )
     if content.rows * len(schema) > MAX_CELLS:
         raise CatalogError(

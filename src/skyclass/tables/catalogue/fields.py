@@ -1,6 +1,7 @@
 """Checks of columns and access to what describes them, common to all formats."""
 
 import json
+import warnings
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -73,12 +74,14 @@ def convert_unit(unit: str, format_name: str) -> str:
         >>> convert_unit("erg s-1 cm-2", "vounit")
         'cm**-2.erg.s**-1'
     """
-    from astropy.units import Unit
+    from astropy.units import Unit, UnitsWarning
 
-    try:
-        return str(Unit(unit).to_string(format_name))
-    except ValueError:
-        return unit
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnitsWarning)  # a unit that should be written otherwise
+        try:
+            return str(Unit(unit).to_string(format_name))
+        except ValueError:
+            return unit
 
 
 _FOREIGN = ("pandas", "ARROW:schema")

@@ -4,7 +4,8 @@ All rows have one size, which is known after the rows were read once: texts have
 longest one, and missing integers a value that no row has (TNULL). Missing floating-point numbers
 are NaN, missing texts are empty, and missing booleans are neither T nor F. FITS stores unsigned
 integers with an offset (TZERO), which astropy does not apply to TNULL; they are stored as wider
-signed integers if a value is missing. So are signed bytes, which astropy reads as floats otherwise.
+signed integers if a value is missing, and in lists. So are signed bytes, which astropy reads as
+floats otherwise.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from skyclass.tables.catalogue.layout import WIDER, Layout, find_unused, to_arra
 from skyclass.tables.catalogue.rows import Content, Rows, Summary
 
 NAME = "FITS"
-SUFFIXES = (".fits", ".fit")
+SUFFIXES = (".fits", ".fit", ".fts")
 _BLOCK_BYTES = 2880
 _COPIED_BYTES = 1 << 20
 _CODES = {
@@ -150,17 +151,19 @@ def _plan_column(layout: Layout, summary: Summary, label: str) -> Column:
                 "output file that ends with .vot"
             )
         return Column(layout, width=max(summary.width, 1))
-    if layout.element == pa.int8() or (layout.is_integer and summary.has_nulls):
-        layout = layout.with_element(WIDER.get(layout.element, layout.element))
-    if not (layout.is_integer and summary.has_nulls):
+    if not layout.is_integer:
         return Column(layout, longest=summary.longest)
-    null = find_unused(layout, summary.low, summary.high)
-    if null is None or layout.is_variable:  # astropy cannot read lists with TNULL
+    if layout.element == pa.int8() or layout.is_variable or summary.has_nulls:
+        layout = layout.with_element(WIDER.get(layout.element, layout.element))
+    null = find_unused(layout, summary.low, summary.high) if summary.has_nulls else None
+    is_unmarked = summary.has_nulls and (layout.is_variable or null is None)  # as astropy reads it
+    if is_unmarked or (summary.high or 0) > np.iinfo(layout.dtype).max:
         raise CatalogError(
-            f"{label} has missing integers, which {NAME} cannot mark in lists or beside values at "
-            "the limits of 64 bits: choose an output file that ends with .ecsv"
+            f"{label} has missing integers in lists, or integers at the limits of 64 bits in lists "
+            f"or beside missing ones, which {NAME} cannot hold: choose an output file that ends "
+            "with .ecsv"
         )
-    return Column(layout, null=null)
+    return Column(layout, longest=summary.longest, null=null)
 
 
 def check_fits(schema: pa.Schema, content: Content, name: str) -> None:

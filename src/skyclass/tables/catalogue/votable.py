@@ -130,12 +130,14 @@ def write_votable(rows: Rows, content: Content, path: Path, name: str) -> None:
     described = read_metadata(rows.schema.metadata)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(_START)
-        label = f" name={quoteattr(described['name'])}" if "name" in described else ""
-        file.write(f'<TABLE{label} nrows="{content.rows}">\n')
+        ids = _Ids()
+        label = ids.make_attributes(described["name"]) + " " if "name" in described else ""
+        file.write(f'<TABLE {label}nrows="{content.rows}">\n')
         file.writelines(_describe(described))
+        fields = list(_make_fields(rows.schema, columns, ids))  # before others take their ids
         for key, value in read_parameters(rows.schema).items():
-            file.write(_make_parameter(key, value))
-        file.writelines(_make_fields(rows.schema, columns))
+            file.write(_make_parameter(key, value, ids))
+        file.writelines(fields)
         file.write("<DATA><TABLEDATA>\n")
         for batch in rows.read():
             _write_rows(file, columns, batch)
@@ -170,28 +172,37 @@ def _plan_column(layout: Layout, summary: Summary, label: str) -> Column:
     is_null_needed = layout.is_array and summary.has_nulls
     if (summary.high or 0) >= 2**63 or (is_null_needed and null is None):
         raise CatalogError(
-            f"{label} has integers that are too large for {NAME}: choose an output file that ends "
-            "with .ecsv or .parquet"
+            f"{label} has integers above 63 bits, or missing ones in arrays beside both limits of "
+            f"the type, which {NAME} cannot hold: choose an output file that ends with .ecsv"
         )
     return Column(layout, _DATATYPES[layout.element], null if is_null_needed else None)
 
 
-def _make_fields(schema: pa.Schema, columns: Sequence[Column]) -> Iterator[str]:
-    ids: set[str] = set()
+class _Ids:
+    """Unique XML ids like names; readers that show ids then show names where they can."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def make_attributes(self, name: str) -> str:
+        """Return the attributes ID and name."""
+        text = _NOT_IN_ID.sub("_", name)
+        text = text if text[0].isalpha() or text[0] == "_" else f"_{text}"
+        while text in self._used:
+            text += "_"
+        self._used.add(text)
+        return f'ID="{text}" name={quoteattr(name)}'
+
+
+def _make_fields(schema: pa.Schema, columns: Sequence[Column], ids: _Ids) -> Iterator[str]:
     for field, column in zip(schema, columns, strict=True):
         described = read_metadata(field.metadata)
         if "unit" in described:
             described["unit"] = convert_unit(described["unit"], "vounit")
-        attributes = {"ID": _make_id(field.name, ids), "name": field.name}
-        attributes["datatype"] = column.datatype
-        if size := _find_arraysize(column.layout):
-            attributes["arraysize"] = size
-        attributes |= {
-            key: described[key] for key in ("unit", "ucd", "utype", "xtype") if key in described
-        }
-        ids.add(attributes["ID"])
-        text = " ".join(f"{key}={quoteattr(value)}" for key, value in attributes.items())
-        yield f"<FIELD {text}>\n"
+        attributes = {"datatype": column.datatype, "arraysize": _find_arraysize(column.layout)}
+        attributes |= {key: described.get(key, "") for key in ("unit", "ucd", "utype", "xtype")}
+        text = "".join(f" {key}={quoteattr(value)}" for key, value in attributes.items() if value)
+        yield f"<FIELD {ids.make_attributes(field.name)}{text}>\n"
         yield from _describe(described)
         if column.null is not None:
             yield f'<VALUES null="{column.null}"/>\n'
@@ -204,22 +215,14 @@ def _find_arraysize(layout: Layout) -> str:
     return "x".join([*sizes, *(["*"] if layout.is_variable or layout.is_text else [])])
 
 
-def _make_id(name: str, used: set[str]) -> str:
-    """Return an XML id like a name; readers that show ids then show names where they can."""
-    text = _NOT_IN_ID.sub("_", name)
-    text = text if text[0].isalpha() or text[0] == "_" else f"_{text}"
-    while text in used:
-        text += "_"
-    return text
-
-
-def _make_parameter(key: str, value: Parameter) -> str:
+def _make_parameter(key: str, value: Parameter, ids: _Ids) -> str:
     datatype = {bool: "boolean", int: "long", float: "double"}.get(type(value), "unicodeChar")
     text = f"{value}" if isinstance(value, str) else str(value).lower()
     if isinstance(value, float) and not math.isfinite(value):
         text = _SPECIAL[str(value)]
     size = ' arraysize="*"' if datatype == "unicodeChar" else ""
-    return f'<PARAM name={quoteattr(key)} datatype="{datatype}"{size} value={quoteattr(text)}/>\n'
+    label = ids.make_attributes(key)
+    return f'<PARAM {label} datatype="{datatype}"{size} value={quoteattr(text)}/>\n'
 
 
 def _describe(described: dict[str, str]) -> Iterator[str]:

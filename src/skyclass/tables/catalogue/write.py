@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from skyclass.errors import CatalogError
 from skyclass.tables.catalogue import ecsv, fits, votable
 from skyclass.tables.catalogue.rows import Content, Rows, summarise
 
@@ -43,8 +44,14 @@ def check_catalogue(rows: Rows, path: Path, name: str) -> None:
         name: The rows in error messages.
 
     Raises:
-        CatalogError: The format cannot hold a column.
+        CatalogError: The format cannot hold a column, or astropy is not installed.
     """
+    try:
+        import astropy  # noqa: F401 - the formats import what they need of it when they write
+    except ModuleNotFoundError:
+        raise CatalogError(
+            f"{path}: the package astropy is not installed: install skyclass[formats]"
+        ) from None
     _FORMATS[path.suffix.lower()].check(rows.schema, summarise(rows), name)
 
 
