@@ -50,18 +50,39 @@ DIALECTS = (
 )
 """The known dialects. The first one with the fewest missing columns is used."""
 
+MAGNITUDE_NAMES = ("{}", "modelMag_{}", "dered_{}", "{}mag", "mag_{}", "{}_mag")
+"""Names of the magnitudes in public tables, by band. A file has all bands under one kind of names.
+
+Those that begin with `dered` are corrected for Galactic extinction.
+"""
+
+Z_MAGNITUDES = tuple(
+    pattern.format("z").casefold()
+    for pattern in (*MAGNITUDE_NAMES[1:], "psfMag_{}", "psf_{}", "cModelMag_{}", "petroMag_{}")
+)
+"""Names of z magnitudes, in lower case; beside them, `z` is often the redshift."""
+REDSHIFT_COMPANIONS = ("zerr", "z_err", "e_z", "zwarning", "zwarn", "z_warning", "zconf")
+"""Names of columns that accompany a redshift named `z`, in lower case."""
+
 ALIASES = (
     {
         name: tuple(dict.fromkeys(each.aliases[name] for each in DIALECTS if name in each.aliases))
         for name in OBSERVATION_COLUMNS
     }
-    | {"source_id": ("objid", "objID", "obj_ID")}
-    | {f"psf_{band}": (f"psfMag_{band}", f"psfmag_{band}") for band in MAGNITUDES}
-    | {f"err_{band}": (f"modelMagErr_{band}", f"Err_{band}") for band in MAGNITUDES}
-    | {"type": ("objc_type",)}
-    | {"w1": ("W1", "w1_mag", "w1mpro", "W1mag"), "w2": ("W2", "w2_mag", "w2mpro", "W2mag")}
+    | {
+        "fiber_id": ("fiberID", "fiberid", "fiber_ID", "fiber"),
+        "alpha": ("ra", "RAJ2000", "RA_ICRS", "raMean"),
+        "delta": ("dec", "DEJ2000", "DECJ2000", "DE_ICRS", "decMean"),
+        "redshift": ("specz", "spec_z", "zspec", "z_spec", "zsp", "specObj_z"),
+        "source_id": ("objid", "objID", "obj_ID"),
+        "type": ("objc_type",),
+        "w1": ("w1mpro", "w1_mag", "w1mag"),
+        "w2": ("w2mpro", "w2_mag", "w2mag"),
+    }
+    | {f"psf_{band}": (f"psfMag_{band}", f"dered_psf_{band}") for band in MAGNITUDES}
+    | {f"err_{band}": (f"modelMagErr_{band}", f"e_{band}mag") for band in MAGNITUDES}
 )
-"""Names in SDSS and WISE tables of our columns."""
+"""Names in SDSS, WISE and VizieR tables of our columns, which match in any case."""
 
 
 def find_optional_columns(header: Sequence[str], file_name: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ BLOCK_BYTES = 2880
 """Headers and data are multiples of it."""
 
 _MAX_HEADER_BLOCKS = 10_000
+_MAX_ROW_BYTES = 256 << 20
 _SKIP_BYTES = 1 << 20
 _END = re.compile(rb"(?:.{80})*?END {77}", re.DOTALL)
 _FORMAT = re.compile(r"(\d*)([LXBIJKAEDCMPQ])(.*)")
@@ -163,7 +164,7 @@ def read_layout(hdu: Hdu, name: str) -> FitsLayout:
             columns = tuple(_list_columns(header, is_text))
             row_bytes, rows = int(header["NAXIS1"]), int(header["NAXIS2"])
             end = max((each.offset + each.dtype.itemsize for each in columns), default=0)
-            if not columns or not 0 < end <= row_bytes or rows < 0:
+            if not columns or not 0 < end <= row_bytes <= _MAX_ROW_BYTES or rows < 0:
                 raise ValueError(f"{len(columns)} columns of {end} bytes, rows of {row_bytes}")
             heap = hdu.start + int(header.get("THEAP", row_bytes * rows))
             metadata = _list_metadata(hdu)
