@@ -1,6 +1,6 @@
 """Read the rows of a piece in chunks, with the column names of the observations table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,7 +36,7 @@ def read_chunks(source: Input, piece: Piece, mode: Mode, start_row: int) -> Iter
     """
     with translate_errors(source.uri, source.endpoint):
         file = source.open_piece(piece)
-        columns = _find_columns(file, mode)
+        columns = _find_columns(file, mode, source.columns)
         pending: list[pa.Table] = []
         position = 0
         for chunk in file.read(list(columns.values()), CHUNK_ROWS):
@@ -57,9 +57,9 @@ def read_chunks(source: Input, piece: Piece, mode: Mode, start_row: int) -> Iter
             yield remainder
 
 
-def _find_columns(file: TableFile, mode: Mode) -> dict[str, int]:
+def _find_columns(file: TableFile, mode: Mode, names: Mapping[str, str]) -> dict[str, int]:
     """Return the positions of the columns that scoring needs."""
-    columns = find_columns(file, INPUTS[mode], (*KEY, SOURCE_ID, _CLASS))
+    columns = find_columns(file, INPUTS[mode], (*KEY, SOURCE_ID, _CLASS), names)
     if set(KEY) <= set(columns):
         columns.pop(SOURCE_ID, None)  # an object with a spectrum is identified by its key
     elif SOURCE_ID not in columns:

@@ -69,6 +69,8 @@ class Input:
         endpoint: URL of the object store, for error messages.
         encoding: Encoding of text files, if it was given.
         codes: Class of each class code, if it was given.
+        hdu: Table of FITS and VOTable files, if it was given.
+        columns: The file's name of each column that was named.
     """
 
     uri: str
@@ -77,6 +79,8 @@ class Input:
     endpoint: str
     encoding: str | None = None
     codes: Mapping[str, str] = field(default_factory=dict)
+    hdu: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def open_piece(self, piece: Piece) -> TableFile:
         """Open the file of a piece.
@@ -85,7 +89,7 @@ class Input:
             CatalogError: The file is missing, or cannot be a table.
         """
         if piece.row_groups is None:
-            return open_table(piece.path, self.uri, self.filesystem, self.encoding)
+            return open_table(piece.path, self.uri, self.filesystem, self.encoding, hdu=self.hdu)
         open_file = partial(self.filesystem.open_input_file, piece.path)
         table = ParquetTable(self.uri, open_file, piece.row_groups)
         return PartitionedTable(table, piece.partition) if piece.partition else table
@@ -97,9 +101,10 @@ def open_input(settings: Settings, uri: str) -> Input:
     Args:
         settings: Location of the object store.
         uri: `table:` for the observations table, or the s3:// address or path of a Delta table, a
-            CSV or Parquet file, or a folder of Parquet files. For a Delta table, `?version=…`
-            selects a version; the default is the newest. `?classes=…` gives the meaning of class
-            codes, and `?encoding=…` the encoding of a text file.
+            file, or a folder of Parquet files. For a Delta table, `?version=…` selects a version;
+            the default is the newest. `?classes=…` gives the meaning of class codes,
+            `?encoding=…` the encoding of a text file, `?hdu=…` the table of a FITS or VOTable file,
+            and `?z=psfMag_z` the column of an input.
 
     Raises:
         CatalogError: There is no Delta table and no file at the address, or an option is malformed
@@ -128,6 +133,8 @@ def open_input(settings: Settings, uri: str) -> Input:
         settings.endpoint_url,
         options.encoding,
         _parse_codes(options, uri),
+        options.hdu,
+        options.columns,
     )
 
 
@@ -169,8 +176,11 @@ def _open_delta(
         raise CatalogError(
             f"{uri}: version is {version!r}, expected a whole number like ?version=3"
         )
-    if options.encoding is not None:
-        raise CatalogError(f"{uri}: a Delta table is not text: remove the option encoding")
+    for option, value in (("encoding", options.encoding), ("hdu", options.hdu)):
+        if value is not None:
+            raise CatalogError(
+                f"{uri}: the option {option} does not apply to a Delta table: remove it"
+            )
     codes = _parse_codes(options, uri)
     table = DeltaTable(
         address,
@@ -188,7 +198,15 @@ def _open_delta(
     pinned_uri = f"{base_uri}?version={table.version()}"
     if options.classes:
         pinned_uri += f"&classes={options.classes}"
-    return Input(pinned_uri, tuple(pieces), dataset.filesystem, settings.endpoint_url, codes=codes)
+    pinned_uri += "".join(f"&{ours}={theirs}" for ours, theirs in options.columns.items())
+    return Input(
+        pinned_uri,
+        tuple(pieces),
+        dataset.filesystem,
+        settings.endpoint_url,
+        codes=codes,
+        columns=options.columns,
+    )
 
 
 def _split_folder(filesystem: fs.FileSystem, info: fs.FileInfo) -> list[Piece]:
@@ -223,7 +241,7 @@ def _identify(info: fs.FileInfo) -> str:
 def _split_file(
     filesystem: fs.FileSystem, info: fs.FileInfo, uri: str, options: Options
 ) -> list[Piece]:
-    table = open_table(info.path, uri, filesystem, options.encoding)
+    table = open_table(info.path, uri, filesystem, options.encoding, hdu=options.hdu)
     if isinstance(table, ParquetTable):
         return list(_split_row_groups(table, info.path, _identify(info), {}))
     return [Piece(_identify(info), info.path)]

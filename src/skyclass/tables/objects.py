@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -11,9 +12,11 @@ from skyclass.survey.observation import KEY
 from skyclass.tables.files import (
     TableFile,
     find_columns,
+    is_dereddened,
     open_table,
     read_integers,
     read_numbers,
+    split_options,
 )
 
 _CHUNK_ROWS = 100_000
@@ -27,6 +30,7 @@ class Objects:
         file: The file.
         rows: All of its columns, unchanged, with the schema of the file.
         inputs: Numbers of the model inputs, and plate, mjd and fiber_id where the file has them.
+            Dereddened magnitudes have an extinction of 0, which the file need not have.
             The index is the position of the row.
         positions: Position in the file of each column of `inputs`.
     """
@@ -42,12 +46,16 @@ class Objects:
 
 
 def read_objects(
-    path: Path, required: Sequence[str], optional: Sequence[str] = (), encoding: str | None = None
+    path: str | Path,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    encoding: str | None = None,
 ) -> Objects:
     """Read a file with one row per object.
 
     Args:
-        path: A CSV or Parquet file.
+        path: A file of any format, and behind its name the table and columns that were chosen:
+            `stars.fits?hdu=2&z=psfMag_z`.
         required: Names of the inputs that it must have.
         optional: Names of the inputs that it can have.
         encoding: Encoding of a text file; None for the one of a byte order mark, or UTF-8.
@@ -56,8 +64,11 @@ def read_objects(
         CatalogError: The file cannot be read, has no rows, lacks a column, or has a value that is
             not a number.
     """
-    file = open_table(str(path), path.name, encoding=encoding)
-    found = find_columns(file, required, (*optional, *KEY))
+    address, options = split_options(str(path))
+    file = open_table(
+        address, Path(address).name, encoding=encoding or options.encoding, hdu=options.hdu
+    )
+    found = find_columns(file, required, (*optional, *KEY), options.columns)
     if not set(KEY) <= set(found):
         found = {name: position for name, position in found.items() if name not in KEY}
     chunks = list(file.read(range(len(file.header)), _CHUNK_ROWS))
@@ -66,11 +77,13 @@ def read_objects(
         for columns in zip(*(chunk.columns for chunk in chunks), strict=True)
     ]
     rows = pa.table(columns, schema=file.schema)
-    inputs = {}
+    inputs: dict[str, pd.Series[Any]] = {}
     for name, position in found.items():
         if name in KEY:
             integers = read_integers(file, position, columns[position])
             inputs[name] = integers.to_pandas(types_mapper=pd.ArrowDtype)
         else:
             inputs[name] = pd.Series(read_numbers(file, position, columns[position]))
+    if "extinction_r" in optional and is_dereddened(file, found):
+        inputs["extinction_r"] = pd.Series(0.0, index=range(rows.num_rows))
     return Objects(file, rows, pd.DataFrame(inputs), found)

@@ -171,7 +171,8 @@ def test_class_codes_of_a_delta_table_keep_their_meaning_in_the_address_of_its_v
     ("uri", "message"),
     [
         ("a.parquet?version=3", "only Delta tables have versions: remove the option version"),
-        ("table?encoding=utf-16", "a Delta table is not text: remove the option encoding"),
+        ("table?encoding=utf-16", "the option encoding does not apply to a Delta table: remove"),
+        ("table?hdu=2", "the option hdu does not apply to a Delta table: remove it"),
         ("table?version=new", "version is 'new', expected a whole number like \\?version=3"),
     ],
 )

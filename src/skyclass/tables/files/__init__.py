@@ -6,7 +6,7 @@ report the same errors.
 
 from skyclass.tables.files.base import Chunk, TableFile
 from skyclass.tables.files.cells import read_integers, read_numbers
-from skyclass.tables.files.columns import find_columns
+from skyclass.tables.files.columns import find_columns, is_dereddened
 from skyclass.tables.files.labels import decode_labels, parse_classes
 from skyclass.tables.files.numbers import parse_numbers, to_texts
 from skyclass.tables.files.open import open_table
@@ -19,6 +19,7 @@ __all__ = [
     "TableFile",
     "decode_labels",
     "find_columns",
+    "is_dereddened",
     "open_table",
     "parse_classes",
     "parse_numbers",

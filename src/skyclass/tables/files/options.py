@@ -53,7 +53,7 @@ def split_options(uri: str, names: Collection[str] = FILE_OPTIONS) -> tuple[str,
         names: Options to split off.
 
     Raises:
-        CatalogError: An option occurs twice.
+        CatalogError: An option occurs twice, or one behind a `#` is unknown.
 
     Examples:
         >>> split_options("stars.csv?encoding=latin-1&classes=STAR,GALAXY,QSO")[1].classes
@@ -73,7 +73,9 @@ def split_options(uri: str, names: Collection[str] = FILE_OPTIONS) -> tuple[str,
     options: dict[str, str] = {}
     if uri.startswith(_WEB):
         address, _, fragment = uri.partition("#")
-        _split_query(uri, fragment, names, options)
+        unknown = _split_query(uri, fragment, names, options)
+        if unknown:
+            raise CatalogError(f"{uri}: unknown option {unknown[0]}: write for example #hdu=2")
         names = [name for name in names if name in QUERY_OPTIONS]
     else:
         address = uri
