@@ -8,12 +8,14 @@ from selenium.webdriver import Chrome
 
 from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import FEATURES
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate_models
 from skyclass.training.fit import load_fitted_models
 from skyclass.training.gate import check_gate
 from skyclass.training.reports.exploration import read_sample, render_exploration
 from skyclass.training.reports.training import render_training_report
+from skyclass.training.uncertainty.assessment import assess_uncertainty
 from tests.support.gate import make_champion, predict_with_errors
 
 KFP_WIDTHS = (367, 580)
@@ -50,7 +52,15 @@ def test_training_report_fits_the_panel(
     evaluation = evaluate_models(dataset, models)
     champion = make_champion(dataset, predict_with_errors(dataset, 0.05))
     gate = check_gate(dataset, evaluation, champion)
-    page = render_training_report(dataset, models.summary, evaluation, gate)
+    uncertainty = assess_uncertainty(
+        dataset.features,
+        dataset.random_holdout,
+        dataset.labels,
+        FEATURES[dataset.mode],
+        models.release,
+        seed=0,
+    )
+    page = render_training_report(dataset, models.summary, evaluation, gate, uncertainty)
     opened = page.replace("<details>", "<details open>")
     assert find_cut_off(panel, opened, tmp_path / "report.html") == []
 

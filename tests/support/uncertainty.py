@@ -46,5 +46,5 @@ def compute_class_coverage(
 
 def read_real_rows(path: object) -> pd.DataFrame:
     """Read the measurements, classes and nights of the real rows."""
-    rows = pd.read_csv(str(path)).rename(columns={"MJD": "mjd"})
+    rows = pd.read_csv(str(path)).rename(columns={"MJD": "mjd", "fiber_ID": "fiber_id"})
     return rows[(rows[list("ugriz")] > 0).all(axis=1)].reset_index(drop=True)

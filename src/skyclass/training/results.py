@@ -9,7 +9,9 @@ from pathlib import Path
 from pydantic import Field
 
 from skyclass.registry.documents import Document
+from skyclass.registry.label_sets import LabelSets
 from skyclass.registry.manifest import Evaluation, OnnxParity
+from skyclass.registry.purity import PurityCuts
 from skyclass.registry.verdicts import GateVerdict, Outcome
 from skyclass.training.candidates import Calibration
 
@@ -185,11 +187,15 @@ class EvaluationResult(Document):
         metrics: Metrics by hold-out.
         gate: Verdict of the gate.
         champion: Metrics of the champion on the random hold-out, if there is a champion.
+        label_sets: Thresholds of the label sets.
+        purity_cuts: Cuts for pure samples.
     """
 
     metrics: dict[str, Evaluation]
     gate: GateVerdict
     champion: Evaluation | None = None
+    label_sets: LabelSets | None = None
+    purity_cuts: PurityCuts | None = None
 
     def list_metrics(self) -> dict[str, float]:
         """Return metrics and numbers of the gate by the names that KFP shows, in both modes."""

@@ -18,7 +18,10 @@ from skyclass.training.reports.card import render_model_card
 from skyclass.training.reports.caveats import CAVEATS
 from skyclass.training.reports.training import render_training_report
 from skyclass.training.results import FitSummary
+from skyclass.training.uncertainty.conformal import calibrate_label_sets
+from skyclass.training.uncertainty.purity_cuts import find_purity_cuts
 from tests.support.releases import draft
+from tests.support.uncertainty import draw_rows, make_patterns
 
 SECTIONS = (
     "Model details",
@@ -181,3 +184,14 @@ def test_report_has_the_uses_and_limits_of_the_card(
     caveats = CAVEATS[dataset.mode]
     assert html.count("<li>") == len(caveats.uses + caveats.misuses + caveats.limits) + 2
     assert "arXiv:2112.02026" in html
+
+
+def test_card_has_the_cuts_of_pure_samples(manifest: Manifest) -> None:
+    patterns = make_patterns(draw_rows(3_000, seed=0, sharpness=4))
+    changes = {
+        "label_sets": calibrate_label_sets(patterns),
+        "purity_cuts": find_purity_cuts(patterns),
+    }
+    card = render_model_card(manifest.model_copy(update=changes))
+    assert re.search(r"^\| QSO \| [01]\.\d{3} \(0\.\d{3}\) \|.* \|$", card, re.MULTILINE)
+    assert "## Label sets and pure samples\n" in card

@@ -11,6 +11,7 @@ from skyclass.survey.features import Mode, model_name
 from skyclass.survey.observation import Era, find_eras
 from skyclass.training.calibration import CALIBRATION_BINS
 from skyclass.training.reports.caveats import CAVEATS
+from skyclass.training.reports.cuts import list_cuts
 from skyclass.training.reports.pages import name_split, render_page
 
 TASK = "tabular-classification"
@@ -66,6 +67,7 @@ def render_model_card(manifest: Manifest) -> str:
         parity=manifest.parity,
         evaluations=tuple(manifest.metrics.values()),
         slices=slices,
+        cuts=list_cuts(manifest.purity_cuts) if manifest.purity_cuts else {},
         weak_slices=[
             each for each in slices if each.recall is not None and each.recall < LOW_RECALL
         ],

@@ -51,6 +51,7 @@ _TEMPLATES.filters |= {
     "split_name": name_split,
     "text": _format_text,
     "thousands": "{:,}".format,
+    "whole_percent": "{:.0%}".format,
 }
 
 

@@ -85,7 +85,7 @@ def plot_reliability(
         evaluation: Metrics of the same rows.
     """
     with rc_context(STYLE):
-        figure, axes = _make_axes("confidence (highest probability)", "accuracy")
+        figure, axes = make_axes("confidence (highest probability)", "accuracy")
         bins = np.array(compute_reliability(labels, probabilities))
         confidence, accuracy, weight = bins[bins[:, 2] * len(labels) >= MIN_ROWS_SHOWN].T
         axes.plot([1 / 3, 1], [1 / 3, 1], color=MUTED, linestyle="--", label="perfect calibration")
@@ -115,7 +115,7 @@ def plot_accuracy_by_brightness(
     correct = most_probable_classes(probabilities) == labels
     bins = np.digitize(r_magnitude, edges[1:-1])
     with rc_context(STYLE):
-        figure, axes = _make_axes("r magnitude (mag)", "accuracy")
+        figure, axes = make_axes("r magnitude (mag)", "accuracy")
         present = [number for number in range(len(names)) if (bins == number).any()]
         accuracy = [correct[bins == number].mean() for number in present]
         axes.bar([names[number] for number in present], accuracy, color=ACCENT)
@@ -135,7 +135,8 @@ def plot_accuracy_by_brightness(
         return figure
 
 
-def _make_axes(x: str, y: str) -> tuple[Figure, Axes]:
+def make_axes(x: str, y: str) -> tuple[Figure, Axes]:
+    """Make a figure of the size of the report's plots, with these labels of the axes."""
     figure = Figure(figsize=(4.6, 3.6))
     axes = figure.subplots()
     axes.set_xlabel(x)

@@ -10,11 +10,17 @@ from skyclass.training.reports import plots
 from skyclass.training.reports.caveats import CAVEATS
 from skyclass.training.reports.checks import render_checks_html
 from skyclass.training.reports.pages import render_page
+from skyclass.training.reports.uncertainty import render_uncertainty
 from skyclass.training.results import FitSummary
+from skyclass.training.uncertainty.assessment import Uncertainty
 
 
 def render_training_report(
-    dataset: Dataset, summary: FitSummary, evaluation: ModelEvaluation, gate: GateVerdict
+    dataset: Dataset,
+    summary: FitSummary,
+    evaluation: ModelEvaluation,
+    gate: GateVerdict,
+    uncertainty: Uncertainty | None = None,
 ) -> str:
     """Render the training report as a self-contained page.
 
@@ -23,6 +29,7 @@ def render_training_report(
         summary: Outcome of the search, the calibration and the ONNX parity check.
         evaluation: Metrics of the fitted models.
         gate: Verdict of the gate.
+        uncertainty: What is promised about predictions.
     """
     held_out = dataset.random_holdout
     labels = dataset.labels[held_out]
@@ -44,6 +51,9 @@ def render_training_report(
         calibration_bins=CALIBRATION_BINS,
         classes=CLASSES,
         plots=[plots.to_svg(figure) for figure in figures],
+        uncertainty=(
+            render_uncertainty(dataset, probabilities, uncertainty) if uncertainty else ""
+        ),
         search=summary.search,
         calibration=summary.calibration,
         features=FEATURES[dataset.mode],

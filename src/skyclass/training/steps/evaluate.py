@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 
 from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.models import download_model
-from skyclass.registry.releases import CONFUSION, REFERENCE, REPORT, Registry
+from skyclass.registry.releases import CONFUSION, DOMAIN, REFERENCE, REPORT, Registry
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import Mode
+from skyclass.survey.features import FEATURES, Mode
 from skyclass.tables.prediction_log import REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate_champion, evaluate_models
@@ -23,6 +23,7 @@ from skyclass.training.reports import plots
 from skyclass.training.reports.training import render_training_report
 from skyclass.training.results import EvaluationResult
 from skyclass.training.traffic import find_served_file, make_labelled_rows, replay_traffic
+from skyclass.training.uncertainty.assessment import assess_uncertainty
 
 
 def evaluate_step(
@@ -58,12 +59,22 @@ def evaluate_step(
         served_file = find_served_file(models, fitted.summary.parity.passed)
         labelled = make_labelled_rows(rows, evaluation.random_probabilities, champion.probabilities)
         checks += replay_traffic(store, release, served_file, labelled, seed, datetime.now(UTC))
+    uncertainty = assess_uncertainty(
+        rows.features,
+        rows.random_holdout,
+        rows.labels,
+        FEATURES[mode],
+        fitted.release,
+        seed,
+    )
     gate = decide(checks, evaluation.random, champion)
     folder.mkdir(parents=True, exist_ok=True)
-    report = render_training_report(rows, fitted.summary, evaluation, gate)
+    if uncertainty.domain is not None:
+        (folder / DOMAIN).write_text(uncertainty.domain.model_dump_json())
+    report = render_training_report(rows, fitted.summary, evaluation, gate, uncertainty)
     (folder / REPORT).write_text(report)
     (folder / CONFUSION).write_bytes(plots.to_png(plots.plot_confusion(evaluation.random)))
-    reference = make_reference(rows, evaluation.random_probabilities, seed)
+    reference = make_reference(rows, evaluation.random_probabilities, seed, uncertainty.is_outside)
     pq.write_table(
         pa.Table.from_pandas(reference, REFERENCE_SCHEMA, preserve_index=False), folder / REFERENCE
     )
@@ -71,6 +82,8 @@ def evaluate_step(
         metrics={each.split: each for each in evaluation.evaluations},
         gate=gate,
         champion=champion.evaluation if champion else None,
+        label_sets=uncertainty.label_sets,
+        purity_cuts=uncertainty.purity_cuts,
     )
     result.save(folder)
     return result

