@@ -1,14 +1,17 @@
 """Read the rows of a piece in chunks, with the column names of the observations table."""
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from skyclass.errors import CatalogError
 from skyclass.scoring.inputs import Input, Piece, translate_errors
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import CLASSES, KEY
+from skyclass.survey.observation import CLASSES, KEY, OPTIONAL_COLUMNS, POSITION, is_sentinel
+from skyclass.survey.optional import describe_valid, find_discarded
 from skyclass.tables.files import (
     TableFile,
     decode_labels,
@@ -16,7 +19,10 @@ from skyclass.tables.files import (
     read_integers,
     read_numbers,
 )
+from skyclass.tables.files.numbers import parse_numbers
 from skyclass.tables.predictions import SOURCE_ID
+
+logger = logging.getLogger(__name__)
 
 CHUNK_ROWS = 200_000
 """Number of rows that are scored and committed together."""
@@ -24,11 +30,21 @@ CHUNK_ROWS = 200_000
 _CLASS = "class"
 
 
-def read_chunks(source: Input, piece: Piece, mode: Mode, start_row: int) -> Iterator[pa.Table]:
+def read_chunks(
+    source: Input, piece: Piece, mode: Mode, start_row: int, optional: Sequence[str] = ()
+) -> Iterator[pa.Table]:
     """Read the rows of a piece from row `start_row` on, `CHUNK_ROWS` at a time.
 
+    Args:
+        source: The input.
+        piece: The piece.
+        mode: Mode of the model.
+        start_row: Number of rows to skip.
+        optional: Optional inputs to read if the input has them.
+
     Yields:
-        Tables with `KEY` or `source_id`, the inputs of the mode, and `class` if the input has it.
+        Tables with `KEY` or `source_id`, the inputs of the mode, and `class` and the optional
+        inputs if the input has them. Null is not measured.
 
     Raises:
         CatalogError: A column is missing, or a value has the wrong type; the message names it.
@@ -36,7 +52,7 @@ def read_chunks(source: Input, piece: Piece, mode: Mode, start_row: int) -> Iter
     """
     with translate_errors(source.uri, source.endpoint):
         file = source.open_piece(piece)
-        columns = _find_columns(file, mode, source.columns)
+        columns = _find_columns(file, mode, optional, source.columns)
         pending: list[pa.Table] = []
         position = 0
         for chunk in file.read(list(columns.values()), CHUNK_ROWS):
@@ -57,9 +73,11 @@ def read_chunks(source: Input, piece: Piece, mode: Mode, start_row: int) -> Iter
             yield remainder
 
 
-def _find_columns(file: TableFile, mode: Mode, names: Mapping[str, str]) -> dict[str, int]:
+def _find_columns(
+    file: TableFile, mode: Mode, optional: Sequence[str], names: Mapping[str, str]
+) -> dict[str, int]:
     """Return the positions of the columns that scoring needs."""
-    columns = find_columns(file, INPUTS[mode], (*KEY, SOURCE_ID, _CLASS), names)
+    columns = find_columns(file, INPUTS[mode], (*KEY, SOURCE_ID, _CLASS, *optional), names)
     if set(KEY) <= set(columns):
         columns.pop(SOURCE_ID, None)  # an object with a spectrum is identified by its key
     elif SOURCE_ID not in columns:
@@ -81,8 +99,11 @@ def _convert(
     """Convert a column of the file to the type that scoring needs."""
     if name in (*KEY, SOURCE_ID):
         return read_integers(file, position, column, first_row)
+    if name in (*POSITION, *OPTIONAL_COLUMNS):
+        return _convert_optional(file, name, column)
     if name != _CLASS:
-        return pa.array(read_numbers(file, position, column, first_row))
+        values = read_numbers(file, position, column, first_row)
+        return pa.array(np.where(is_sentinel(values), np.nan, values), from_pandas=True)
     labels, _ = decode_labels(column, source.codes, file.name)
     unknown = pc.invert(pc.is_in(labels, pa.array([*CLASSES, None], pa.string())))
     if pc.any(unknown).as_py():
@@ -93,3 +114,21 @@ def _convert(
             "something else"
         )
     return labels
+
+
+def _convert_optional(file: TableFile, name: str, column: pa.ChunkedArray) -> pa.Array:
+    """Convert an optional input; an invalid value counts as not measured, as in an ingest."""
+    values, unreadable = parse_numbers(column)
+    if name in OPTIONAL_COLUMNS:
+        not_measured, invalid = find_discarded(name, values)
+        values = np.where(not_measured | invalid, np.nan, values)
+        unreadable |= invalid
+    if unreadable.any():
+        logger.warning(
+            "%s: %d values of %s are not used: they are no numbers, or %s",
+            file.name,
+            unreadable.sum(),
+            name,
+            describe_valid(name),
+        )
+    return pa.array(values, from_pandas=True)

@@ -27,6 +27,8 @@ SCHEMA = pa.schema(
         ("class", pa.string()),  # the label, null if unknown
         ("source", pa.string()),
         ("scored_at", pa.timestamp("us", tz="UTC")),  # when the object was first scored
+        ("groups", pa.string()),  # optional groups that the release used, joined by a space
+        ("out_of_domain", pa.bool_()),  # null if the release has no domain
     ]
 )
 
@@ -35,7 +37,7 @@ SPEC = TableSpec(
     schema=SCHEMA,
     partition_column="model_version",
     key=(SOURCE_ID, *KEY),
-    values=(*MEASUREMENTS, "predicted", *PROBABILITIES, "class"),
+    values=(*MEASUREMENTS, "predicted", *PROBABILITIES, "class", "groups", "out_of_domain"),
     provenance=("source",),
     description="predictions",
     missing_hint="score something first (`skyclass score URI`)",
