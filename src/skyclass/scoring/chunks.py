@@ -16,6 +16,7 @@ from skyclass.tables.files import (
     TableFile,
     decode_labels,
     find_columns,
+    is_dereddened,
     read_integers,
     read_numbers,
 )
@@ -28,6 +29,7 @@ CHUNK_ROWS = 200_000
 """Number of rows that are scored and committed together."""
 
 _CLASS = "class"
+_EXTINCTION = "extinction_r"
 
 
 def read_chunks(
@@ -53,6 +55,7 @@ def read_chunks(
     with translate_errors(source.uri, source.endpoint):
         file = source.open_piece(piece)
         columns = _find_columns(file, mode, optional, source.columns)
+        is_corrected = _EXTINCTION in optional and is_dereddened(file, columns)
         pending: list[pa.Table] = []
         position = 0
         for chunk in file.read(list(columns.values()), CHUNK_ROWS):
@@ -63,6 +66,8 @@ def read_chunks(
                     for name, column in zip(columns, chunk.columns, strict=True)
                 }
             )
+            if is_corrected:
+                table = table.append_column(_EXTINCTION, pa.array(np.zeros(chunk.rows)))
             pending.append(table.slice(max(start_row - first_row, 0)))
             while sum(part.num_rows for part in pending) >= CHUNK_ROWS:
                 rows = pa.concat_tables(pending)

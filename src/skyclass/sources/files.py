@@ -8,9 +8,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from skyclass.sources.base import BATCH_ROWS, Batch
-from skyclass.survey.dialects import Dialect, detect_dialect, find_optional_columns
+from skyclass.survey.dialects import Dialect, detect_dialect
 from skyclass.survey.observation import OPTIONAL_COLUMNS, ROW_COLUMNS
-from skyclass.tables.files import Chunk, Options, decode_labels, open_table, parse_classes
+from skyclass.tables.files import (
+    Chunk,
+    Options,
+    decode_labels,
+    find_columns,
+    open_table,
+    parse_classes,
+)
 
 
 class FileSource:
@@ -50,10 +57,11 @@ class FileSource:
         return detect_dialect(self._table.header, self.name)
 
     @cached_property
-    def columns(self) -> dict[str, str]:
-        """Our name of each column of the file that is read."""
-        optional = find_optional_columns(self._table.header, self.name)
-        return {**self.dialect.columns, **optional}
+    def columns(self) -> dict[str, int]:
+        """Position of each column that is read, by our name."""
+        header = self._table.header
+        required = {ours: header.index(name) for name, ours in self.dialect.columns.items()}
+        return {**required, **find_columns(self._table, (), OPTIONAL_COLUMNS)}
 
     def read_batches(self, after: int) -> Iterator[Batch]:
         """Read the batches that follow position `after`; malformed lines count as rows.
@@ -63,16 +71,14 @@ class FileSource:
                 its classes are numbers without a meaning.
         """
         position = 0
-        header = self._table.header
-        columns = [header.index(name) for name in self.columns]
-        for chunk in self._table.read(columns, BATCH_ROWS):
+        for chunk in self._table.read(list(self.columns.values()), BATCH_ROWS):
             position += chunk.rows + len(chunk.malformed)
             if position > after:
                 yield self._to_batch(chunk, position)
 
     def _to_batch(self, chunk: Chunk, position: int) -> Batch:
         """Name the columns, decode the classes, and add the data release."""
-        columns = dict(zip(self.columns.values(), chunk.columns, strict=True))
+        columns = dict(zip(self.columns, chunk.columns, strict=True))
         codes = {**self.dialect.class_codes, **self._codes}
         columns["class"], coded = decode_labels(columns["class"], codes, self.name)
         if self.dialect.data_release is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from skyclass.errors import CatalogError
 from skyclass.survey.features import MAGNITUDES
-from skyclass.survey.observation import OBSERVATION_COLUMNS, OPTIONAL_COLUMNS
+from skyclass.survey.observation import OBSERVATION_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -85,33 +85,6 @@ ALIASES = (
 """Names in SDSS, WISE and VizieR tables of our columns, which match in any case."""
 
 
-def find_optional_columns(header: Sequence[str], file_name: str) -> dict[str, str]:
-    """Find the optional inputs of a file of any dialect.
-
-    Args:
-        header: The file's column names.
-        file_name: Name of the file in error messages.
-
-    Returns:
-        Our name of each of the file's columns that holds an optional input.
-
-    Raises:
-        CatalogError: One of the columns is duplicated.
-    """
-    found = {}
-    for ours in OPTIONAL_COLUMNS:
-        names = [name for name in (ours, *ALIASES.get(ours, ())) if name in header]
-        if names:
-            _check_unique(header, names[0], file_name)
-            found[names[0]] = ours
-    return found
-
-
-def _check_unique(header: Sequence[str], name: str, file_name: str) -> None:
-    if list(header).count(name) > 1:
-        raise CatalogError(f"{file_name}: duplicate column {name}: rename or remove one of them")
-
-
 def detect_dialect(header: Sequence[str], file_name: str) -> Dialect:
     """Return the dialect of a file.
 
@@ -132,7 +105,10 @@ def detect_dialect(header: Sequence[str], file_name: str) -> Dialect:
     missing = nearest.find_missing(header)
     if not missing:
         for name in nearest.columns:
-            _check_unique(header, name, file_name)
+            if list(header).count(name) > 1:
+                raise CatalogError(
+                    f"{file_name}: duplicate column {name}: rename or remove one of them"
+                )
         return nearest
     if len(missing) > len(OBSERVATION_COLUMNS) // 2:
         raise CatalogError(

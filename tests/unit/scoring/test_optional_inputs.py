@@ -130,6 +130,19 @@ def test_position_gives_the_extinction(
     assert set(read_predictions(store.settings, release)["groups"]) == {"extinction"}
 
 
+def test_dereddened_magnitudes_have_no_extinction(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    some = rows.head(5)[["plate", "mjd", "fiber_id", "alpha", "delta", *"ugriz"]]
+    some = some.reset_index(drop=True)
+    renamed = some.rename(columns={band: f"dered_{band}" for band in "ugriz"})
+    score_rows(store, release, renamed, tmp_path)
+    found = read_predictions(store.settings, release)[list(PROBABILITIES)].to_numpy()
+    model = download_model(Registry(store), release)
+    inputs = get_inputs(some.assign(extinction_r=0.0))
+    assert np.array_equal(found, model.predict_probabilities(inputs))
+
+
 def test_required_inputs_alone_are_scored(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
