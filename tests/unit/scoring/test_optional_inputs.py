@@ -23,6 +23,7 @@ from skyclass.registry.releases import (
     Release,
 )
 from skyclass.scoring.inputs import open_input
+from skyclass.scoring.result import ScoringResult
 from skyclass.scoring.score import score
 from skyclass.settings import Settings
 from skyclass.sources import open_source
@@ -73,6 +74,7 @@ def files(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     joblib.dump(model, folder / JOBLIB_MODEL)
     read_dust_map().save(folder / DUST_MAP)
     domain = fit_domain(features, features, NAMES, 0)
+    assert domain is not None
     (folder / DOMAIN).write_bytes(domain.to_bytes())
     return folder
 
@@ -89,7 +91,9 @@ def release(files: Path, store: ObjectStore) -> Release:
     return Registry(store).publish(manifest, {name: files / name for name in names})
 
 
-def score_rows(store: ObjectStore, release: Release, rows: pd.DataFrame, folder: Path) -> object:
+def score_rows(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, folder: Path
+) -> ScoringResult:
     pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), folder / "a.parquet")
     result = score(store.settings, open_input(store.settings, str(folder / "a.parquet")), release)
     assert result.is_balanced
@@ -104,6 +108,7 @@ def test_predictions_use_the_optional_inputs_of_a_file(
     model = download_model(Registry(store), release)
     expected = model.predict_probabilities(get_inputs(rows))
     assert np.array_equal(found[list(PROBABILITIES)].to_numpy(), expected)
+    assert model.domain is not None
     outside = model.domain.find_outside(model.compute_features(get_inputs(rows)), NAMES)
     assert found["out_of_domain"].tolist() == outside.tolist()
 
