@@ -14,7 +14,7 @@ from skyclass.errors import CatalogError, one_line
 from skyclass.tables.catalogue.atomic import replace_file
 from skyclass.tables.catalogue.columns import describe_field
 from skyclass.tables.catalogue.fields import add_parameters
-from skyclass.tables.catalogue.rows import Rows
+from skyclass.tables.catalogue.rows import Rows, summarise
 from skyclass.tables.catalogue.texts import parse_texts
 from skyclass.tables.catalogue.write import (
     CATALOGUE_SUFFIXES,
@@ -67,7 +67,8 @@ def check_output(objects: Objects, target: Path | None, added: Iterable[str] = (
         rows = _set_types(objects, objects.rows, target)
         for name in added:  # the values of predictions fit into every format
             rows = rows.append_column(name, pa.nulls(len(rows), pa.string()))
-        check_catalogue(Rows.from_table(rows), target, objects.file.name)
+        source = Rows.from_table(rows)
+        check_catalogue(source, summarise(source), target, objects.file.name)
     for field in objects.rows.schema:
         if not _has_types(target) and not _fits_csv(field.type):
             raise CatalogError(
@@ -121,7 +122,8 @@ def write_classified(objects: Objects, rows: pa.Table, target: Path | None) -> N
         rows = _set_types(objects, rows, target)
         with replace_file(target) as path:
             if is_catalogue(target):
-                write_catalogue(Rows.from_table(rows), path, target, objects.file.name)
+                source = Rows.from_table(rows)
+                write_catalogue(source, summarise(source), path, target, objects.file.name)
             elif _has_types(target):
                 pq.write_table(rows, path)
             else:

@@ -74,3 +74,14 @@ class ObservationsTable(KeyedTable):
                 table = table.append_column(name, nulls)
         order = [(name, "ascending") for name in ("mjd", "plate", "fiber_id")]
         return table.sort_by(order).select(columns).to_pandas()
+
+    def list_data_releases(self, version: int) -> list[str]:
+        """Return the data releases of the survey that the rows of a version are from.
+
+        Raises:
+            StoreError: The object store failed, or there is no such version.
+        """
+        with self._translate_errors():
+            dataset = self._open(version).to_pyarrow_dataset()
+            parts = [batch.column(0).unique() for batch in dataset.to_batches(columns=["release"])]
+        return sorted({name for part in parts for name in part.to_pylist() if name})

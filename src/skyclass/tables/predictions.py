@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from skyclass.settings import Settings
 from skyclass.storage.delta import KeyedTable, TableSpec
@@ -50,22 +51,33 @@ class PredictionsTable(KeyedTable):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, SPEC)
 
-    def read_batches(self, model_version: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    def read_batches(
+        self,
+        model_version: str,
+        columns: list[str],
+        version: int | None = None,
+        source: str | None = None,
+    ) -> Iterator[pa.RecordBatch]:
         """Read columns of the predictions of a release in batches.
 
         Args:
             model_version: Id of the release.
             columns: Names of the columns.
+            version: Version of the table; None for the newest.
+            source: Address of the only input whose predictions are read; None for all.
 
         Raises:
             StoreError: The object store failed.
         """
         schema = pa.schema([SCHEMA.field(name) for name in columns])
         with self._translate_errors():
-            dataset = self._open(None).to_pyarrow_dataset(
+            dataset = self._open(version).to_pyarrow_dataset(
                 file_pruning_predicate=[("model_version", "=", model_version)]
             )
             for batch in dataset.to_batches(
-                columns=columns, batch_readahead=_BATCH_READAHEAD, fragment_readahead=1
+                columns=columns,
+                filter=None if source is None else ds.field("source") == source,
+                batch_readahead=_BATCH_READAHEAD,
+                fragment_readahead=1,
             ):
                 yield batch.cast(schema)

@@ -17,17 +17,23 @@ from hypothesis import strategies as st
 from skyclass.errors import CatalogError
 from skyclass.tables.catalogue.atomic import replace_file
 from skyclass.tables.catalogue.layout import find_layout, to_arrays
-from skyclass.tables.catalogue.rows import Rows
+from skyclass.tables.catalogue.rows import Rows, summarise
 from skyclass.tables.catalogue.write import check_catalogue, write_catalogue
 from skyclass.tables.files import open_table
 
 FORMATS = (".fits", ".vot", ".ecsv")
 
 
+def store(table: pa.Table, path: Path) -> None:
+    rows = Rows.from_table(table)
+    content = summarise(rows)
+    check_catalogue(rows, content, path, "a.csv")
+    write_catalogue(rows, content, path, path, "a.csv")
+
+
 def write(table: pa.Table, path: Path) -> Table:
     """Write a table and return what astropy reads, without warnings."""
-    check_catalogue(Rows.from_table(table), path, "a.csv")
-    write_catalogue(Rows.from_table(table), path, path, "a.csv")
+    store(table, path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", ".*olumn .* contains NULL")  # astropy reads them as False
@@ -150,8 +156,7 @@ def test_units_and_texts_about_columns_and_table_are_kept(
     described: pa.Table, suffix: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"a{suffix}"
-    check_catalogue(Rows.from_table(described), path, "a.csv")
-    write_catalogue(Rows.from_table(described), path, path, "a.csv")
+    store(described, path)
     if suffix == ".vot":
         table = votable.parse_single_table(path)
         assert (table.name, table.description) == ("sample", "Bright stars")
@@ -168,7 +173,7 @@ def test_units_and_texts_about_columns_and_table_are_kept(
         assert (header["EXTNAME"], header["EQUINOX"]) == ("sample", 2000.0)
         assert header["TUCD1"] == "phot.mag;em.opt.R"
         assert header["TCOMM2"] == "F" * 90
-        assert header["data_release"] == "DR17"
+        assert header["DATAREL"] == "DR17"
         assert open_table(str(path), path.name).schema.metadata[b"name"] == b"sample"
     else:
         found = Table.read(path)
@@ -184,7 +189,7 @@ def test_units_and_texts_about_columns_and_table_are_kept(
 
 def test_fits_has_valid_checksums(described: pa.Table, tmp_path: Path) -> None:
     path = tmp_path / "a.fits"
-    write_catalogue(Rows.from_table(described), path, path, "a")
+    store(described, path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with fits.open(path, checksum=True) as hdus:
@@ -196,7 +201,7 @@ def test_fits_has_valid_checksums(described: pa.Table, tmp_path: Path) -> None:
 def test_votable_is_valid(described: pa.Table, tmp_path: Path) -> None:
     path = tmp_path / "a.vot"
     table = described.drop_columns(["odd"])
-    write_catalogue(Rows.from_table(table), path, path, "a")
+    store(table, path)
     assert votable.validate(path, output=None), votable.validate(path)
 
 

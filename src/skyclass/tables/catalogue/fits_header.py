@@ -22,6 +22,18 @@ _RESERVED = re.compile(
 )
 """Keywords that do not describe the table as a whole."""
 
+_TABLE_KEYWORDS = {
+    "model_release": "MODELREL",
+    "data_release": "DATAREL",
+    "creator": "AUTHOR",
+    "citation": "REFERENC",
+    "reference_url": "REFURL",
+    "rights": "LICENSE",
+    "publication_date": "DATE",
+    "acknowledgement": "ACKNOWL",
+}
+"""Keyword of each fact about a table that has another name than in VOTable."""
+
 _KEYWORDS = {
     "unit": "TUNIT",
     "ucd": "TUCD",
@@ -74,7 +86,9 @@ def make_headers(
         header["COMMENT"] = _to_ascii(described["description"])
     for key, value in read_parameters(schema).items():
         if not _RESERVED.fullmatch(key.upper()):
-            keyword = key if _KEYWORD.fullmatch(key.upper()) else f"HIERARCH {_to_ascii(key)}"
+            keyword = _TABLE_KEYWORDS.get(key, key)
+            if not _KEYWORD.fullmatch(keyword.upper()):
+                keyword = f"HIERARCH {_to_ascii(keyword)}"
             header[keyword] = _to_ascii(value) if isinstance(value, str) else value
     header["DATASUM"] = ("0", "sum of the data")
     header["CHECKSUM"] = ("0" * 16, "makes the sum of header and data -0")

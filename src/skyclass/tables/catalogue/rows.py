@@ -41,6 +41,7 @@ class Summary:
         has_controls: Whether a text has control characters other than tabs and line breaks.
         longest: Number of elements of the longest row.
         has_nulls: Whether an element is missing.
+        has_values: Whether an element is not missing.
         low: The lowest integer; None if there is none.
         high: The highest integer; None if there is none.
     """
@@ -50,6 +51,7 @@ class Summary:
     has_controls: bool = False
     longest: int = 0
     has_nulls: bool = False
+    has_values: bool = False
     low: int | None = None
     high: int | None = None
 
@@ -83,12 +85,31 @@ def summarise(rows: Rows) -> Content:
     return Content(count, columns)
 
 
+def drop_empty_columns(rows: Rows, content: Content) -> tuple[Rows, Content]:
+    """Leave out the columns without any value.
+
+    Args:
+        rows: Rows whose columns all have layouts.
+        content: Their summary.
+    """
+    kept = [position for position, summary in content.columns.items() if summary.has_values]
+    schema = pa.schema([rows.schema.field(position) for position in kept], rows.schema.metadata)
+
+    def read() -> Iterator[pa.RecordBatch]:
+        for batch in rows.read():
+            yield pa.RecordBatch.from_arrays([batch.column(each) for each in kept], schema=schema)
+
+    columns = {place: content.columns[position] for place, position in enumerate(kept)}
+    return Rows(schema, read), Content(content.rows, columns)
+
+
 def _extend(summary: Summary, column: pa.Array, layout: Layout) -> Summary:
     elements = to_elements(column, layout)
     summary = replace(
         summary,
         longest=max(summary.longest, int(layout.find_sizes(column).max(initial=0))),
         has_nulls=summary.has_nulls or elements.null_count > 0,
+        has_values=summary.has_values or elements.null_count < len(elements),
     )
     if layout.is_text:
         longest = pc.max(pc.binary_length(elements)).as_py() or 0

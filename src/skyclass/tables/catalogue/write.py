@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from skyclass.errors import CatalogError
 from skyclass.tables.catalogue import ecsv, fits, votable
-from skyclass.tables.catalogue.rows import Content, Rows, summarise
+from skyclass.tables.catalogue.rows import Content, Rows
 
 Check = Callable[[pa.Schema, Content, str], None]
 Write = Callable[[Rows, Content, Path, str], None]
@@ -35,11 +35,12 @@ def is_catalogue(path: Path | None) -> bool:
     return path is not None and path.suffix.lower() in _FORMATS
 
 
-def check_catalogue(rows: Rows, path: Path, name: str) -> None:
+def check_catalogue(rows: Rows, content: Content, path: Path, name: str) -> None:
     """Check that the format of a file can hold rows; nothing is written.
 
     Args:
-        rows: The rows, which are read once.
+        rows: The rows.
+        content: Their summary.
         path: The file, with one of `CATALOGUE_SUFFIXES`.
         name: The rows in error messages.
 
@@ -52,14 +53,15 @@ def check_catalogue(rows: Rows, path: Path, name: str) -> None:
         raise CatalogError(
             f"{path}: the package astropy is not installed: install skyclass[formats]"
         ) from None
-    _FORMATS[path.suffix.lower()].check(rows.schema, summarise(rows), name)
+    _FORMATS[path.suffix.lower()].check(rows.schema, content, name)
 
 
-def write_catalogue(rows: Rows, path: Path, target: Path, name: str) -> None:
+def write_catalogue(rows: Rows, content: Content, path: Path, target: Path, name: str) -> None:
     """Write rows in the format of a file.
 
     Args:
-        rows: The rows, which are read twice.
+        rows: The rows, which are read once.
+        content: Their summary.
         path: The file to write.
         target: The file with the suffix of the format; `path` is renamed to it later.
         name: The rows in error messages.
@@ -68,4 +70,4 @@ def write_catalogue(rows: Rows, path: Path, target: Path, name: str) -> None:
         CatalogError: The format cannot hold a column.
         OSError: The file cannot be written.
     """
-    _FORMATS[target.suffix.lower()].write(rows, summarise(rows), path, name)
+    _FORMATS[target.suffix.lower()].write(rows, content, path, name)
