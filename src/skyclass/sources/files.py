@@ -1,4 +1,4 @@
-"""Files in the known dialects, read in batches."""
+"""Files of observations, read in batches."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,19 +9,20 @@ import pyarrow as pa
 
 from skyclass.sources.base import BATCH_ROWS, Batch
 from skyclass.survey.dialects import Dialect, detect_dialect
-from skyclass.survey.observation import OPTIONAL_COLUMNS, ROW_COLUMNS
+from skyclass.survey.observation import OBSERVATION_COLUMNS, OPTIONAL_COLUMNS, ROW_COLUMNS
 from skyclass.tables.files import (
     Chunk,
     Options,
     decode_labels,
     find_columns,
+    is_dereddened,
     open_table,
     parse_classes,
 )
 
 
 class FileSource:
-    """A CSV or Parquet file on this machine.
+    """A file on this machine.
 
     Attributes:
         path: The file.
@@ -34,7 +35,7 @@ class FileSource:
         Args:
             path: The file.
             name: The address that it came from.
-            options: Its encoding and the meaning of its class codes.
+            options: Its encoding, its table, its columns and the meaning of its class codes.
 
         Raises:
             CatalogError: The file is missing or empty, its suffix is unknown, or an option is
@@ -42,7 +43,10 @@ class FileSource:
         """
         self.path = path
         self.name = name
-        self._table = open_table(str(path), name, encoding=options.encoding, skip_malformed=True)
+        self._table = open_table(
+            str(path), name, encoding=options.encoding, skip_malformed=True, hdu=options.hdu
+        )
+        self._names = options.columns
         self._codes = parse_classes(options.classes, name) if options.classes else {}
 
     @cached_property
@@ -54,21 +58,25 @@ class FileSource:
     @cached_property
     def dialect(self) -> Dialect:
         """The dialect of the header."""
-        return detect_dialect(self._table.header, self.name)
+        return detect_dialect([*self._table.header, *self._names], self.name)
 
     @cached_property
     def columns(self) -> dict[str, int]:
-        """Position of each column that is read, by our name."""
-        header = self._table.header
-        required = {ours: header.index(name) for name, ours in self.dialect.columns.items()}
-        return {**required, **find_columns(self._table, (), OPTIONAL_COLUMNS)}
+        """The position of each column that is read, by our name."""
+        release = [] if self.dialect.data_release else ["release"]
+        return find_columns(
+            self._table,
+            [*OBSERVATION_COLUMNS, *release],
+            OPTIONAL_COLUMNS,
+            {**self.dialect.aliases, **self._names},
+        )
 
     def read_batches(self, after: int) -> Iterator[Batch]:
         """Read the batches that follow position `after`; malformed lines count as rows.
 
         Raises:
-            CatalogError: The file cannot be parsed, has no rows, all of its lines are malformed, or
-                its classes are numbers without a meaning.
+            CatalogError: The file cannot be parsed, lacks a column, has no rows, all of its lines
+                are malformed, or its classes are numbers without a meaning.
         """
         position = 0
         for chunk in self._table.read(list(self.columns.values()), BATCH_ROWS):
@@ -83,6 +91,8 @@ class FileSource:
         columns["class"], coded = decode_labels(columns["class"], codes, self.name)
         if self.dialect.data_release is not None:
             columns["release"] = pa.repeat(pa.scalar(self.dialect.data_release), chunk.rows)
+        if is_dereddened(self._table, self.columns):
+            columns["extinction_r"] = pa.repeat(pa.scalar(0.0), chunk.rows)
         names = [*ROW_COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in columns)]
         rows = pa.table([columns[name] for name in names], names)
         return Batch(rows, position, chunk.malformed, coded)

@@ -1,8 +1,9 @@
 """Column names of the public SDSS tables. A new file dialect is one entry in `DIALECTS`.
 
 Columns are matched by name, never by position. Two names are ambiguous: `z` is a magnitude in
-photometric tables and the redshift in spectroscopic ones, and `mjd` can be the night of imaging.
-A dialect therefore matches only a header that has all of its columns.
+photometric tables and the redshift in spectroscopic ones (`tables/files/columns.py` decides), and
+`mjd` can be the night of imaging. A dialect therefore matches only a header that has all of its
+columns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,14 +42,17 @@ class Dialect:
         return [column for column in self.columns if column not in header]
 
 
+UNKNOWN = Dialect("skyclass", "UNKNOWN")
+"""The dialect of files whose columns are found by `ALIASES` alone."""
+
 DIALECTS = (
     Dialect("Kaggle SDSS17", "DR17", {"mjd": "MJD", "fiber_id": "fiber_ID"}),
     Dialect("Kaggle DR14", "DR14", {"fiber_id": "fiberid", "alpha": "ra", "delta": "dec"}),
     Dialect("SkyServer CSV", "DR17", {"fiber_id": "fiberID", "alpha": "ra", "delta": "dec"}),
     Dialect("skyclass table", None),
-    Dialect("skyclass", "UNKNOWN"),
+    UNKNOWN,
 )
-"""The known dialects. The first one with the fewest missing columns is used."""
+"""The known dialects. The first one that has no missing column is used."""
 
 MAGNITUDE_NAMES = ("{}", "modelMag_{}", "dered_{}", "{}mag", "mag_{}", "{}_mag")
 """Names of the magnitudes in public tables, by band. A file has all bands under one kind of names.
@@ -86,36 +90,33 @@ ALIASES = (
 
 
 def detect_dialect(header: Sequence[str], file_name: str) -> Dialect:
-    """Return the dialect of a file.
+    """Return the dialect of a file, `UNKNOWN` if its columns have the names of no single one.
 
     Args:
         header: The file's column names.
         file_name: Name of the file in error messages.
 
     Raises:
-        CatalogError: No dialect has all of its columns in the header, or one of them is
-            duplicated.
+        CatalogError: The header has less than half of the columns of an observation.
 
     Examples:
         >>> header = "plate MJD fiber_ID alpha delta u g r i z redshift class".split()
         >>> detect_dialect(header, "photometry.csv").name
         'Kaggle SDSS17'
     """
-    nearest = min(DIALECTS, key=lambda dialect: len(dialect.find_missing(header)))
-    missing = nearest.find_missing(header)
-    if not missing:
-        for name in nearest.columns:
-            if list(header).count(name) > 1:
-                raise CatalogError(
-                    f"{file_name}: duplicate column {name}: rename or remove one of them"
-                )
-        return nearest
-    if len(missing) > len(OBSERVATION_COLUMNS) // 2:
+    for dialect in DIALECTS:
+        if not dialect.find_missing(header):
+            return dialect
+    folded = {name.casefold() for name in header}
+    known = [name for name in OBSERVATION_COLUMNS if folded & {*map(str.casefold, _names(name))}]
+    if len(known) < len(OBSERVATION_COLUMNS) / 2:
         raise CatalogError(
             f"{file_name}: no known dialect (found columns {', '.join(header[:8]) or 'none'}): "
             f"use one of {', '.join(dialect.name for dialect in DIALECTS)}"
         )
-    raise CatalogError(
-        f"{file_name}: missing column {', '.join(missing)} (nearest dialect: {nearest.name}): "
-        "add it, or rename the column that holds it"
-    )
+    return UNKNOWN
+
+
+def _names(name: str) -> list[str]:
+    patterns = MAGNITUDE_NAMES if name in MAGNITUDES else ()
+    return [name, *ALIASES.get(name, ()), *(pattern.format(name) for pattern in patterns)]
