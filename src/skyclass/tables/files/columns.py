@@ -60,7 +60,9 @@ def find_columns(
         }
     for ours in wanted:
         if ours not in found and ours not in MAGNITUDES:
-            position = _match(file, (ours, *ALIASES.get(ours, ())))
+            # An optional column `CLASS` can have other classes, for which there is no use.
+            in_any_case = ours != "class" or ours in required
+            position = _match(file, (ours, *ALIASES.get(ours, ())), in_any_case)
             if position is None and ours == "redshift":
                 position = _find_redshift(file, found.values())
             if position is not None:
@@ -89,7 +91,7 @@ def _find(file: TableFile, theirs: str, ours: str) -> int:
     return position
 
 
-def _match(file: TableFile, candidates: Sequence[str]) -> int | None:
+def _match(file: TableFile, candidates: Sequence[str], in_any_case: bool = True) -> int | None:
     """Return the position of the first of some names, preferably in the same case."""
     header = file.header
     folded = [name.casefold() if len(name) > 1 else name for name in header]
@@ -101,7 +103,7 @@ def _match(file: TableFile, candidates: Sequence[str]) -> int | None:
                 )
             return header.index(name)
     for name in candidates:
-        if len(name) > 1 and folded.count(name.casefold()) == 1:
+        if in_any_case and len(name) > 1 and folded.count(name.casefold()) == 1:
             return folded.index(name.casefold())
     return None
 
