@@ -46,11 +46,13 @@ class Candidate:
         space: Values of the settings that the search tries, by the names of `set_params`.
         calibrations: Methods that may be better than none. On real rows a sigmoid raised the
             log-loss of every family but those whose trees have pure leaves.
+        handles_missing: Whether the model takes NaN, for an input that was not measured.
     """
 
     factory: Callable[[int], "ClassifierMixin"]
     space: Mapping[str, Sequence[int | float]] = field(default_factory=dict)
     calibrations: tuple[Calibration, ...] = (Calibration.TEMPERATURE,)
+    handles_missing: bool = False
 
     def make(
         self, seed: int, settings: Mapping[str, int | float] | None = None
@@ -130,6 +132,7 @@ CANDIDATES: Mapping[str, Candidate] = {
         _make_decision_tree,
         {"min_samples_leaf": (5, 10, 20, 40), "max_leaf_nodes": (50, 100, 200, MAX_LEAF_NODES)},
         _TREE_CALIBRATIONS,
+        handles_missing=True,
     ),
     "forest_and_boosting": Candidate(
         _make_forest_and_boosting,
@@ -140,6 +143,7 @@ CANDIDATES: Mapping[str, Candidate] = {
             "boosting__max_features": (0.5, 1.0),
             "boosting__l2_regularization": (0, 10),
         },
+        handles_missing=True,
     ),
     "hist_gradient_boosting": Candidate(
         _make_hist_gradient_boosting,
@@ -149,6 +153,7 @@ CANDIDATES: Mapping[str, Candidate] = {
             "l2_regularization": (0, 10),
             "min_samples_leaf": (20, 50),
         },
+        handles_missing=True,
     ),
     "mlp": Candidate(
         _make_mlp,
@@ -165,6 +170,7 @@ CANDIDATES: Mapping[str, Candidate] = {
             "max_leaf_nodes": (250, 500, MAX_LEAF_NODES),
         },
         _TREE_CALIBRATIONS,
+        handles_missing=True,
     ),
     "svc": Candidate(
         _make_svc,

@@ -9,8 +9,10 @@ import pandas as pd
 
 from skyclass.errors import TrainingError
 from skyclass.registry.manifest import TrainingSet
+from skyclass.registry.releases import DUST_MAP
 from skyclass.sources.simulated import is_synthetic
-from skyclass.survey.features import INPUTS, Mode, make_features
+from skyclass.survey.dust import DustMap, fill_extinction
+from skyclass.survey.features import ALL_INPUTS, INPUTS, OPTIONAL_INPUTS, Mode, make_features
 from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS
 
 HOLDOUT_MODULUS = 5
@@ -33,24 +35,44 @@ class Dataset:
     """Labelled rows in order of time, with their lineage.
 
     Attributes:
-        rows: Columns `KEY`, `MEASUREMENTS`, `class` and `release`.
+        rows: Columns `KEY`, `MEASUREMENTS`, `class` and `release`, and the optional inputs of the
+            mode that the table has.
         summary: Lineage of the rows, as recorded in the manifest.
         mode: Selects the inputs and the features.
+        dust_map: Map for rows with a position and without an extinction, if there is one.
     """
 
     rows: pd.DataFrame
     summary: TrainingSet
     mode: Mode
+    dust_map: DustMap | None = None
 
     @property
     def features(self) -> npt.NDArray[np.float32]:
-        """Model features, shape (n, len(FEATURES[mode]))."""
+        """Features that every release has, shape (n, len(FEATURES[mode]))."""
         return make_features(self.inputs, self.mode)
+
+    def compute_features(self, names: tuple[str, ...]) -> npt.NDArray[np.float32]:
+        """Compute features, shape (n, len(names)); NaN where an input was not measured."""
+        return make_features(self.filled_inputs, self.mode, names)
 
     @property
     def inputs(self) -> npt.NDArray[np.float64]:
-        """Inputs of a prediction request, shape (n, len(INPUTS[mode]))."""
-        return self.rows[list(INPUTS[self.mode])].to_numpy(np.float64)
+        """Inputs of a prediction request, shape (n, len(ALL_INPUTS[mode])).
+
+        NaN where an optional input was not measured, or the table does not have it.
+        """
+        names = ALL_INPUTS[self.mode]
+        values = np.full((len(self.rows), len(names)), np.nan)
+        for column, name in enumerate(names):
+            if name in self.rows:
+                values[:, column] = self.rows[name].to_numpy(np.float64)
+        return values
+
+    @property
+    def filled_inputs(self) -> npt.NDArray[np.float64]:
+        """The inputs, with extinctions from the dust map where there were none."""
+        return fill_extinction(self.inputs, self.mode, self.dust_map)
 
     @property
     def labels(self) -> npt.NDArray[np.object_]:
@@ -86,32 +108,43 @@ class Dataset:
         folder.mkdir(parents=True, exist_ok=True)
         self.rows.to_parquet(folder / _ROWS, index=False)
         (folder / _SUMMARY).write_bytes(self.summary.to_bytes())
+        if self.dust_map is not None:
+            self.dust_map.save(folder / DUST_MAP)
 
     @classmethod
     def load(cls, folder: Path, mode: Mode) -> "Dataset":
         """Read a dataset from a folder."""
         summary = TrainingSet.model_validate_json((folder / _SUMMARY).read_bytes())
-        return cls(pd.read_parquet(folder / _ROWS), summary, mode)
+        file = folder / DUST_MAP
+        dust_map = DustMap.load(file) if file.exists() else None
+        return cls(pd.read_parquet(folder / _ROWS), summary, mode, dust_map)
 
 
 def select_dataset(
-    observations: pd.DataFrame, table: str, version: int, mode: Mode, newest_rows: int
+    observations: pd.DataFrame,
+    table: str,
+    version: int,
+    mode: Mode,
+    newest_rows: int,
+    dust_map: DustMap | None = None,
 ) -> Dataset:
     """Select the newest rows that have a label and every input of the mode.
 
     The newest rows are taken because the next observations resemble them most.
 
     Args:
-        observations: Columns `ROW_COLUMNS`, in order of time.
+        observations: Columns `ROW_COLUMNS`, in order of time; older tables lack optional inputs.
         table: URI of the observations table.
         version: Version of the table.
         mode: Mode to train.
         newest_rows: Maximum number of rows.
+        dust_map: Map for rows with a position and without an extinction.
 
     Raises:
         TrainingError: A class has fewer than `MIN_ROWS_PER_CLASS` rows.
     """
-    rows = observations[[*KEY, *MEASUREMENTS, "class", "release"]]
+    optional = [name for name in OPTIONAL_INPUTS[mode] if name in observations]
+    rows = observations[[*KEY, *MEASUREMENTS, *optional, "class", "release"]]
     rows = _find_newest(rows, mode, newest_rows).reset_index(drop=True)
     counts = rows["class"].value_counts().reindex(CLASSES, fill_value=0)
     if counts.min() < MIN_ROWS_PER_CLASS:
@@ -128,7 +161,7 @@ def select_dataset(
         watermark=int(rows["mjd"].max()),
         synthetic_rows=int(rows["release"].map(is_synthetic).sum()),
     )
-    return Dataset(rows, summary, mode)
+    return Dataset(rows, summary, mode, dust_map)
 
 
 def find_first_night(observations: pd.DataFrame, mode: Mode, newest_rows: int) -> int | None:

@@ -68,7 +68,8 @@ def evaluate_models(dataset: Dataset, models: FittedModels) -> ModelEvaluation:
 
     Each is evaluated on the hold-out that it was not fitted on.
     """
-    features, labels = dataset.features, dataset.labels
+    names = models.summary.inputs.features
+    features, labels = dataset.compute_features(names), dataset.labels
     held_out = dataset.random_holdout
     probabilities = models.release(features[held_out])
     evaluations = [evaluate(labels[held_out], probabilities, dataset.mode, RANDOM_HOLDOUT)]

@@ -17,6 +17,7 @@ from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import export
+from skyclass.training.input_plan import compute_masked_features, plan_inputs
 from skyclass.training.recalibration import calibrate, choose_calibration
 from skyclass.training.results import FitSummary
 from skyclass.training.search import SEARCH_SECONDS, search
@@ -54,16 +55,17 @@ def fit(
     Args:
         dataset: The rows; no model is fitted on the hold-out that it is evaluated on.
         names: Candidates to compare, keys of `CANDIDATES`.
-        seed: Seed of the search and of the fits.
+        seed: Seed of the masking, the search and the fits.
         folder: Output folder for the models.
         budget_seconds: Budget of the search for settings beyond the default ones.
 
     Raises:
         TrainingError: The model is larger than a release may be.
     """
-    features, labels = dataset.features, dataset.labels
+    plan = plan_inputs(dataset, names)
+    features, labels = compute_masked_features(dataset, plan, seed), dataset.labels
     train = ~dataset.random_holdout
-    found = search(features[train], labels[train], names, seed, budget_seconds)
+    found = search(features[train], labels[train], plan.candidates, seed, budget_seconds)
     candidate, settings = CANDIDATES[found.winner], found.selected.settings
     calibration = choose_calibration(
         lambda: candidate.make(seed, settings),
@@ -88,6 +90,7 @@ def fit(
         calibration=calibration,
         parity=parity,
         libraries=get_library_versions(),
+        inputs=plan,
     )
     summary.save(folder)
     return summary

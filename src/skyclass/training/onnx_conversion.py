@@ -1,15 +1,31 @@
-"""Conversion of fitted classifiers to ONNX, with the temperature that skl2onnx cannot convert."""
+"""Conversion of fitted classifiers to ONNX, with what skl2onnx does not convert.
+
+These are the temperature of a calibration, and the branch that a missing value takes in trees and
+forests: skl2onnx converts it for gradient boosting only.
+"""
+
+from collections.abc import Iterator
 
 from onnx import GraphProto, ModelProto, TensorProto, helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    VotingClassifier,
+)
+from sklearn.tree import DecisionTreeClassifier
 
 from skyclass.registry.models import FEATURES_INPUT, PROBABILITIES_OUTPUT
 from skyclass.training.candidates import Calibration
 
 _RAW = "raw_probabilities"
+_ENSEMBLE = "TreeEnsembleClassifier"
+"""Operator that skl2onnx converts trees, forests and gradient boosting to."""
+_BRANCHES = "nodes_missing_value_tracks_true"
+"""Attribute of the operator: nodes at which missing values go to the left."""
 _EPSILON = 1e-12
 """What scikit-learn adds to probabilities before it takes their logarithm."""
 
@@ -39,7 +55,38 @@ def _convert(model: ClassifierMixin, features: int) -> ModelProto:
     types = [(FEATURES_INPUT, FloatTensorType([None, features]))]
     converted = to_onnx(model, initial_types=types, options={"zipmap": False})
     _remove_unused_constants(converted.graph)
+    _set_branches_of_missing(converted.graph, model)
     return converted
+
+
+def _set_branches_of_missing(graph: GraphProto, model: ClassifierMixin) -> None:
+    """Let missing values take the branch that they take in scikit-learn."""
+    operators = [node for node in graph.node if node.op_type == _ENSEMBLE]
+    ensembles = list(_find_ensembles(model))
+    if len(operators) != len(ensembles):
+        raise NotImplementedError(f"{len(ensembles)} ensembles became {len(operators)} operators")
+    for operator, trees in zip(operators, ensembles, strict=True):
+        branches = [int(left) for tree in trees for left in tree.tree_.missing_go_to_left]
+        if trees:
+            for attribute in [each for each in operator.attribute if each.name == _BRANCHES]:
+                operator.attribute.remove(attribute)
+            operator.attribute.append(helper.make_attribute(_BRANCHES, branches))
+
+
+def _find_ensembles(model: ClassifierMixin) -> Iterator[list[DecisionTreeClassifier]]:
+    """Yield the trees of each ensemble in a fitted classifier; none for gradient boosting."""
+    if isinstance(model, HistGradientBoostingClassifier):
+        yield []
+    elif isinstance(model, DecisionTreeClassifier):
+        yield [model]
+    elif isinstance(model, RandomForestClassifier):
+        yield model.estimators_
+    elif isinstance(model, VotingClassifier):
+        for member in model.estimators_:
+            yield from _find_ensembles(member)
+    elif isinstance(model, CalibratedClassifierCV):
+        for calibrated in model.calibrated_classifiers_:
+            yield from _find_ensembles(calibrated.estimator)
 
 
 def _remove_unused_constants(graph: GraphProto) -> None:

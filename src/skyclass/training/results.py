@@ -10,9 +10,10 @@ from pydantic import Field
 
 from skyclass.registry.documents import Document
 from skyclass.registry.label_sets import LabelSets
-from skyclass.registry.manifest import Evaluation, OnnxParity
+from skyclass.registry.manifest import BandScores, Evaluation, GroupScores, OnnxParity
 from skyclass.registry.purity import PurityCuts
 from skyclass.registry.verdicts import GateVerdict, Outcome
+from skyclass.survey.features import InputGroup
 from skyclass.training.candidates import Calibration
 
 FOLDS = 5
@@ -155,6 +156,46 @@ class CalibrationResult(Document):
     rows: int = 0
 
 
+class GroupCoverage(Document):
+    """How many training rows have a group of optional inputs, and whether a release uses it.
+
+    Attributes:
+        group: The group.
+        shares: Share of the rows that have it, by class.
+        reason: Why the release does not use it; empty if it does.
+    """
+
+    group: InputGroup
+    shares: dict[str, float]
+    reason: str = ""
+
+    @property
+    def difference(self) -> float:
+        """Difference between the largest and the smallest share."""
+        return max(self.shares.values()) - min(self.shares.values())
+
+
+class InputPlan(Document):
+    """What a model is fitted on.
+
+    Attributes:
+        features: Features of the model, in order.
+        candidates: Candidates to compare.
+        coverage: The groups that some training rows have.
+        bands: Bands that are removed from some rows, so that the model predicts without them.
+    """
+
+    features: tuple[str, ...]
+    candidates: tuple[str, ...]
+    coverage: tuple[GroupCoverage, ...] = ()
+    bands: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> tuple[InputGroup, ...]:
+        """Groups that the model uses."""
+        return tuple(each.group for each in self.coverage if not each.reason)
+
+
 class FitSummary(Document):
     """Outcome of the fit.
 
@@ -163,12 +204,14 @@ class FitSummary(Document):
         calibration: The calibration of the fitted models.
         parity: Outcome of the ONNX parity check.
         libraries: Versions that the model was fitted and exported with.
+        inputs: Features of the model, and what it was taught to do without.
     """
 
     search: SearchResult
     calibration: CalibrationResult = CalibrationResult()
     parity: OnnxParity
     libraries: dict[str, str]
+    inputs: InputPlan
 
     def save(self, folder: Path) -> None:
         """Write the summary to a folder."""
@@ -189,6 +232,8 @@ class EvaluationResult(Document):
         champion: Metrics of the champion on the random hold-out, if there is a champion.
         label_sets: Thresholds of the label sets.
         purity_cuts: Cuts for pure samples.
+        groups: Scores by group of optional inputs that the model uses.
+        missing_bands: Scores by band that a row may lack.
     """
 
     metrics: dict[str, Evaluation]
@@ -196,6 +241,8 @@ class EvaluationResult(Document):
     champion: Evaluation | None = None
     label_sets: LabelSets | None = None
     purity_cuts: PurityCuts | None = None
+    groups: dict[str, GroupScores] = Field(default_factory=dict)
+    missing_bands: dict[str, BandScores] = Field(default_factory=dict)
 
     def list_metrics(self) -> dict[str, float]:
         """Return metrics and numbers of the gate by the names that KFP shows, in both modes."""

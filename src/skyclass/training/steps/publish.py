@@ -24,7 +24,7 @@ from skyclass.registry.releases import (
 from skyclass.registry.verdicts import Check, GateVerdict, join_descriptions
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import FEATURES, INPUTS, Mode
+from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 from skyclass.training.dataset import Dataset
 from skyclass.training.parameters import PromotionPolicy
@@ -88,11 +88,13 @@ def publish_step(
         settings=summary.search.selected.settings,
         calibration=summary.calibration.method,
         inputs=INPUTS[mode],
-        features=FEATURES[mode],
+        features=summary.inputs.features,
         classes=CLASSES,
         libraries=summary.libraries,
         training_set=Dataset.load(dataset, mode).summary,
         metrics=result.metrics,
+        groups=result.groups,
+        missing_bands=result.missing_bands,
         parity=summary.parity,
         label_sets=result.label_sets,
         purity_cuts=result.purity_cuts,
