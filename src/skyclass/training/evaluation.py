@@ -1,6 +1,7 @@
 """Evaluation of models on rows that they were not fitted on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,14 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from skyclass.registry.manifest import ClassScores, Evaluation, TrainingSet
+from skyclass.registry.manifest import BandScores, ClassScores, Evaluation, GroupScores, TrainingSet
 from skyclass.registry.models import LoadedModel
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES, most_probable_classes
 from skyclass.training.calibration import expected_calibration_error
 from skyclass.training.dataset import Dataset
 from skyclass.training.fit import FittedModels
+from skyclass.training.partial_inputs import evaluate_groups, evaluate_missing_bands
 
 RANDOM_HOLDOUT = "random_holdout"
 TEMPORAL_HOLDOUT = "temporal_holdout"
@@ -30,10 +32,14 @@ class ModelEvaluation:
     Attributes:
         evaluations: On the random hold-out, then on the temporal hold-out if there is one.
         random_probabilities: Predictions for the random hold-out, shape (n, 3).
+        groups: Scores by group of optional inputs that the model uses.
+        missing_bands: Scores by band that a row may lack.
     """
 
     evaluations: tuple[Evaluation, ...]
     random_probabilities: npt.NDArray[np.float64]
+    groups: Mapping[str, GroupScores] = field(default_factory=dict)
+    missing_bands: Mapping[str, BandScores] = field(default_factory=dict)
 
     @property
     def random(self) -> Evaluation:
@@ -80,7 +86,12 @@ def evaluate_models(dataset: Dataset, models: FittedModels) -> ModelEvaluation:
                 labels[newest], models.temporal(features[newest]), dataset.mode, TEMPORAL_HOLDOUT
             )
         )
-    return ModelEvaluation(tuple(evaluations), probabilities)
+    return ModelEvaluation(
+        tuple(evaluations),
+        probabilities,
+        groups=evaluate_groups(dataset, models.release, models.summary.inputs, probabilities),
+        missing_bands=evaluate_missing_bands(dataset, models.release, models.summary.inputs),
+    )
 
 
 def evaluate_champion(dataset: Dataset, champion: LoadedModel) -> ChampionEvaluation:

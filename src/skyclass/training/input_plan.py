@@ -84,7 +84,7 @@ def _measure_coverage(dataset: Dataset) -> Iterator[GroupCoverage]:
             continue
         shares = {name: counts[name] / (labels == name).sum() for name in CLASSES}
         coverage = GroupCoverage(group=group, shares=shares)
-        members = features[np.ix_(has_group, [names.index(each) for each in GROUP_FEATURES[group]])]
+        members = features[:, [names.index(each) for each in GROUP_FEATURES[group]]][has_group]
         reason = _find_reason_against(coverage, counts, members)
         yield coverage.model_copy(update={"reason": reason})
 

@@ -16,8 +16,8 @@ GROUP_SHARE = 0.3
 ALL_GROUPS_SHARE = 0.2
 """Share of the rows from which all groups are removed: most callers send u, g, r, i, z only."""
 BAND_SHARE = 0.025
-"""Share of the rows from which each band is removed. With twice as many, the log-loss of complete rows
-rises by more than its noise."""
+"""Share of the rows from which each band is removed. With twice as many, the log-loss of complete
+rows rises by more than its noise."""
 
 OPTIONAL_BANDS: dict[Mode, tuple[str, ...]] = {
     Mode.SPECTROSCOPIC: (),
@@ -67,7 +67,7 @@ def mask_inputs(
     for group in groups:
         used = [name for name in GROUP_INPUTS[group] if _is_used(name, group)]
         measured = ~np.isnan(inputs[:, [columns[name] for name in used]])
-        has_group = measured.any(axis=1)
+        has_group: Mask = measured.any(axis=1)
         chosen = has_none | (random.random(len(inputs)) < GROUP_SHARE)
         chosen |= _balance(has_group, labels, random)
         inputs = _remove(inputs, mode, GROUP_INPUTS[group], chosen)
@@ -101,6 +101,7 @@ def _list_inputs_of_band(band: str) -> tuple[str, ...]:
 
 def _remove(inputs: Inputs, mode: Mode, names: Collection[str], rows: Mask) -> Inputs:
     inputs = inputs.copy()
-    columns = [number for number, name in enumerate(ALL_INPUTS[mode]) if name in names]
-    inputs[np.ix_(rows, columns)] = np.nan
+    for column, name in enumerate(ALL_INPUTS[mode]):
+        if name in names:
+            inputs[rows, column] = np.nan
     return inputs

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from skyclass.survey.features import INPUTS
+from skyclass.survey.features import ALL_INPUTS
 from skyclass.survey.observation import KEY, most_probable_classes
 from skyclass.tables.prediction_log import MAX_REFERENCE_ROWS, PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
@@ -29,7 +29,8 @@ def make_reference(
         Columns of `REFERENCE_SCHEMA`, at most `MAX_REFERENCE_ROWS` rows. In photometric mode the
         redshift is null, as in the prediction log of that mode.
     """
-    columns = [*KEY, *INPUTS[dataset.mode], "class"]
+    inputs = [name for name in ALL_INPUTS[dataset.mode] if name in dataset.rows]
+    columns = [*KEY, *inputs, "class"]
     rows = dataset.rows.loc[dataset.random_holdout, columns].assign(
         predicted=most_probable_classes(probabilities),
         **dict(zip(PROBABILITIES, probabilities.T, strict=True)),

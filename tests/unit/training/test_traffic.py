@@ -18,12 +18,12 @@ from skyclass.registry.models import download_model
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
 from skyclass.registry.verdicts import Check, Outcome
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.features import FEATURES, INPUTS, Mode
 from skyclass.survey.observation import Era, most_probable_classes
 from skyclass.training.dataset import Dataset
 from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.steps.evaluate import evaluate_step
-from skyclass.training.traffic import limits, make_labelled_rows, replay_traffic
+from skyclass.training.traffic import Challenger, limits, make_labelled_rows, replay_traffic
 from skyclass.training.traffic.disagreement import (
     FLAGGED,
     PredictedRows,
@@ -36,6 +36,9 @@ from tests.support.scoring import publish_tree
 
 MODE = Mode.SPECTROSCOPIC
 NOW = END + timedelta(hours=1)
+
+NO_CHALLENGER = Challenger(Path("none"), FEATURES[MODE])
+"""Its file does not exist: it must not be loaded."""
 
 
 def find_reviews(checks: Sequence[Check]) -> list[str]:
@@ -73,9 +76,8 @@ def test_challenger_that_predicts_like_the_champion_passes(
     store: ObjectStore, champion: Release, labelled: PredictedRows, tmp_path: Path
 ) -> None:
     log_predictions(store, champion, 600)
-    checks = replay_traffic(
-        store, champion, tmp_path / "champion" / ONNX_MODEL, labelled, seed=0, now=NOW
-    )
+    challenger = Challenger(tmp_path / "champion" / ONNX_MODEL, FEATURES[MODE])
+    checks = replay_traffic(store, champion, challenger, labelled, seed=0, now=NOW)
     assert find_reviews(checks) == []
     shares = {check.subject: check for check in checks}
     assert shares["disagreement with the champion, all rows"].challenger == 0
@@ -92,7 +94,8 @@ def test_challenger_that_predicts_one_class_waits(
     joblib.dump(
         always_star.fit(np.zeros((3, 6)), ["GALAXY", "QSO", "STAR"]), tmp_path / JOBLIB_MODEL
     )
-    checks = replay_traffic(store, champion, tmp_path / JOBLIB_MODEL, labelled, seed=0, now=NOW)
+    challenger = Challenger(tmp_path / JOBLIB_MODEL, FEATURES[MODE])
+    checks = replay_traffic(store, champion, challenger, labelled, seed=0, now=NOW)
     reviews = find_reviews(checks)
     assert "disagreement with the champion, predicted GALAXY" in reviews
     assert "share of rows predicted as STAR" in reviews
@@ -104,7 +107,7 @@ def test_too_few_rows_are_reported_and_pass(
 ) -> None:
     if rows:
         log_predictions(store, champion, rows)
-    (check,) = replay_traffic(store, champion, tmp_path / "none", labelled, seed=0, now=NOW)
+    (check,) = replay_traffic(store, champion, NO_CHALLENGER, labelled, seed=0, now=NOW)
     assert (check.outcome, check.rows) == (Outcome.PASSED, rows)
     assert check.test == "at least 500 rows to compare"
 
@@ -118,7 +121,7 @@ def test_unreachable_log_is_one_warning(
 ) -> None:
     settings = store.settings.model_copy(update={"logs_bucket": "no-such-bucket"})
     (check,) = replay_traffic(
-        ObjectStore(settings), champion, tmp_path / "none", labelled, seed=0, now=NOW
+        ObjectStore(settings), champion, NO_CHALLENGER, labelled, seed=0, now=NOW
     )
     assert (check.outcome, check.rows, check.test) == (
         Outcome.PASSED,
@@ -232,10 +235,11 @@ def predict_slowly(features: npt.NDArray[np.float32], /) -> npt.NDArray[np.float
 
 def test_slow_challenger_waits() -> None:
     features = np.ones((10, 6), np.float32)
-    slow = list(check_latency(predict_slowly, predict_at_once, features))
+    slow = list(check_latency((predict_slowly, features), (predict_at_once, features)))
     assert find_reviews(slow) == ["time to predict 1 row (ms)", "time to predict 100 rows (ms)"]
     assert all(check.challenger is not None and check.challenger >= 30 for check in slow)
-    assert find_reviews(list(check_latency(predict_slowly, predict_slowly, features))) == []
+    slow_champion = (predict_slowly, features[:, :5])
+    assert find_reviews(list(check_latency((predict_slowly, features), slow_champion))) == []
 
 
 def save_model(path: Path, megabytes: int) -> Path:
@@ -252,7 +256,7 @@ def test_large_challenger_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(limits, "ENGINE_RATIO", 1.2)  # both load scikit-learn
     large = save_model(tmp_path / "a" / JOBLIB_MODEL, 100)
     small = save_model(tmp_path / "b" / JOBLIB_MODEL, 1)
-    check = check_memory(large, small, features=6)
+    check = check_memory((large, 6), (small, 5))
     assert check.outcome is Outcome.REVIEW
     assert check.challenger is not None
     assert check.champion is not None

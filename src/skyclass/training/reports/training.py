@@ -1,7 +1,6 @@
 """The training report of a release."""
 
 from skyclass.registry.verdicts import GateVerdict
-from skyclass.survey.features import FEATURES
 from skyclass.survey.observation import CLASSES
 from skyclass.training.calibration import CALIBRATION_BINS
 from skyclass.training.dataset import Dataset
@@ -56,7 +55,7 @@ def render_training_report(
         ),
         search=summary.search,
         calibration=summary.calibration,
-        features=FEATURES[dataset.mode],
+        features=summary.inputs.features,
         parity=summary.parity,
         caveats=CAVEATS[dataset.mode],
     )

@@ -11,7 +11,7 @@ from skyclass.registry.models import download_model
 from skyclass.registry.releases import CONFUSION, DOMAIN, REFERENCE, REPORT, Registry
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import FEATURES, Mode
+from skyclass.survey.features import Mode
 from skyclass.tables.prediction_log import REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate_champion, evaluate_models
@@ -22,7 +22,12 @@ from skyclass.training.reference import make_reference
 from skyclass.training.reports import plots
 from skyclass.training.reports.training import render_training_report
 from skyclass.training.results import EvaluationResult
-from skyclass.training.traffic import find_served_file, make_labelled_rows, replay_traffic
+from skyclass.training.traffic import (
+    Challenger,
+    find_served_file,
+    make_labelled_rows,
+    replay_traffic,
+)
 from skyclass.training.uncertainty.assessment import assess_uncertainty
 
 
@@ -48,6 +53,7 @@ def evaluate_step(
     """
     rows = Dataset.load(dataset, mode)
     fitted = load_fitted_models(models)
+    names = fitted.summary.inputs.features
     evaluation = evaluate_models(rows, fitted)
     store = ObjectStore(settings)
     release = open_champion_store(settings).get_champion(mode)
@@ -58,14 +64,16 @@ def evaluate_step(
     if release and champion:
         served_file = find_served_file(models, fitted.summary.parity.passed)
         labelled = make_labelled_rows(rows, evaluation.random_probabilities, champion.probabilities)
-        checks += replay_traffic(store, release, served_file, labelled, seed, datetime.now(UTC))
+        challenger = Challenger(served_file, names, rows.dust_map)
+        checks += replay_traffic(store, release, challenger, labelled, seed, datetime.now(UTC))
     uncertainty = assess_uncertainty(
-        rows.features,
+        rows.compute_features(names),
         rows.random_holdout,
         rows.labels,
-        FEATURES[mode],
+        names,
         fitted.release,
         seed,
+        missing_bands=tuple(evaluation.missing_bands),
     )
     gate = decide(checks, evaluation.random, champion)
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,6 +92,8 @@ def evaluate_step(
         champion=champion.evaluation if champion else None,
         label_sets=uncertainty.label_sets,
         purity_cuts=uncertainty.purity_cuts,
+        groups=dict(evaluation.groups),
+        missing_bands=dict(evaluation.missing_bands),
     )
     result.save(folder)
     return result

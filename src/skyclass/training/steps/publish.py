@@ -13,6 +13,7 @@ from skyclass.registry.manifest import Evaluation, Manifest
 from skyclass.registry.releases import (
     CONFUSION,
     DOMAIN,
+    DUST_MAP,
     JOBLIB_MODEL,
     MODEL_CARD,
     ONNX_MODEL,
@@ -112,6 +113,8 @@ def publish_step(
         CONFUSION: evaluation,
         DOMAIN: evaluation,
     }
+    if "extinction_r" in draft.features:
+        sources[DUST_MAP] = dataset
     files = {name: folder / name for name, folder in sources.items() if (folder / name).exists()}
     store = ObjectStore(settings)
     release = _publish(Registry(store), draft, files)

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from skyclass.errors import CatalogError
 from skyclass.ingest.expectations import expect_rows
 from skyclass.ingest.limits import load_expectations
 from skyclass.registry.manifest import TrainingSet
 from skyclass.registry.releases import Registry
 from skyclass.settings import Settings
+from skyclass.sources.dust_map import read_dust_map
 from skyclass.storage.delta_errors import VersionMissingError
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import ROW_COLUMNS
+from skyclass.survey.dust import DustMap
+from skyclass.survey.features import INPUTS, OPTIONAL_INPUTS, Mode
+from skyclass.survey.observation import OPTIONAL_COLUMNS, ROW_COLUMNS
 from skyclass.tables.observations import ObservationsTable
 from skyclass.training.dataset import find_first_night, select_dataset
 from skyclass.training.reports.exploration import SourceSample, render_exploration
@@ -44,8 +47,9 @@ def validate_step(
     """
     limits = load_expectations(settings.expectations_file)
     table = ObservationsTable(settings)
-    observations = table.read(version, list(ROW_COLUMNS))
-    dataset = select_dataset(observations, table.uri, version, mode, newest_rows)
+    observations = table.read(version, [*ROW_COLUMNS, *OPTIONAL_COLUMNS])
+    dust_map = _find_dust_map(mode)
+    dataset = select_dataset(observations, table.uri, version, mode, newest_rows, dust_map)
     newest = observations["mjd"] >= dataset.summary.first_mjd
     rows = observations[newest].reset_index(drop=True)
     name = f"observations table, version {version}"
@@ -54,6 +58,17 @@ def validate_step(
     expect_rows(rows, INPUTS[mode], earlier_nights, limits)
     dataset.save(folder)
     return dataset.summary
+
+
+def _find_dust_map(mode: Mode) -> DustMap | None:
+    """Read the dust map, if models of the mode use the extinction and the map is installed."""
+    if "extinction_r" not in OPTIONAL_INPUTS[mode]:
+        return None
+    try:
+        return read_dust_map()
+    except CatalogError as error:
+        logger.warning("absent extinctions stay absent: %s", error)
+        return None
 
 
 def _read_earlier_nights(

@@ -6,6 +6,7 @@ has the outcome `review`, and the release waits for an approval.
 
 import logging
 import tempfile
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from skyclass.registry.releases import Registry, Release
 from skyclass.registry.verdicts import Check, Outcome
 from skyclass.serving.inputs import is_outside_range
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import INPUTS, make_features
+from skyclass.survey.dust import DustMap, fill_extinction
+from skyclass.survey.features import ALL_INPUTS, Mode, make_features
 from skyclass.survey.observation import most_probable_classes
 from skyclass.tables.log_sample import sample_log
 from skyclass.training.dataset import Dataset
@@ -35,15 +37,36 @@ from skyclass.training.traffic.engines import (
     find_served_file,
 )
 
-__all__ = ["find_served_file", "make_labelled_rows", "replay_traffic"]
+__all__ = ["Challenger", "find_served_file", "make_labelled_rows", "replay_traffic"]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A model that would be served.
+
+    Attributes:
+        file: The model file.
+        features: Its features, in order.
+        dust_map: Map for rows with a position and without an extinction, if it needs one.
+    """
+
+    file: Path
+    features: tuple[str, ...]
+    dust_map: DustMap | None = None
+
+    def compute_features(
+        self, inputs: npt.NDArray[np.float64], mode: Mode
+    ) -> npt.NDArray[np.float32]:
+        """Compute its features, shape (n, len(features)), from all inputs of a mode."""
+        return make_features(fill_extinction(inputs, mode, self.dust_map), mode, self.features)
 
 
 def replay_traffic(
     store: ObjectStore,
     champion: Release,
-    challenger: Path,
+    challenger: Challenger,
     labelled: PredictedRows,
     seed: int,
     now: datetime,
@@ -55,7 +78,7 @@ def replay_traffic(
     Args:
         store: The object store, with the log and the champion.
         champion: The current champion.
-        challenger: The model file that would be served.
+        challenger: The model that would be served.
         labelled: Predictions of both models for the random hold-out.
         seed: Selects the rows.
         now: The current time.
@@ -70,9 +93,9 @@ def replay_traffic(
         return [_explain_missing(0, "the log cannot be read")]
     if len(logged) < limits.MIN_ROWS:
         return [_explain_missing(len(logged), f"at least {limits.MIN_ROWS} rows to compare")]
-    inputs = logged[list(INPUTS[mode])].to_numpy(np.float64)
-    features = make_features(inputs, mode)
-    engine = load_engine(challenger)
+    inputs = logged[list(ALL_INPUTS[mode])].to_numpy(np.float64)
+    features = challenger.compute_features(inputs, mode)
+    engine = load_engine(challenger.file)
     logger.info("replaying %d logged rows", len(logged))
     traffic = PredictedRows(
         challenger=most_probable_classes(engine(features)),
@@ -89,9 +112,11 @@ def replay_traffic(
         Registry(store).download(champion, folder)
         served = load_verified_model(champion, folder)
         file = find_served_file(folder, served.engine_name == "onnx")
-        checks += check_latency(engine, served.engine, features)
+        of_champion = served.compute_features(inputs)
+        checks += check_latency((engine, features), (served.engine, of_champion))
+        sizes = features.shape[1], of_champion.shape[1]
         try:
-            checks.append(check_memory(challenger, file, features.shape[1]))
+            checks.append(check_memory((challenger.file, sizes[0]), (file, sizes[1])))
         except TrainingError as error:
             logger.warning("memory is not compared: %s", error)
     return checks

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -17,49 +17,53 @@ from skyclass.registry.verdicts import Check, Outcome
 from skyclass.training.traffic import limits
 from skyclass.training.traffic.disagreement import GROUP
 
+Features = npt.NDArray[np.float32]
+
 _CALLS = 30
 """Timed calls of each model: the median of so many hardly depends on what else the node does."""
 _MEASURE_SECONDS = 120
 
 
 def check_latency(
-    challenger: Engine, champion: Engine, features: npt.NDArray[np.float32]
+    challenger: tuple[Engine, Features], champion: tuple[Engine, Features]
 ) -> Iterator[Check]:
     """Compare the time of a request, by its number of rows.
 
     The models take turns on the same rows, so that other work on the node slows both.
 
     Args:
-        challenger: Computes probabilities from features.
-        champion: The same.
-        features: Rows to predict, shape (n, k); repeated if they are too few.
+        challenger: Computes probabilities from features, and its features of the rows to predict,
+            shape (n, k); repeated if they are too few.
+        champion: The same, with the champion's features of the same rows.
     """
     for rows, always_allowed in limits.LATENCY_MS.items():
-        batch = np.resize(features, (rows, features.shape[1]))
-        times: Mapping[Engine, list[float]] = {challenger: [], champion: []}
-        for engine in (challenger, champion):
+        batches = [
+            (engine, np.resize(features, (rows, features.shape[1])))
+            for engine, features in (challenger, champion)
+        ]
+        times: tuple[list[float], ...] = ([], [])
+        for engine, batch in batches:
             engine(batch)  # the first call allocates
         for _ in range(_CALLS):
-            for engine, taken in times.items():
+            for (engine, batch), taken in zip(batches, times, strict=True):
                 start = perf_counter()
                 engine(batch)
                 taken.append(1_000 * (perf_counter() - start))
         yield _compare(
             f"time to predict {rows} row{'s' if rows > 1 else ''} (ms)",
             _CALLS,
-            median(times[challenger]),
-            median(times[champion]),
+            median(times[0]),
+            median(times[1]),
             always_allowed,
         )
 
 
-def check_memory(challenger: Path, champion: Path, features: int) -> Check:
+def check_memory(challenger: tuple[Path, int], champion: tuple[Path, int]) -> Check:
     """Compare the memory of the loaded models, each in a process of its own.
 
     Args:
-        challenger: The model file that would be served.
+        challenger: The model file that would be served, and its number of features.
         champion: The same.
-        features: Number of features of the models.
 
     Raises:
         TrainingError: A model could not be loaded.
@@ -67,8 +71,8 @@ def check_memory(challenger: Path, champion: Path, features: int) -> Check:
     return _compare(
         "memory of the model (MB)",
         1,
-        measure_memory(challenger, features),
-        measure_memory(champion, features),
+        measure_memory(*challenger),
+        measure_memory(*champion),
         limits.MEMORY_MB,
     )
 
