@@ -92,12 +92,12 @@ def _measure_coverage(dataset: Dataset) -> Iterator[GroupCoverage]:
 def _find_reason_against(
     coverage: GroupCoverage, counts: dict[str, int], features: npt.NDArray[np.float32]
 ) -> str:
+    fewest = min(CLASSES, key=lambda name: counts[name])
+    if counts[fewest] < MIN_ROWS:
+        return f"only {counts[fewest]} rows of class {fewest} have it, at least {MIN_ROWS} must"
     rarest = min(CLASSES, key=lambda name: coverage.shares[name])
-    if min(counts.values()) < MIN_ROWS or coverage.shares[rarest] < MIN_SHARE:
-        return (
-            f"only {coverage.shares[rarest]:.0%} of the rows of class {rarest} have it "
-            f"({counts[rarest]:,})"
-        )
+    if coverage.shares[rarest] < MIN_SHARE:
+        return f"only {coverage.shares[rarest]:.0%} of the rows of class {rarest} have it"
     if coverage.difference > MAX_DIFFERENCE:
         return f"its presence depends on the class: shares differ by {coverage.difference:.2f}"
     if all(len(np.unique(column[~np.isnan(column)])) <= 1 for column in features.T):

@@ -67,7 +67,7 @@ def mask_inputs(
     for group in groups:
         used = [name for name in GROUP_INPUTS[group] if _is_used(name, group)]
         measured = ~np.isnan(inputs[:, [columns[name] for name in used]])
-        has_group: Mask = measured.any(axis=1)
+        has_group = np.logical_or.reduce(measured, axis=1)
         chosen = has_none | (random.random(len(inputs)) < GROUP_SHARE)
         chosen |= _balance(has_group, labels, random)
         inputs = _remove(inputs, mode, GROUP_INPUTS[group], chosen)
