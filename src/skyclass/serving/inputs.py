@@ -4,8 +4,7 @@ Checks work on whole arrays; a single value is looked at only to name it in an e
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,7 @@ _OPTIONAL = "alpha, delta, extinction_r, psf_u … psf_z, type, err_u … err_z,
 """The optional inputs of photometric mode in messages."""
 
 _LIMITS = {
-    (mode, len(names)): np.array([RANGES[name] for name in names]).T
+    (mode, len(names)): tuple(np.array([RANGES[name] for name in names]).T)
     for mode in Mode
     for names in (INPUTS[mode], ALL_INPUTS[mode])
 }
@@ -38,9 +37,8 @@ _LIMITS = {
 _TYPE = ALL_INPUTS[Mode.PHOTOMETRIC].index("type")
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """Validated model inputs.
+class Inputs(NamedTuple):
+    """Validated model inputs; a tuple, because every request creates one.
 
     Attributes:
         values: Shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])), in that order; NaN where
@@ -52,7 +50,7 @@ class Inputs:
     """
 
     values: Matrix
-    flags: dict[int, list[str]] = field(default_factory=dict)
+    flags: dict[int, list[str]]
     keys: npt.NDArray[np.int32] | None = None
 
 

@@ -1,8 +1,7 @@
 """What a release predicts for the rows of one request."""
 
-from dataclasses import dataclass
 from itertools import compress
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +17,8 @@ from skyclass.survey.features import INPUTS, find_groups
 from skyclass.survey.observation import most_probable_classes
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The prediction for the rows of one request.
+class Prediction(NamedTuple):
+    """The prediction for the rows of one request; a tuple, because every request creates one.
 
     Attributes:
         request_id: Id of the request, the client's or a generated one.
@@ -101,10 +99,10 @@ def _reject_option(model: LoadedModel, what: str, option: str) -> NoReturn:
 def _list_groups(
     inputs: Inputs, features: npt.NDArray[np.float32], model: LoadedModel
 ) -> dict[int, list[str]]:
-    optional = inputs.values[:, len(INPUTS[model.release.mode]) :]
-    if not optional.size:
+    required = len(INPUTS[model.release.mode])
+    if inputs.values.shape[1] == required:
         return {}
-    rows = np.flatnonzero(~np.isnan(optional).all(axis=1))
+    rows = np.flatnonzero(~np.isnan(inputs.values[:, required:]).all(axis=1))
     found = find_groups(features[rows], model.release.manifest.features)
     names = [str(group) for group in found]
     used = np.array(list(found.values()), dtype=bool).reshape(len(names), len(rows))

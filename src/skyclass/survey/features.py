@@ -125,33 +125,33 @@ def make_features(
     if values.shape[1] <= places.last:
         absent = np.full((len(values), everything - required), np.nan)
         values = np.concatenate([values, absent], axis=1)
-    features = values[:, places.minuends]
-    features[:, places.differences] -= values[:, places.subtrahends]
-    return features.astype(np.float32)
+    subtrahends = values.take(places.subtrahends, axis=1)
+    subtrahends *= places.is_difference
+    return (values.take(places.minuends, axis=1) - subtrahends).astype(np.float32)
 
 
 class _Places(NamedTuple):
-    """Columns of `ALL_INPUTS` that features are computed from."""
+    """Columns of `ALL_INPUTS` that features are computed from, as arrays of shape (features,).
 
-    minuends: list[int]
-    differences: list[int]
-    subtrahends: list[int]
+    The subtrahend of a feature that is not a difference is its minuend, times zero: one row is
+    computed in a few operations on whole arrays.
+    """
 
-    @property
-    def last(self) -> int:
-        """The last column that is needed."""
-        return max(*self.minuends, *self.subtrahends)
+    minuends: npt.NDArray[np.intp]
+    subtrahends: npt.NDArray[np.intp]
+    is_difference: npt.NDArray[np.float64]
+    last: int
 
 
 @cache
 def _find_places(mode: Mode, names: tuple[str, ...]) -> _Places:
     places = {name: place for place, name in enumerate(ALL_INPUTS[mode])}
     terms = [name.split("-") for name in names]
-    differences = [number for number, parts in enumerate(terms) if len(parts) == 2]
+    minuends = np.array([places[parts[0]] for parts in terms])
+    subtrahends = np.array([places[parts[-1]] for parts in terms])
+    is_difference = np.array([float(len(parts) == 2) for parts in terms])
     return _Places(
-        [places[parts[0]] for parts in terms],
-        differences,
-        [places[terms[number][1]] for number in differences],
+        minuends, subtrahends, is_difference, int(max(minuends.max(), subtrahends.max()))
     )
 
 

@@ -1,6 +1,8 @@
 """V1 and V2 read the same rows in every form, and reject what they cannot read."""
 
 import json
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,13 @@ from hypothesis import strategies as st
 
 from skyclass.serving.errors import RequestError
 from skyclass.serving.inputs import Inputs
+from skyclass.serving.prediction import Prediction
 from skyclass.serving.protocol import v1, v2
+from skyclass.serving.protocol.outputs import OUTPUTS
 from skyclass.serving.protocol.strict_json import parse_json
 from skyclass.serving.protocol.tensors import read_inputs
-from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.features import ALL_INPUTS, INPUTS, OPTIONAL_INPUTS, Mode
+from skyclass.survey.observation import RANGES
 
 MAX_ROWS, NESTING = 20, 16
 NUMBERS = st.one_of(
@@ -41,17 +46,21 @@ def outcome(read: Any) -> Any:
         assert error.message
         assert "\n" not in error.message
         return error.status, error.message
-    assert np.isfinite(found.values).all()
-    return found.values.tolist(), found.flags
+    rows = [[None if math.isnan(cell) else cell for cell in row] for row in found.values.tolist()]
+    return rows, found.flags
 
 
-def read_v1(instances: Any, mode: Mode = Mode.PHOTOMETRIC) -> Inputs:
-    return v1.read_request({"instances": instances}, mode, MAX_ROWS)
+def read_v1(
+    instances: Any, mode: Mode = Mode.PHOTOMETRIC, missing_bands: Sequence[str] = ()
+) -> Inputs:
+    return v1.read_request({"instances": instances}, mode, MAX_ROWS, missing_bands)
 
 
-def read_v2(tensors: Any, mode: Mode, rest: bytes = b"") -> Inputs:
+def read_v2(
+    tensors: Any, mode: Mode, rest: bytes = b"", missing_bands: Sequence[str] = ()
+) -> Inputs:
     request = v2.read_structure({"inputs": tensors})
-    return read_inputs(request.inputs, rest, mode, MAX_ROWS)
+    return read_inputs(request.inputs, rest, mode, MAX_ROWS, missing_bands)
 
 
 @given(st.data(), st.sampled_from(list(Mode)))
@@ -77,6 +86,101 @@ def test_every_form_of_the_same_numbers_has_the_same_outcome(data: Any, mode: Mo
     assert outcome(lambda: read_v1(records, mode)) == by_position
     for tensors, rest in (([flat], b""), ([nested], b""), ([binary], raw), (columns, b"")):
         assert outcome(lambda a=tensors, b=rest: read_v2(a, mode, b)) == by_position
+
+
+@given(st.data(), st.sampled_from([(), ("u",), ("u", "z")]))
+def test_every_form_of_the_same_optional_inputs_has_the_same_outcome(
+    data: Any, missing_bands: tuple[str, ...]
+) -> None:
+    mode = Mode.PHOTOMETRIC
+    names, required = ALL_INPUTS[mode], len(INPUTS[mode])
+    value = st.one_of(st.none(), st.sampled_from([3, 6]), NUMBERS)
+    optional = st.lists(value, min_size=len(names) - required, max_size=len(names) - required)
+    band = {name: st.none() | NUMBERS if name in missing_bands else NUMBERS for name in names}
+    row = st.builds(list.__add__, st.tuples(*map(band.get, names[:required])).map(list), optional)
+    rows = data.draw(st.lists(row, min_size=1, max_size=4))
+
+    def read(*arguments: Any) -> Any:
+        return outcome(lambda: read_v2(*arguments, missing_bands=missing_bands))
+
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    by_name = outcome(lambda: read_v1(records, mode, missing_bands))
+    omitted = [{k: v for k, v in record.items() if v is not None} for record in records]
+    if any(record.keys() & OPTIONAL_INPUTS[mode] for record in omitted):
+        absent = outcome(lambda: read_v1(omitted, mode, missing_bands))
+        assert absent == by_name
+    tensor = {"name": "x", "shape": [len(rows), len(names)], "datatype": "FP64"}
+    raw = np.array(rows, "<f8").tobytes()
+    columns = [
+        {**tensor, "name": name, "shape": [len(rows)], "data": [row[at] for row in rows]}
+        for at, name in enumerate(names)
+    ]
+    assert read([{**tensor, "data": rows}], mode) == by_name
+    assert read([{**tensor, "parameters": {"binary_data_size": len(raw)}}], mode, raw) == by_name
+    assert read(columns, mode) == by_name
+
+
+ALL = ALL_INPUTS[Mode.PHOTOMETRIC]
+ROW = dict.fromkeys(INPUTS[Mode.PHOTOMETRIC], 20.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "flagged"),
+    [
+        ({"psf_u": 21.0, "type": 6, "w1": None}, []),
+        ({"psf_u": -9999, "type": -9999}, []),
+        ({"psf_u": 36}, ["psf_u"]),
+        ({"alpha": 361, "delta": 91}, ["alpha", "delta"]),
+        ({"err_g": -0.1, "w2": 1e300}, ["err_g", "w2"]),
+    ],
+)
+def test_an_invalid_optional_input_is_flagged_and_not_used(
+    given: dict[str, Any], flagged: list[str]
+) -> None:
+    found = read_v1([{**ROW, **given}, {**ROW, "type": 3}])
+    limits = {name: RANGES[name] for name in flagged}
+    flags = [f"{name} outside {a:g} to {b:g}, not used" for name, (a, b) in limits.items()]
+    assert found.flags == ({0: flags} if flags else {})
+    used = {name for name in given if not math.isnan(found.values[0, ALL.index(name)])}
+    assert used == {name for name in given if given[name] in (21.0, 6)}
+    assert found.values[1, ALL.index("type")] == 3
+
+
+def test_a_type_is_3_or_6() -> None:
+    found = read_v1([{**ROW, "type": 4}])
+    assert found.flags == {0: ["type not 3 or 6, not used"]}
+    assert math.isnan(found.values[0, ALL.index("type")])
+
+
+def test_a_row_may_lack_one_band_that_the_release_can_do_without() -> None:
+    found = read_v1([{**ROW, "u": None}, ROW, {**ROW, "z": -9999}], missing_bands=["u", "z"])
+    assert np.isnan(found.values).nonzero()[0].tolist()
+    assert found.flags == {0: ["u not measured"], 2: ["z not measured"]}
+    with pytest.raises(RequestError, match="row 1: u, z were not measured: a row may lack one of"):
+        read_v1([ROW, {**ROW, "u": None, "z": None}], missing_bands=["u", "z"])
+    with pytest.raises(RequestError, match="row 0: g is null, expected a number"):
+        read_v1([{**ROW, "g": None}], missing_bands=["u", "z"])
+
+
+def test_optional_inputs_are_unknown_in_spectroscopic_mode() -> None:
+    row = dict.fromkeys(INPUTS[Mode.SPECTROSCOPIC], 1.0)
+    with pytest.raises(RequestError, match="row 0: 'psf_u' is not an input of skyclass-spectro"):
+        read_v1([{**row, "psf_u": 20.0}], Mode.SPECTROSCOPIC)
+
+
+def test_responses_to_requests_without_anything_new_are_as_before() -> None:
+    prediction = Prediction("id", "release", np.array([[0.25, 0.5, 0.25]]), {}, {}, *[None] * 3)
+    assert v1.write_response(prediction) == (
+        b'{"predictions":[{"class":"QSO","probabilities":{"GALAXY":0.25,"QSO":0.5,"STAR":0.25}}],'
+        b'"model_version":"release"}'
+    )
+    outputs = [(OUTPUTS[name], False) for name in ("class", "probabilities")]
+    body, _ = v2.write_response(prediction, outputs, "model", "id")
+    assert body == (
+        b'{"model_name":"model","model_version":"release","id":"id","outputs":[{"name":"class",'
+        b'"shape":[1],"datatype":"BYTES","data":["QSO"]},{"name":"probabilities","shape":[1,3],'
+        b'"datatype":"FP32","data":[0.25,0.5,0.25]}]}'
+    )
 
 
 def parse_v1(body: bytes, mode: Mode) -> Inputs:

@@ -63,6 +63,7 @@ def _define_request(mode: Mode, optional: frozenset[str] = frozenset()) -> type[
 Probabilities = msgspec.defstruct(
     "Probabilities",
     [(name, Annotated[float, msgspec.Meta(ge=0, le=1.000001)]) for name in CLASSES],
+    gc=False,  # large responses would trigger garbage collections, and there are no cycles
 )
 
 
@@ -70,7 +71,7 @@ ClassName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(CLASSES)
 GroupName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(InputGroup)})]
 
 
-class RowPrediction(msgspec.Struct, rename={"class_": "class"}):
+class RowPrediction(msgspec.Struct, rename={"class_": "class"}, gc=False):
     """The prediction for one row."""
 
     class_: ClassName
