@@ -48,8 +48,8 @@ def simulate_groups(size: int, seed: int = 0) -> pd.DataFrame:
         columns[f"psf_{band}"] = rows[band] + extended * rng.uniform(0.1, 0.6, size)
         columns[f"err_{band}"] = 10 ** ((rows[band] - 22) / 5 - 1) + 0.005
     columns["type"] = np.where(extended, 3.0, 6.0)
-    columns["w1"] = rows["r"] - rng.normal(2, 0.3, size) - extended
-    columns["w2"] = columns["w1"] - rng.normal(0.3, 0.2, size)
+    w1 = rows["r"] - rng.normal(2, 0.3, size) - extended
+    columns |= {"w1": w1, "w2": w1 - rng.normal(0.3, 0.2, size)}
     rows = rows.assign(**columns)
     for group, names in GROUP_INPUTS.items():
         names = ("extinction_r",) if group is InputGroup.EXTINCTION else names
