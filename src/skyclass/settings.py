@@ -51,6 +51,8 @@ class Settings(BaseSettings):
 
     drift_period_hours: PositiveFloat = 24.0
     """Hours between two runs of the drift job; the monitor reports older windows as stale."""
+    label_set_coverage: float = Field(0.95, gt=0, lt=1)
+    """Promised coverage of the label sets that the drift job measures."""
 
     kfp_url: str = Field("", validation_alias="KF_PIPELINES_UI_ENDPOINT")
     """URL of KFP's user interface, for links to runs."""

@@ -37,6 +37,9 @@ from skyclass.training.gate.comparison import check_not_worse, compare_slices
 from skyclass.training.gate.floors import check_slice_floors
 from skyclass.training.gate.rows import HeldOutRows
 from skyclass.training.reports.card import render_model_card
+from skyclass.training.uncertainty.calibration_rows import CalibrationRows, Patterns
+from skyclass.training.uncertainty.conformal import calibrate_label_sets
+from skyclass.training.uncertainty.purity_cuts import find_purity_cuts
 from tests.support.monitoring import (
     END,
     add_predictions,
@@ -48,6 +51,7 @@ from tests.support.monitoring import (
     write_log_rows,
 )
 from tests.support.releases import draft
+from tests.support.uncertainty import make_patterns
 
 MODE = Mode.SPECTROSCOPIC
 DAY = timedelta(days=1)
@@ -145,6 +149,8 @@ def _publish(
             watermark=int(rows["mjd"].max()),
             synthetic_rows=5_000,
         ),
+        label_sets=calibrate_label_sets(_make_patterns(reference)),
+        purity_cuts=find_purity_cuts(_make_patterns(reference)),
         gate=GateVerdict(
             passed=True,
             reason=reason,
@@ -156,6 +162,11 @@ def _publish(
     (folder / MODEL_CARD).write_text(render_model_card(manifest))
     files = {name: folder / name for name in (REFERENCE, JOBLIB_MODEL, MODEL_CARD)}
     return champions.registry.publish(manifest, files)
+
+
+def _make_patterns(reference: pd.DataFrame) -> Patterns:
+    labels = np.argmax([reference["class"] == name for name in CLASSES], axis=0)
+    return make_patterns(CalibrationRows(labels, reference[list(PROBABILITIES)].to_numpy()))
 
 
 def _check(release: pd.DataFrame, champion: pd.DataFrame) -> tuple[Check, ...]:

@@ -13,17 +13,19 @@ import pandas as pd
 
 from skyclass.errors import ReleaseError
 from skyclass.monitoring.accuracy import MeasuredAccuracy, join_labels, measure_accuracy
+from skyclass.monitoring.coverage import LabelSetCoverage, measure_coverage
 from skyclass.monitoring.documents import WindowDocument, load_documents, save_document
 from skyclass.monitoring.estimate import AccuracyEstimate, estimate_accuracy
+from skyclass.monitoring.logged_features import compute_features, read_dust_map
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.monitoring.windows import Window, read_reference_rows, read_window
 from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.lineage import find_parent
 from skyclass.registry.documents import Document
 from skyclass.registry.models import download_model
-from skyclass.registry.releases import Registry
+from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
-from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.features import INPUTS, Mode, find_groups
 from skyclass.survey.observation import KEY, most_probable_classes
 from skyclass.tables.observations import ObservationsTable
 
@@ -63,6 +65,8 @@ class WindowAccuracy(WindowDocument):
         estimate: Accuracy estimated without labels, if available.
         measured: Accuracy measured with labels, if any has arrived.
         rivalry: Comparison with the parent of the release on the labelled rows, if available.
+        label_sets: Achieved coverage of the label sets, if any label has arrived and the release
+            has label sets. None in documents of 0.1.0.
     """
 
     file_name: ClassVar[str] = "accuracy.json"
@@ -75,6 +79,7 @@ class WindowAccuracy(WindowDocument):
     estimate: AccuracyEstimate | None
     measured: MeasuredAccuracy | None
     rivalry: ParentComparison | None
+    label_sets: LabelSetCoverage | None = None
 
 
 def update_accuracy(
@@ -130,12 +135,13 @@ def _compute_accuracy(
     predictions = read_window(store, window).rows
     labelled = join_labels(predictions, _read_labels(store, predictions, version))
     registry = Registry(store)
+    estimate = coverage = None
     try:
-        reference = read_reference_rows(store, registry.read(verdict.mode, verdict.release))
-        estimate = estimate_accuracy(reference, predictions)
+        release = registry.read(verdict.mode, verdict.release)
+        coverage = _measure_coverage(registry, release, labelled, store.settings.label_set_coverage)
+        estimate = estimate_accuracy(read_reference_rows(store, release), predictions)
     except (ReleaseError, ObjectMissingError) as error:  # also the reason of the window's verdict
         logger.warning("accuracy is not estimated: %s", error)
-        estimate = None
     return WindowAccuracy(
         mode=verdict.mode,
         release=verdict.release,
@@ -147,7 +153,18 @@ def _compute_accuracy(
         estimate=estimate,
         measured=measure_accuracy(len(predictions), labelled),
         rivalry=_compare(registry, verdict.mode, parent, labelled) if parent else None,
+        label_sets=coverage,
     )
+
+
+def _measure_coverage(
+    registry: Registry, release: Release, labelled: pd.DataFrame, promise: float
+) -> LabelSetCoverage | None:
+    label_sets, names = release.manifest.label_sets, release.manifest.features
+    if label_sets is None or labelled.empty:
+        return None
+    features = compute_features(labelled, release, read_dust_map(registry, release))
+    return measure_coverage(labelled, label_sets, find_groups(features, names), promise)
 
 
 def _read_labels(

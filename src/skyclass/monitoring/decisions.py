@@ -21,6 +21,7 @@ class Cause(StrEnum):
 
     DRIFT = "drift"
     ACCURACY = "accuracy"
+    COVERAGE = "coverage"
     WORSE_THAN_PARENT = "worse_than_parent"
     STEADY = "steady"
     DATA_QUALITY = "data_quality"
@@ -31,7 +32,7 @@ class Cause(StrEnum):
     APPROVAL_PENDING = "approval_pending"
 
 
-TRIGGERS = (Cause.DRIFT, Cause.ACCURACY)
+TRIGGERS = (Cause.DRIFT, Cause.ACCURACY, Cause.COVERAGE)
 """Causes of training runs."""
 
 

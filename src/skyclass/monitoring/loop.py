@@ -113,6 +113,7 @@ def close_loop(
             waiting=waiting.release if waiting else None,
             holdout=champion.manifest.random_holdout,
             accuracy_rule=settings.accuracy_rule,
+            label_sets=champion.manifest.label_sets,
         )
     )
     decision = Decision(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision
 from skyclass.monitoring.verdict import DriftVerdict
+from skyclass.registry.label_sets import LabelSets
 from skyclass.registry.manifest import Evaluation
 
 
@@ -57,6 +58,7 @@ class RetrainingContext:
         waiting: Id of the release that waits for an approval, if one does.
         holdout: Metrics of the champion on its own random hold-out, if known.
         accuracy_rule: When measured accuracy starts a run.
+        label_sets: Label sets of the champion, if it has them.
     """
 
     now: datetime
@@ -71,6 +73,7 @@ class RetrainingContext:
     waiting: str | None = None
     holdout: Evaluation | None = None
     accuracy_rule: AccuracyRule = field(default_factory=AccuracyRule)
+    label_sets: LabelSets | None = None
 
 
 @dataclass(frozen=True)

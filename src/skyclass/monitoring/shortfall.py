@@ -69,19 +69,33 @@ def measure_shortfall(
 def _pool_newest(
     accuracies: Sequence[WindowAccuracy], release: str, min_rows: int
 ) -> MeasuredAccuracy | None:
+    chosen = choose_newest(accuracies, release, min_rows)
+    return pool_accuracy(
+        sum(window.answers for window in chosen),
+        [window.measured for window in chosen if window.measured],
+    )
+
+
+def choose_newest(
+    accuracies: Sequence[WindowAccuracy], release: str, min_rows: int
+) -> list[WindowAccuracy]:
+    """Return the newest labelled windows of a release that do not overlap, newest first.
+
+    There are as few of them as have `min_rows` labelled rows together; none if all have fewer.
+
+    Args:
+        accuracies: Accuracy of windows, oldest first.
+        release: Id of the release.
+        min_rows: Minimum number of labelled rows.
+    """
     labelled = [window for window in accuracies if window.release == release and window.measured]
     rows, chosen = 0, []
     for window in reversed(select_disjoint(labelled)):
         chosen.append(window)
         rows += window.measured.rows if window.measured else 0
         if rows >= min_rows:
-            break
-    else:
-        return None
-    return pool_accuracy(
-        sum(window.answers for window in chosen),
-        [window.measured for window in chosen if window.measured],
-    )
+            return chosen
+    return []
 
 
 def _bound_difference(holdout: Sequence[Sequence[int]], measured: Sequence[Sequence[int]]) -> float:

@@ -109,3 +109,10 @@ def test_runs_of_the_last_24_hours_are_counted(
     samples = read_samples(world, now)
     runs = {key[2]: value for key, value in samples.items() if key[:2] == ("retrain_runs", MODE)}
     assert {outcome: value for outcome, value in runs.items() if value} == expected
+
+
+def test_coverage_of_label_sets(samples: Samples) -> None:
+    assert samples["label_set_promise_ratio", MODE] == 0.95
+    assert 0.8 < samples["label_set_coverage_ratio", MODE] <= 1
+    assert 1 <= samples["label_set_size", MODE] <= 3
+    assert samples["retrain_triggers", MODE, "coverage"] == 0

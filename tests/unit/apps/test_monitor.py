@@ -142,6 +142,13 @@ def test_estimate_whose_intervals_miss_is_not_to_be_relied_on(
     assert re.findall(r'<p class="notice">(.{45})', html) == [notice] * bool(notice)
 
 
+def test_coverage_of_label_sets_by_class_magnitude_and_era(page: TestClient) -> None:
+    html = page.get("/spectroscopic/accuracy").text
+    assert "Coverage of the label sets over 14 windows" in html
+    for text in ("promise, 95.0%", "r 18 to 20", "boss", "labelled predictions are covered"):
+        assert text in html
+
+
 def test_predictions_are_paged_without_gaps_or_repetition(page: TestClient) -> None:
     objects: list[str] = []
     url = "/spectroscopic/predictions"

@@ -103,15 +103,23 @@ def draw_distances(name: str, points: Sequence[Point], threshold: float) -> Mark
     return _make_svg(label, area.width, area.height, frame + _draw_line(line, area))
 
 
-def draw_accuracy(lines: Sequence[Line], window_labels: Sequence[str]) -> Markup:
-    """Draw accuracies over the windows.
+def draw_accuracy(
+    lines: Sequence[Line],
+    window_labels: Sequence[str],
+    title: str = "Accuracy",
+    limit: float | None = None,
+) -> Markup:
+    """Draw accuracies, or other shares near 1, over the windows.
 
     Args:
         lines: Measured and estimated accuracy.
         window_labels: Label of each window; about eight of them are drawn below the chart.
+        title: What is drawn, in the label of the chart.
+        limit: A share to draw a dashed line at.
     """
     ends = [end for line in lines for interval in line.intervals for end in interval or ()]
-    lowest = min([*ends, *(value for line in lines for value in line.values)], default=0.9)
+    values = [value for line in lines for value in line.values]
+    lowest = min([*ends, *values, *([] if limit is None else [limit])], default=0.9)
     low = max(0.0, int((lowest - 0.02) * 20) / 20)
     area = _Area(48, 802, 220, low, 1)
     right = area.left + area.width + 10
@@ -126,13 +134,17 @@ def draw_accuracy(lines: Sequence[Line], window_labels: Sequence[str]) -> Markup
             x=area.left, w=right, y=area.y(value), tx=area.left - 8, ty=area.y(value) + 4,
             value=value,
         )  # fmt: skip
+    if limit is not None:
+        frame += Markup('<line class="limit" x1="{x}" x2="{w}" y1="{y:.1f}" y2="{y:.1f}"/>').format(
+            x=area.left, w=right, y=area.y(limit)
+        )
     count = len(window_labels)
     for index in range(0, count, max(1, count // 8)):
         frame += Markup(
             '<text class="tick" x="{x:.1f}" y="{y}" text-anchor="middle">{text}</text>'
         ).format(x=area.x(index, count), y=area.height + 20, text=window_labels[index])
     newest = ", ".join(f"{line.name} {line.values[-1]:.1%}" for line in lines if line.values)
-    label = f"Accuracy over {count} windows; newest: {newest or 'unknown'}"
+    label = f"{title} over {count} windows; newest: {newest or 'unknown'}"
     body = Markup().join(_draw_intervals(line, area) for line in lines)
     body += Markup().join(_draw_line(line, area) for line in lines)
     return _make_svg(label, right, area.height + 28, frame + body)

@@ -138,6 +138,14 @@ def _add_accuracy(gauges: GaugeCollector, state: ModeState) -> None:
         gauges.add("accuracy", text, labelled.measured.accuracy, mode=mode, kind="labelled")
         text = "Share of predictions with a label in the newest window with labels."
         gauges.add("label_coverage_ratio", text, labelled.measured.coverage, mode=mode)
+    if labelled and labelled.label_sets:
+        sets = labelled.label_sets
+        text = "Share of label sets with the true class in the newest window with labels."
+        gauges.add("label_set_coverage_ratio", text, sets.share, mode=mode)
+        text = "Promised share of label sets with the true class."
+        gauges.add("label_set_promise_ratio", text, sets.promise, mode=mode)
+        text = "Mean number of classes in a label set in the newest window with labels."
+        gauges.add("label_set_size", text, sets.mean_size, mode=mode)
     score = score_intervals(state.accuracies)
     text = "Windows in which the interval of the estimate was compared with labels."
     gauges.add("accuracy_interval_windows", text, score.windows, mode=mode)

@@ -14,6 +14,7 @@ from skyclass.apps.monitor.messages import (
 from skyclass.apps.monitor.state import MAX_WINDOWS, ModeState
 from skyclass.monitoring.accuracy import MeasuredAccuracy, pool_accuracy
 from skyclass.monitoring.accuracy_job import WindowAccuracy
+from skyclass.monitoring.coverage import LabelSetCoverage, pool_coverage
 from skyclass.monitoring.drift_policy import PREDICTED
 from skyclass.monitoring.estimate import AccuracyEstimate
 from skyclass.monitoring.evidence import pool_comparisons, select_disjoint
@@ -79,7 +80,39 @@ def make_accuracy_view(state: ModeState | None) -> Variables:
         "comparison": pool_comparisons(
             windows, state.champion.id if state.champion else "", state.parent
         ),
+        "label_sets": _make_coverage_view(windows, pooled),
     }
+
+
+def _make_coverage_view(
+    windows: list[WindowAccuracy], disjoint: list[WindowAccuracy]
+) -> Variables | None:
+    """Return the variables about label sets; None if their coverage was never measured."""
+    pooled = pool_coverage([each.label_sets for each in disjoint if each.label_sets])
+    if pooled is None:
+        return None
+    points = [_make_coverage_point(each, each.label_sets) for each in windows]
+    return {
+        "pooled": pooled,
+        "parts": {
+            "Class": pooled.classes,
+            "Magnitude": pooled.magnitudes,
+            "Era": pooled.eras,
+        },
+        "chart": charts.draw_accuracy(
+            [Line("measured", points)],
+            [f"{window.window_end:%m-%d}" for window in windows],
+            "Coverage of the label sets",
+            pooled.promise,
+        ),
+    }
+
+
+def _make_coverage_point(window: WindowAccuracy, measured: LabelSetCoverage | None) -> Point:
+    if measured is None:
+        return Point(None)
+    text = f"{window.window_end:%Y-%m-%d %H:%M}: {measured.share:.1%} of {measured.rows:,} rows"
+    return Point(measured.share, tooltip=text)
 
 
 def make_prediction_rows(rows: pd.DataFrame, mode: Mode) -> list[Variables]:

@@ -16,7 +16,8 @@ from scipy.stats import binomtest
 from skyclass.registry.manifest import Evaluation
 from skyclass.registry.verdicts import Check, Outcome
 from skyclass.survey.features import Mode
-from skyclass.training.gate.rows import MAGNITUDE_BINS, MIN_ROWS, HeldOutRows, find_slices
+from skyclass.survey.magnitudes import MAGNITUDE_BINS
+from skyclass.training.gate.rows import MIN_ROWS, HeldOutRows, find_slices
 
 CONFIDENCE = 0.95
 """One-sided confidence that the recall of a slice is below its floor."""

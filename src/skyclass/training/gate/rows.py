@@ -7,16 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from skyclass.survey.magnitudes import MAGNITUDE_BINS, find_magnitude_bins
 from skyclass.survey.observation import CLASSES, Era, find_eras
 from skyclass.training.dataset import Dataset
 
 MIN_ROWS = 50
 """Smaller slices, and fewer newest rows, are not tested: almost nothing could be shown on them."""
-
-MAGNITUDE_EDGES = (18.0, 20.0, 21.0, 22.0)
-"""Borders of the magnitude bins (mag, r band). The lower border belongs to a bin."""
-
-MAGNITUDE_BINS = ("r < 18", "r 18 to 20", "r 20 to 21", "r 21 to 22", "r > 22")
 
 PLACES: Mapping[str, str] = {
     "random_holdout": "the random hold-out",
@@ -74,11 +70,6 @@ class Slice(NamedTuple):
     def name(self) -> str:
         """Name as the verdict shows it."""
         return f"{self.class_name}, {self.magnitudes}, {self.era}"
-
-
-def find_magnitude_bins(r: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
-    """Return the index in `MAGNITUDE_BINS` of each r magnitude (mag), shape (n,)."""
-    return np.searchsorted(MAGNITUDE_EDGES, r, side="right")
 
 
 def find_slices(rows: HeldOutRows) -> Iterator[Slice]:

@@ -7,9 +7,9 @@ import numpy.typing as npt
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from skyclass.survey.magnitudes import MAGNITUDE_BINS, find_magnitude_bins
 from skyclass.survey.observation import CLASSES
 from skyclass.training.dataset import Dataset
-from skyclass.training.gate.rows import MAGNITUDE_BINS, find_magnitude_bins
 from skyclass.training.reports.cuts import list_cuts
 from skyclass.training.reports.pages import render_page
 from skyclass.training.reports.plots import STYLE, make_axes, to_svg

@@ -9,8 +9,8 @@ from scipy.stats import binomtest
 
 from skyclass.registry.verdicts import Check, Outcome
 from skyclass.survey.features import Mode
+from skyclass.survey.magnitudes import MAGNITUDE_BINS, find_magnitude_bins
 from skyclass.survey.observation import CLASSES
-from skyclass.training.gate.rows import MAGNITUDE_BINS, find_magnitude_bins
 from skyclass.training.traffic import limits
 
 GROUP = "traffic"
