@@ -22,7 +22,6 @@ def make_reference(
         dataset: The dataset of the training run.
         probabilities: Predictions for the random hold-out, shape (n, 3).
         seed: Selects the rows if the hold-out has more than `MAX_REFERENCE_ROWS`.
-
         is_outside: Rows of the random hold-out that are outside the domain, shape (n,).
 
     Returns:

@@ -73,8 +73,8 @@ def predict_patterns(
 
 
 def mask_band(features: Features, names: Sequence[str], band: str) -> Features:
-    """Return a copy in which every feature that is computed from a band is NaN."""
-    return _mask(features, [band in name.split("-") for name in names])
+    """Return a copy in which every feature that is computed from a band, or its error, is NaN."""
+    return _mask(features, [band in name.split("-") or name == f"err_{band}" for name in names])
 
 
 def _mask_groups(
