@@ -3,9 +3,9 @@
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.classified import append_predictions, check_names
 from skyclass.tables.objects import Objects, read_objects
 from skyclass.tables.prediction_log import PROBABILITIES
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 BATCH_ROWS = 1000
 
@@ -192,7 +195,7 @@ class Client:
         coverage: float | None = None,
         purity: float | None = None,
     ) -> pa.Table:
-        """Classify the objects of a CSV or Parquet file.
+        """Classify the objects of a file.
 
         Args:
             path: The file, with the columns INPUTS[mode] and, where they are measured,
@@ -213,6 +216,42 @@ class Client:
         check_names(objects, list_columns(objects.inputs, self._mode, coverage))
         predictions = self.classify_objects(objects, coverage=coverage, purity=purity)
         return append_predictions(objects, predictions)
+
+    def classify_table(
+        self,
+        table: "Table",
+        columns: Mapping[str, str] | None = None,
+        *,
+        coverage: float | None = None,
+        purity: float | None = None,
+    ) -> "Table":
+        """Classify the rows of a table of astropy.
+
+        Args:
+            table: A `Table` or `QTable`; columns are found by the rule for files. Masked values are
+                not measured.
+            columns: The table's name of each input that the rule does not find, for example
+                `{"z": "psfMag_z"}`.
+            coverage: As for `classify`.
+            purity: As for `classify`.
+
+        Returns:
+            A copy of the table with the predictions behind its columns, and the release of the
+            model in its `meta`.
+
+        Raises:
+            CatalogError: The table lacks a column, has a value that is not a number, or has a
+                column with the name of a prediction.
+            ServingError: The predictor is unreachable, or it rejected a row.
+        """
+        from skyclass.tables.astropy_objects import append_to_astropy, read_astropy_objects
+
+        objects = read_astropy_objects(
+            table, INPUTS[self._mode], OPTIONAL_INPUTS[self._mode], columns
+        )
+        check_names(objects, list_columns(objects.inputs, self._mode, coverage))
+        predictions = self.classify_objects(objects, coverage=coverage, purity=purity)
+        return append_to_astropy(table, predictions)
 
     def model_version(self) -> str:
         """Return the id of the release that is served now.

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from skyclass.errors import CatalogError, one_line
 from skyclass.tables.catalogue.atomic import replace_file
-from skyclass.tables.catalogue.columns import describe_field
+from skyclass.tables.catalogue.columns import MODEL_RELEASE, describe_predictions
 from skyclass.tables.catalogue.fields import add_parameters
 from skyclass.tables.catalogue.rows import Rows, summarise
 from skyclass.tables.catalogue.texts import parse_texts
@@ -26,9 +26,6 @@ from skyclass.tables.files.text import TextTable
 from skyclass.tables.objects import Objects
 
 OUTPUT_SUFFIXES = (".csv", ".parquet", *CATALOGUE_SUFFIXES)
-MODEL_RELEASE = "model_release"
-"""Parameter of a catalogue: the release of the model, or several if it was changed meanwhile."""
-
 _BATCH_ROWS = 10_000
 
 
@@ -89,23 +86,20 @@ def append_predictions(objects: Objects, predictions: pd.DataFrame, prefix: str 
         The columns. The fields of predictions have unit, UCD and description as metadata, and the
         schema names the release of the model.
     """
-    added = pa.Table.from_pandas(predictions, preserve_index=False)
-    described = [describe_field(each.name, each.type, prefix + each.name) for each in added.schema]
-    schema = add_parameters(
-        pa.schema([*objects.rows.schema, *described], objects.rows.schema.metadata),
-        {MODEL_RELEASE: " ".join(sorted(set(predictions["model_version"])))},
-    )
-    columns = [
-        column.cast(field.type) for column, field in zip(added.columns, described, strict=True)
-    ]
-    return pa.Table.from_arrays([*objects.rows.columns, *columns], schema=schema)
+    added = describe_predictions(predictions, prefix)
+    fields = pa.schema([*objects.rows.schema, *added.schema], objects.rows.schema.metadata)
+    release = added.schema.metadata[MODEL_RELEASE.encode()].decode()
+    schema = add_parameters(fields, {MODEL_RELEASE: release})
+    return pa.Table.from_arrays([*objects.rows.columns, *added.columns], schema=schema)
 
 
 def write_classified(objects: Objects, rows: pa.Table, target: Path | None) -> None:
     """Write objects with their predictions in the format of the target's suffix.
 
     In Parquet, inputs and keys of a text file become numbers, and its other columns stay text. In
-    catalogues, all columns of numbers do. The target is replaced when the output is complete.
+    catalogues, all columns of numbers do, and predictions that are unknown for all rows are left
+    out: astropy reads unknown booleans of FITS as false. The target is replaced when the output is
+    complete.
 
     Args:
         objects: The objects.
@@ -122,6 +116,7 @@ def write_classified(objects: Objects, rows: pa.Table, target: Path | None) -> N
         rows = _set_types(objects, rows, target)
         with replace_file(target) as path:
             if is_catalogue(target):
+                rows = _drop_unknown(rows, objects.rows.num_columns)
                 source = Rows.from_table(rows)
                 write_catalogue(source, summarise(source), path, target, objects.file.name)
             elif _has_types(target):
@@ -133,6 +128,17 @@ def write_classified(objects: Objects, rows: pa.Table, target: Path | None) -> N
         raise CatalogError(
             f"{target or 'standard output'}: cannot be written ({one_line(error)})"
         ) from error
+
+
+def _drop_unknown(rows: pa.Table, first: int) -> pa.Table:
+    """Leave out columns from a position on that have no value in any row."""
+    columns = rows.columns
+    kept = [
+        place
+        for place, column in enumerate(columns)
+        if place < first or column.null_count < rows.num_rows
+    ]
+    return rows.select(kept)
 
 
 def _write_csv(rows: pa.Table, output: TextIO) -> None:

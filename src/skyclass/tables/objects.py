@@ -68,7 +68,27 @@ def read_objects(
     file = open_table(
         address, Path(address).name, encoding=encoding or options.encoding, hdu=options.hdu
     )
-    found = find_columns(file, required, (*optional, *KEY), options.columns)
+    return make_objects(file, required, optional, options.columns)
+
+
+def make_objects(
+    file: TableFile,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
+) -> Objects:
+    """Read the objects of an open table.
+
+    Args:
+        file: The table.
+        required: Names of the inputs that it must have.
+        optional: Names of the inputs that it can have.
+        names: The table's name of each input that was named.
+
+    Raises:
+        CatalogError: As of `read_objects`.
+    """
+    found = find_columns(file, required, (*optional, *KEY), names)
     if not set(KEY) <= set(found):
         found = {name: position for name, position in found.items() if name not in KEY}
     chunks = list(file.read(range(len(file.header)), _CHUNK_ROWS))

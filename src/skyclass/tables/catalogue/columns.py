@@ -2,10 +2,14 @@
 
 from typing import NamedTuple
 
+import pandas as pd
 import pyarrow as pa
 
 from skyclass.survey.features import MAGNITUDES
 from skyclass.survey.observation import CLASSES, KEY
+
+MODEL_RELEASE = "model_release"
+"""Fact about a catalogue: the release of the model, or several if it was changed meanwhile."""
 
 
 class Fact(NamedTuple):
@@ -92,3 +96,23 @@ def describe_field(name: str, kind: pa.DataType, label: str | None = None) -> pa
     if fact.unit:
         metadata["unit"] = fact.unit
     return pa.field(label or name, fact.kind or kind, metadata=metadata)
+
+
+def describe_predictions(predictions: pd.DataFrame, prefix: str = "") -> pa.Table:
+    """Return predictions with the facts of their columns as metadata of the fields.
+
+    Args:
+        predictions: Columns of `Client.classify`, and perhaps others.
+        prefix: Prefix of the names of the columns.
+
+    Returns:
+        A table whose schema has the releases of the model as its metadata `MODEL_RELEASE`.
+    """
+    rows = pa.Table.from_pandas(predictions, preserve_index=False)
+    releases = sorted(set(predictions["model_version"]))
+    schema = pa.schema(
+        [describe_field(field.name, field.type, prefix + field.name) for field in rows.schema],
+        {MODEL_RELEASE: " ".join(releases)},
+    )
+    columns = [column.cast(field.type) for column, field in zip(rows.columns, schema, strict=True)]
+    return pa.Table.from_arrays(columns, schema=schema)

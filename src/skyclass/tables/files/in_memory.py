@@ -2,8 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from typing import Any
 from xml.parsers.expat import ExpatError
 
@@ -15,7 +14,8 @@ from astropy.table.serialize import represent_mixins_as_columns
 
 from skyclass.errors import CatalogError, one_line
 from skyclass.tables.files.arrays import make_array
-from skyclass.tables.files.base import Chunk, no_rows_error, translate_errors
+from skyclass.tables.files.arrow import ArrowTable
+from skyclass.tables.files.base import translate_errors
 from skyclass.tables.files.votable import parse_votable
 
 MAX_BYTES = 100 << 20
@@ -38,7 +38,7 @@ _PARSE_ERRORS = (
 """Errors of astropy's parsers for malformed files, which have no common class."""
 
 
-class InMemoryTable:
+class InMemoryTable(ArrowTable):
     """A table that is read as a whole."""
 
     def __init__(
@@ -52,41 +52,12 @@ class InMemoryTable:
             kind: astropy's name of the format.
             choice: Number from 1, name or ID of the table of a VOTable; None for the first.
         """
-        self.name = name
+        super().__init__(name, self._parse)
         self._open_file = open_file
         self._kind = kind
         self._choice = choice
 
-    @property
-    def header(self) -> tuple[str, ...]:
-        """Column names as written."""
-        return tuple(self._rows.column_names)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Types of the columns, with their units, UCDs and descriptions."""
-        return self._rows.schema
-
-    @property
-    def hint(self) -> str:
-        """Nothing: the tables of a VOTable are listed where one is chosen."""
-        return ""
-
-    def read(self, positions: Sequence[int], chunk_rows: int) -> Iterator[Chunk]:
-        """Read columns in order."""
-        rows = self._rows
-        if rows.num_rows == 0:
-            raise no_rows_error(self.name)
-        for start in range(0, rows.num_rows, chunk_rows):
-            part = rows.slice(start, chunk_rows)
-            yield Chunk(tuple(part.column(position) for position in positions))
-
-    def locate(self, row: int) -> str:
-        """Name a row, counted from 1."""
-        return f"row {row + 1}"
-
-    @cached_property
-    def _rows(self) -> pa.Table:
+    def _parse(self) -> pa.Table:
         kind = _KINDS[self._kind]
         with translate_errors(self.name, kind), self._open_file() as file:
             content = _read_limited(file, self.name)
@@ -98,7 +69,7 @@ class InMemoryTable:
                 else:
                     lines = content.decode().splitlines()
                     table = Table.read(lines, format=self._kind)
-                return _to_arrow(represent_mixins_as_columns(table))
+                return to_arrow(represent_mixins_as_columns(table))
         except _PARSE_ERRORS as error:
             raise CatalogError(
                 f"{self.name}: not readable as {kind} ({one_line(error)}): check where it came from"
@@ -119,7 +90,8 @@ def _read_limited(file: Any, name: str) -> bytes:
     return b"".join(parts)
 
 
-def _to_arrow(table: Table) -> pa.Table:
+def to_arrow(table: Table) -> pa.Table:
+    """Convert a table of plain columns, with their units, UCDs and descriptions as metadata."""
     arrays = [_convert(column) for column in table.columns.values()]
     fields = [
         pa.field(name, array.type, metadata=_describe(column))
@@ -140,7 +112,7 @@ def _convert(column: Column) -> pa.Array:
     missing = np.ma.getmaskarray(column) if np.ma.isMaskedArray(column) else None
     if (values.dtype.kind in "US" and values.ndim == 1) or values.dtype.kind == "O":
         present = np.ones(len(values), bool) if missing is None else ~missing
-        return _convert_objects(values, present.reshape(len(values), -1).any(axis=1))
+        return _convert_objects(values, present.any(axis=tuple(range(1, present.ndim))))
     if values.dtype.kind == "U":
         values = np.char.encode(values, "utf-8")
     if values.dtype.kind == "c":
