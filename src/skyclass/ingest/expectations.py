@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from skyclass.errors import ValidationError
 from skyclass.ingest.limits import HOW_TO_CHANGE, Expectations
+from skyclass.ingest.lost_inputs import check_lost_inputs
 from skyclass.ingest.validation import validate_rows
 from skyclass.ingest.violations import MAX_EXAMPLES, Violation, describe_rows, split_reason
 from skyclass.survey.observation import (
@@ -28,16 +29,16 @@ Mask = npt.NDArray[np.bool_]
 def expect_rows(
     rows: pd.DataFrame,
     inputs: Sequence[str],
-    earlier_nights: pd.Series | None,
+    earlier: pd.DataFrame | None,
     limits: Expectations,
 ) -> None:
     """Check the candidate rows of a training set.
 
     Args:
-        rows: Columns `ROW_COLUMNS`.
+        rows: Columns `ROW_COLUMNS` and `OPTIONAL_COLUMNS`.
         inputs: The model's inputs.
-        earlier_nights: Nights (MJD) that would have been checked when the previous release was
-            trained, if known.
+        earlier: The rows that would have been checked when the previous release was trained, if
+            known: the column `mjd` and the optional inputs that the release uses.
         limits: The expectations.
 
     Raises:
@@ -49,8 +50,10 @@ def expect_rows(
         *_check_classes(rows, limits),
         *_check_redshifts(rows, limits),
         *_check_copies(rows, limits),
-        *(_check_eras(rows, earlier_nights, limits) if earlier_nights is not None else ()),
     ]
+    if earlier is not None and len(rows) >= _MIN_ROWS:
+        violations += _check_eras(rows, earlier["mjd"], limits)
+        violations += check_lost_inputs(rows, earlier, limits.lost_inputs)
     if violations:
         raise ValidationError(
             f"validation failed: {' | '.join(map(str, violations))}: correct the source, or "
@@ -157,7 +160,7 @@ def _check_eras(
     )
     increase = now.cumsum() - before.cumsum()
     era = str(increase.idxmax())
-    if len(rows) >= _MIN_ROWS and increase[era] > limits.older_eras:
+    if increase[era] > limits.older_eras:
         yield Violation(
             "mjd",
             f"era {era} or before, {before.cumsum()[era]:.1%} when the last release was trained,",

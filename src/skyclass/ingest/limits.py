@@ -29,6 +29,8 @@ class Expectations:
         redshifts: Smallest and largest plausible redshift of each class.
         redshift_outside: Rows of a class with another redshift.
         older_eras: Increase of the share of older eras.
+        lost_inputs: Decrease of the share of rows that have an optional input, relative to what
+            it was.
     """
 
     rejected: float
@@ -40,6 +42,7 @@ class Expectations:
     redshifts: dict[str, tuple[float, float]]
     redshift_outside: float
     older_eras: float
+    lost_inputs: float
 
     @property
     def identity(self) -> str:
@@ -71,6 +74,7 @@ def load_expectations(file: Path | None = None) -> Expectations:
         redshifts={name: (low, high) for name, (low, high) in redshifts.items()},
         redshift_outside=outside,
         older_eras=limits["eras"]["older"],
+        lost_inputs=limits["optional_inputs"]["lost"],
     )
 
 

@@ -19,10 +19,9 @@ from skyclass.scoring.chunks import read_chunks
 from skyclass.scoring.inputs import Input, Piece
 from skyclass.survey.features import (
     ALL_INPUTS,
-    GROUP_FEATURES,
-    GROUP_INPUTS,
     INPUTS,
     Mode,
+    find_group_inputs,
     find_groups,
 )
 from skyclass.survey.observation import CLASSES, most_probable_classes
@@ -71,7 +70,8 @@ def predict_chunks(
     """
     manifest = model.release.manifest
     mode = manifest.mode
-    for chunk in read_chunks(source, piece, mode, start_row, _find_optional_inputs(model)):
+    optional = find_group_inputs(manifest.features)
+    for chunk in read_chunks(source, piece, mode, start_row, optional):
         complete = chunk.filter(_find_complete_rows(chunk, mode, manifest.missing_bands))
         predictions = _predict(model, _to_inputs(complete, mode))
         values = {
@@ -87,17 +87,6 @@ def predict_chunks(
         }
         rows = _make_table(values, complete.num_rows)
         yield ScoredChunk(chunk.num_rows, complete.num_rows, _drop_duplicates(rows))
-
-
-def _find_optional_inputs(model: LoadedModel) -> list[str]:
-    """Return the inputs of the groups that the release was trained with."""
-    features = set(model.release.manifest.features)
-    return [
-        name
-        for group, inputs in GROUP_INPUTS.items()
-        if features & set(GROUP_FEATURES[group])
-        for name in inputs
-    ]
 
 
 def _to_inputs(rows: pa.Table, mode: Mode) -> npt.NDArray[np.float64]:

@@ -174,3 +174,18 @@ def find_groups(
         if places:
             found[group] = np.logical_or.reduce(present[:, places], axis=1)
     return found
+
+
+def find_group_inputs(names: Sequence[str]) -> list[str]:
+    """Return the inputs of the groups that have features among the names.
+
+    Examples:
+        >>> find_group_inputs(["u-g", "r", "r-w1", "w1-w2"])
+        ['w1', 'w2']
+    """
+    return [
+        name
+        for group, inputs in GROUP_INPUTS.items()
+        if set(GROUP_FEATURES[group]) & set(names)
+        for name in inputs
+    ]

@@ -12,7 +12,7 @@ from skyclass.errors import ValidationError
 from skyclass.ingest.expectations import expect_few_rejected, expect_rows
 from skyclass.ingest.limits import Expectations, load_expectations
 from skyclass.sources.simulated import draw
-from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.features import INPUTS, InputGroup, Mode
 from skyclass.survey.observation import CLASSES, ROW_COLUMNS, Era, find_eras
 from tests.support.monitoring import read_observations
 
@@ -36,7 +36,7 @@ def observations(real_rows: Path) -> pd.DataFrame:
 def evaluate(
     rows: pd.DataFrame,
     mode: Mode = Mode.SPECTROSCOPIC,
-    earlier: pd.Series | None = None,
+    earlier: pd.DataFrame | None = None,
     limits: Expectations = LIMITS,
 ) -> str:
     """Return the error message; empty if the rows meet all expectations."""
@@ -45,6 +45,40 @@ def evaluate(
     except ValidationError as error:
         return str(error)
     return ""
+
+
+@pytest.fixture(scope="module")
+def wide_rows() -> pd.DataFrame:
+    """Rows with optional inputs."""
+    return draw(Era.BOSS, 0, 1_000, 0, groups=(InputGroup.PSF, InputGroup.WISE)).to_pandas()
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ({"w1": 0.6}, r"w1: measured, \d\d\.\d% when the last release was trained, in \d\d\.\d%"),
+        ({"psf_u": 1, "psf_r": 0.7}, r"psf_u: measured, 100\.0% when .* in 0\.0% of the rows "),
+        ({"w1": 0.3, "psf_u": 0.3}, ""),
+        ({}, ""),
+    ],
+    ids=str,
+)
+def test_optional_inputs_that_disappear_are_reported(
+    lost: dict[str, float], message: str, wide_rows: pd.DataFrame
+) -> None:
+    rows = wide_rows.copy()
+    for name, share in lost.items():
+        rows.loc[rows.index % 1_000 < 1_000 * share, name] = float("nan")
+    found = evaluate(rows, Mode.PHOTOMETRIC, wide_rows)
+    assert re.search(message, found) if message else found == ""
+    assert found.count(" | ") == 0
+
+
+def test_optional_inputs_that_the_last_release_did_not_use_may_disappear(
+    rows: pd.DataFrame, wide_rows: pd.DataFrame
+) -> None:
+    assert evaluate(rows.assign(w1=float("nan")), earlier=wide_rows[["mjd"]]) == ""
+    assert evaluate(wide_rows, earlier=wide_rows.assign(w1=float("nan"))) == ""
 
 
 @pytest.mark.parametrize("era", Era)
@@ -142,12 +176,12 @@ def exchange_labels(rows: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame
 
 def test_older_eras_than_before_are_a_violation_and_newer_ones_are_not() -> None:
     legacy, eboss = (draw(era, 0, 1_000, 0).to_pandas() for era in (Era.LEGACY, Era.EBOSS))
-    message = evaluate(legacy, earlier=eboss["mjd"])
+    message = evaluate(legacy, earlier=eboss[["mjd"]])
     expected = "mjd: era legacy or before, 0.0% when the last release was trained, in 100.0%"
     assert expected in message
     assert re.search(rf"\(at most 50\.0% more\), for example ({EXAMPLE}(; )?){{3}}:", message)
-    assert evaluate(eboss, earlier=legacy["mjd"]) == ""
-    assert evaluate(pd.concat([legacy, eboss], ignore_index=True), earlier=eboss["mjd"]) == ""
+    assert evaluate(eboss, earlier=legacy[["mjd"]]) == ""
+    assert evaluate(pd.concat([legacy, eboss], ignore_index=True), earlier=eboss[["mjd"]]) == ""
 
 
 def test_the_limits_come_from_the_file(rows: pd.DataFrame) -> None:

@@ -10,7 +10,8 @@ from skyclass.errors import CatalogError
 from skyclass.sources import open_source
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.observation import Era
+from skyclass.survey.features import InputGroup
+from skyclass.survey.observation import CLASSES, Era
 from skyclass.training.reports import exploration
 from skyclass.training.reports.exploration import SourceSample, read_sample, render_exploration
 
@@ -56,6 +57,20 @@ def test_column_statistics_match_the_rows() -> None:
     assert read_text(table_row(page, "u-g")[0]) == ["40", "10.0%"]
     assert table_row(page, "mjd")[-1] == f"{rows['mjd'].max()}"
     assert "SIMULATED 400 rows." in page
+
+
+def test_shares_of_rows_with_optional_inputs_are_shown_by_class() -> None:
+    rows = draw(Era.LEGACY, 0, 400, 0, groups=(InputGroup.WISE,)).to_pandas()
+    rows.loc[:99, "w1"] = None
+    page = render(rows)
+    section = page.partition("<h2>Optional inputs</h2>")[2].partition("<h2>")[0]
+    cells = re.search(r"<td>w1</td>(.*?)</tr>", section, re.DOTALL)
+    assert cells
+    shares = re.findall(r"<td>(.*?)</td>", cells[1])
+    measured = rows["w1"].notna()
+    expected = [measured.mean(), *(measured[rows["class"] == name].mean() for name in CLASSES)]
+    assert shares == [f"{share:.1%}" for share in expected]
+    assert "<td>psf</td><td>none</td>" in section
 
 
 @pytest.mark.parametrize(

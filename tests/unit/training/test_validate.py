@@ -100,7 +100,7 @@ def test_eras_are_not_compared_with_a_version_that_was_vacuumed(
     table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
     with caplog.at_level(logging.WARNING):
         assert survey.validate(DEFAULT_ROWS).rows > 5_000
-    assert "eras are not compared with those of release" in caplog.text
+    assert "rows are not compared with those of release" in caplog.text
 
 
 @pytest.mark.parametrize("change", [{"version": 99}, {"table": "s3://elsewhere/observations"}])
@@ -111,4 +111,4 @@ def test_eras_are_not_compared_with_another_table(
     survey.publish_release(**change)
     with caplog.at_level(logging.WARNING):
         survey.validate(DEFAULT_ROWS)
-    assert "eras are not compared with those of release" in caplog.text
+    assert "rows are not compared with those of release" in caplog.text

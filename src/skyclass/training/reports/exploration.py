@@ -10,8 +10,14 @@ from skyclass.errors import CatalogError
 from skyclass.ingest.validation import validate_rows
 from skyclass.sources import Source
 from skyclass.sources.simulated import is_synthetic
-from skyclass.survey.features import MAGNITUDES, Mode, make_features
-from skyclass.survey.observation import CLASSES, MEASUREMENTS, Era, find_eras
+from skyclass.survey.features import (
+    GROUP_INPUTS,
+    MAGNITUDES,
+    InputGroup,
+    Mode,
+    make_features,
+)
+from skyclass.survey.observation import CLASSES, MEASUREMENTS, OPTIONAL_COLUMNS, Era, find_eras
 from skyclass.training.reports.exploration_plots import COLOURS, plot_exploration
 from skyclass.training.reports.pages import render_page
 from skyclass.training.reports.plots import to_svg
@@ -30,7 +36,7 @@ class SourceSample:
 
     Attributes:
         name: Name of the source.
-        rows: Valid rows, columns `ROW_COLUMNS`.
+        rows: Valid rows, columns `ROW_COLUMNS` and any of `OPTIONAL_COLUMNS`.
         rows_in: Number of rows of the source.
         rejected: Number of its invalid rows.
     """
@@ -73,6 +79,8 @@ def render_exploration(sample: SourceSample) -> str:
         era=find_eras(sample.rows["mjd"]), **dict(zip(COLOURS, colours.T, strict=True))
     )
     labelled = rows[rows["class"].notna()]
+    labels = [name for name in CLASSES if (rows["class"] == name).any()]
+    optional = [name for name in OPTIONAL_COLUMNS if name in rows and rows[name].notna().any()]
     eras = [str(era) for era in Era if (rows["era"] == era).any()]
     releases = rows["release"].value_counts()
     return render_page(
@@ -83,7 +91,9 @@ def render_exploration(sample: SourceSample) -> str:
         unlabelled=len(rows) - len(labelled),
         releases=releases.items(),
         quantiles=list(_QUANTILES),
-        columns=[_summarise(rows[name]) for name in ("mjd", *MEASUREMENTS, *COLOURS)],
+        columns=[_summarise(rows[name]) for name in ("mjd", *MEASUREMENTS, *COLOURS, *optional)],
+        optional=[_summarise_optional(rows, group, labels) for group in InputGroup],
+        labels=labels,
         group_columns=_GROUP_COLUMNS,
         classes=_summarise_groups(labelled.groupby("class"), CLASSES, len(labelled)),
         eras=_summarise_groups(rows.groupby("era"), eras, len(rows)),
@@ -98,6 +108,23 @@ def _summarise(column: pd.Series) -> dict[str, object]:
         "missing_share": column.isna().mean(),
         "digits": 0 if column.name == "mjd" else 2,
         "quantiles": column.quantile(list(_QUANTILES.values())).tolist(),
+    }
+
+
+def _summarise_optional(
+    rows: pd.DataFrame, group: InputGroup, labels: list[str]
+) -> dict[str, object]:
+    """Compute the share of rows that have each input of a group, of all rows and by class."""
+    names = [name for name in GROUP_INPUTS[group] if name in rows]
+    is_measured = rows[names].notna()
+    by_class = is_measured.groupby(rows["class"]).mean().reindex(labels)
+    return {
+        "name": group,
+        "columns": [
+            {"name": name, "share": is_measured[name].mean(), "classes": by_class[name].tolist()}
+            for name in names
+            if is_measured[name].any()
+        ],
     }
 
 

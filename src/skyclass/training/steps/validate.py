@@ -15,7 +15,7 @@ from skyclass.sources.dust_map import read_dust_map
 from skyclass.storage.delta_errors import VersionMissingError
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.dust import DustMap
-from skyclass.survey.features import INPUTS, OPTIONAL_INPUTS, Mode
+from skyclass.survey.features import INPUTS, OPTIONAL_INPUTS, Mode, find_group_inputs
 from skyclass.survey.observation import OPTIONAL_COLUMNS, ROW_COLUMNS
 from skyclass.tables.observations import ObservationsTable
 from skyclass.training.dataset import find_first_night, select_dataset
@@ -54,8 +54,8 @@ def validate_step(
     rows = observations[newest].reset_index(drop=True)
     name = f"observations table, version {version}"
     exploration.write_text(render_exploration(SourceSample(name, rows, len(rows), 0)))
-    earlier_nights = _read_earlier_nights(settings, table, mode, newest_rows)
-    expect_rows(rows, INPUTS[mode], earlier_nights, limits)
+    earlier = _read_earlier_rows(settings, table, mode, newest_rows)
+    expect_rows(rows, INPUTS[mode], earlier, limits)
     dataset.save(folder)
     return dataset.summary
 
@@ -71,30 +71,34 @@ def _find_dust_map(mode: Mode) -> DustMap | None:
         return None
 
 
-def _read_earlier_nights(
+def _read_earlier_rows(
     settings: Settings, table: ObservationsTable, mode: Mode, newest_rows: int
-) -> "pd.Series[int] | None":
-    """Read the nights that this run would have validated when the last release was trained.
+) -> pd.DataFrame | None:
+    """Read the rows that this run would have validated when the last release was trained.
 
     The rows that the release was trained on are no measure: they may be fewer than `newest_rows`.
 
     Returns:
-        None if there is no release yet, or if the table that it was trained on is gone.
+        The column `mjd` and the optional inputs that the release uses, or None if there is no
+        release yet, or if the table that it was trained on is gone.
     """
     releases = Registry(ObjectStore(settings)).list_releases(mode)
     if not releases:
         return None
-    trained_on = releases[-1].manifest.training_set
-    message = f"eras are not compared with those of release {releases[-1].id[:12]}"
+    manifest = releases[-1].manifest
+    trained_on = manifest.training_set
+    optional = find_group_inputs(manifest.features)
+    used = [name for name in OPTIONAL_COLUMNS if name in optional]
+    message = f"rows are not compared with those of release {releases[-1].id[:12]}"
     if trained_on.table != table.uri:
         logger.warning("%s: it was trained on %s", message, trained_on.table)
         return None
     try:
-        observations = table.read(trained_on.version, [*INPUTS[mode], "class", "mjd"])
+        observations = table.read(trained_on.version, [*INPUTS[mode], "class", "mjd", *used])
     except VersionMissingError as error:
         logger.warning("%s: %s", message, error)
         return None
     first_night = find_first_night(observations, mode, newest_rows)
     if first_night is None:
         return None
-    return observations.loc[observations["mjd"] >= first_night, "mjd"]
+    return observations.loc[observations["mjd"] >= first_night, ["mjd", *used]]
