@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from astropy.table import Table
 
 from skyclass.ingest.validation import validate_rows
 from skyclass.scoring.chunks import read_chunks
@@ -24,6 +25,7 @@ from skyclass.settings import Settings
 from skyclass.sources import FileSource
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import KEY
+from skyclass.tables.files.fits_layout import BLOCK_BYTES
 from skyclass.tables.objects import read_objects
 from skyclass.training.reports.exploration import read_sample
 
@@ -119,6 +121,7 @@ def make_corpus() -> dict[str, bytes]:
         "bad-duplicate-u.csv": text.replace("\n", ",1\n").replace("class,1", "class,u"),
         "bad-latin1.csv": ("#Sjöström\n" + text).encode("latin-1"),
         "bad-empty.csv": "",
+        "bad-z-is-the-redshift.csv": text.replace(",z,redshift,", ",w,z,"),
         "bad-header-only.csv": HEADER + "\n",
         "bad-suffix.xls": text,
         "bad-truncated.csv.gz": gzip.compress(text.encode(), mtime=0)[:-12],
@@ -136,11 +139,33 @@ def make_corpus() -> dict[str, bytes]:
     }
     stored = {name: _to_parquet(pa.Table.from_pandas(each)) for name, each in frames.items()}
     whole = stored["plain.parquet"]
+    tables = _write_with_astropy(frame)
     return {
         **{name: each.encode() if isinstance(each, str) else each for name, each in files.items()},
         **stored,
         "bad-truncated.parquet": whole[: len(whole) // 2],
+        **tables,
+        "gzip.fits.gz": gzip.compress(tables["plain.fits"], mtime=0),
+        "bad-truncated.fits": tables["plain.fits"][: 50 - BLOCK_BYTES],
+        "bad-no-table.fits": tables["plain.fits"][:BLOCK_BYTES],
+        "bad-no-u.fits": tables["plain.fits"].replace(b"'u  ", b"'w  ", 1),
+        "bad-truncated.vot": tables["plain.vot"][:-50],
+        "bad-header.ecsv": tables["plain.ecsv"].replace(b"%ECSV", b"%CSVE"),
     }
+
+
+def _write_with_astropy(frame: pd.DataFrame) -> dict[str, bytes]:
+    table = Table.from_pandas(frame)
+    formats = {"plain.fits": "fits", "plain.vot": "votable", "binary.xml": "votable"}
+    formats |= {"plain.ecsv": "ascii.ecsv", "plain.tbl": "ascii.ipac"}
+    contents = {}
+    for name, kind in formats.items():
+        buffer = io.BytesIO()
+        options = {"tabledata_format": "binary2"} if name == "binary.xml" else {}
+        text = io.StringIO() if kind.startswith("ascii") else None
+        table.write(text or buffer, format=kind, **options)
+        contents[name] = text.getvalue().encode() if text else buffer.getvalue()
+    return contents
 
 
 def _zip(text: str) -> bytes:

@@ -171,6 +171,7 @@ def test_a_column_that_only_has_the_name_of_an_optional_input_is_not_used(
     file = make_file(tmp_path, make_family("{}") | {name: column})
     assert name not in find(file)
     assert name in find(file, **{name: name})
+    assert name in find_columns(file, [*MAGNITUDES, name])
 
 
 def test_dereddened_magnitudes_have_no_extinction(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def find_columns(
             raise _missing_error(file, ours)
     found = {ours: found[ours] for ours in wanted if ours in found}
     _check_units(file, found)
-    return _drop_unusable(file, found, names)
+    return _drop_unusable(file, found, {*required, *names})
 
 
 def is_dereddened(file: TableFile, found: Mapping[str, int]) -> bool:
@@ -182,13 +182,13 @@ def _check_units(file: TableFile, found: Mapping[str, int]) -> None:
 
 
 def _drop_unusable(
-    file: TableFile, found: Mapping[str, int], names: Mapping[str, str]
+    file: TableFile, found: Mapping[str, int], certain: Collection[str]
 ) -> dict[str, int]:
     """Leave out optional inputs that were found by their names and mean something else."""
     kept = dict(found)
     dereddened = is_dereddened(file, found)
     guessed = [
-        name for name in OPTIONAL_INPUTS[Mode.PHOTOMETRIC] if name in found and name not in names
+        name for name in OPTIONAL_INPUTS[Mode.PHOTOMETRIC] if name in found and name not in certain
     ]
     sample = read_first_numbers(file, [found[name] for name in guessed]) if guessed else {}
     for name in guessed:

@@ -93,22 +93,21 @@ class FitsLayout:
 
 
 class Hdu(NamedTuple):
-    """A header with its data unit: number from 0, header, and position of the data (bytes)."""
+    """A header with its data unit.
+
+    Attributes:
+        number: Its number from 0.
+        header: The header.
+        start: Position of the data in the file (bytes).
+        name: Its name; it can be empty.
+        is_table: Whether it holds a table; compressed images are stored as tables but are none.
+    """
 
     number: int
     header: fits.Header
     start: int
-
-    @property
-    def name(self) -> str:
-        """Its name; it can be empty."""
-        return str(self.header.get("EXTNAME", "")).strip()
-
-    @property
-    def is_table(self) -> bool:
-        """Whether it holds a table; compressed images are stored as tables but are none."""
-        kind = str(self.header.get("XTENSION", "")).strip()
-        return kind in ("BINTABLE", "A3DTABLE", "TABLE") and not self.header.get("ZIMAGE", False)
+    name: str
+    is_table: bool
 
     def matches(self, choice: str) -> bool:
         """Return whether a number or a name selects it."""
@@ -135,7 +134,7 @@ def list_hdus(file: Any, name: str) -> Iterator[Hdu]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", AstropyWarning)
-                hdu = Hdu(number, fits.Header.fromstring(text), position)
+                hdu = _make_hdu(number, fits.Header.fromstring(text), position)
                 size = _find_data_bytes(hdu.header)
         except (ValueError, KeyError, TypeError, fits.VerifyError) as error:
             raise _malformed_error(name, number, one_line(error)) from error
@@ -196,6 +195,12 @@ def _read_header(file: Any, name: str, is_first: bool) -> tuple[str, int] | None
             raise CatalogError(f"{name}: the FITS header has no end: the file is truncated")
         blocks.append(block)
     return b"".join(blocks).decode("latin-1"), len(blocks)
+
+
+def _make_hdu(number: int, header: fits.Header, start: int) -> Hdu:
+    kind = str(header.get("XTENSION", "")).strip()
+    is_table = kind in ("BINTABLE", "A3DTABLE", "TABLE") and not header.get("ZIMAGE", False)
+    return Hdu(number, header, start, str(header.get("EXTNAME", "")).strip(), is_table)
 
 
 def _find_data_bytes(header: fits.Header) -> int:
