@@ -284,6 +284,68 @@ INVALID_REQUESTS = [
         "z has the shape [2]",
     ),
     v2("columns without rows", 400, [tensor([], [0], name=name) for name in NAMES], "no rows"),
+    *(
+        InvalidRequest(
+            f"V1 {name} of {value}",
+            400,
+            (f"{name} is {words}, expected a number between 0 and 1",),
+            {"instances": [GOOD], name: value},
+        )
+        for name in ("coverage", "purity")
+        for value, words in (
+            (0, "a number (0)"),
+            (1, "a number (1)"),
+            (1.5, "a number (1.5)"),
+            (-0.1, "a number (-0.1)"),
+            (True, "true"),
+            ("0.95", "text ('0.95')"),
+            ([0.95], "a list"),
+        )
+    ),
+    *(
+        v2(
+            f"{name} of {value}",
+            400,
+            [tensor()],
+            f"parameters.{name} is {words}, expected a number between 0 and 1",
+            parameters={name: value},
+        )
+        for name in ("coverage", "purity")
+        for value, words in (
+            (0, "a number (0)"),
+            (1.5, "a number (1.5)"),
+            (False, "false"),
+            ("0.0", "text ('0.0')"),
+            ("1", "text ('1')"),
+            ("nan", "text ('nan')"),
+            ("95 %", "text ('95 %')"),
+            ("0." + "9" * 17, f"text ('0.{'9' * 17}')"),
+        )
+    ),
+    *(
+        invalid
+        for name, words in (("coverage", "no label sets"), ("purity", "no purity cuts"))
+        for invalid in (
+            InvalidRequest(
+                f"V1 {name} of an old release",
+                422,
+                (words, "train a new release"),
+                {"instances": [GOOD], name: 0.95},
+            ),
+            v2(
+                f"{name} of an old release",
+                422,
+                [tensor()],
+                words,
+                "train a new release",
+                parameters={name: "0.95"},
+            ),
+        )
+    ),
+    *(
+        v2(f"output {name}", 422, [tensor()], f"{name}, which needs", outputs=[{"name": name}])
+        for name in ("labels", "certain", "out_of_domain")
+    ),
     v2("id not text", 400, [tensor()], "id is a number", id=5),
     v2("parameters a list", 400, [tensor(parameters=[1])], "parameters is a list"),
     v2("unknown output", 400, [tensor()], "outputs[0]", outputs=[{"name": "logits"}]),

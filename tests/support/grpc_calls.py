@@ -35,12 +35,16 @@ def error_of(stub: GRPCInferenceServiceStub, model: str, **request: Any) -> tupl
 
 def to_grpc(request: Any) -> dict[str, Any] | None:
     """Convert a V2 JSON request to gRPC, or return None if its types cannot express it."""
-    if not isinstance(request, dict) or set(request) != {"inputs"}:
+    if not isinstance(request, dict) or not {"inputs"} <= set(request) <= {"inputs", "parameters"}:
         return None
     if not isinstance(request["inputs"], list):
         return None
     inputs = [_tensor(each) for each in request["inputs"]]
-    return None if None in inputs else {"inputs": inputs}
+    parameters = request.get("parameters", {})
+    if None in inputs or not all(isinstance(value, str) for value in parameters.values()):
+        return None
+    texts = {name: {"string_param": value} for name, value in parameters.items()}
+    return {"inputs": inputs, "parameters": texts}
 
 
 def _tensor(given: Any) -> dict[str, Any] | None:

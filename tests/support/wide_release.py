@@ -92,7 +92,7 @@ def publish_wide(site: Site, folder: Path, **changes: object) -> Release:
     return site.registry.publish(manifest, {name: folder / name for name in names})
 
 
-def mask_groups(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def mask_values(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Return rows without random values of their optional inputs."""
     rng = np.random.default_rng(seed)
     optional = list(OPTIONAL_INPUTS[MODE])

@@ -13,7 +13,7 @@ from skyclass.serving.log_writer import PredictionLogWriter
 from skyclass.serving.settings import ServingSettings
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.features import ALL_INPUTS, INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, read_log
 
@@ -74,6 +74,22 @@ def test_to_table_has_one_row_per_prediction(mode: Mode) -> None:
         {"plate": None, "mjd": None, "fiber_id": None},
     ]
     assert all(table[name].slice(0, 3).null_count == 3 for name in KEY)
+
+
+def test_entries_of_different_widths_and_releases_are_written_together() -> None:
+    rng = np.random.default_rng(0)
+    names = list(ALL_INPUTS[Mode.PHOTOMETRIC])
+    wide = rng.uniform(15, 25, (2, len(names)))
+    wide[0, names.index("u")] = wide[1, names.index("w1")] = np.nan
+    outside = np.array([True, False])
+    narrow, full = make_entry(1), make_entry(2, inputs=wide, out_of_domain=outside)
+    rows = to_table([narrow, full]).to_pylist()
+    assert [[row[name] for name in names] for row in rows] == [
+        [*narrow.inputs[0].tolist(), *[None] * (len(names) - 5)],
+        *([None if np.isnan(cell) else cell for cell in row] for row in wide.tolist()),
+    ]
+    assert [row["out_of_domain"] for row in rows] == [None, True, False]
+    assert to_table([narrow]).column("out_of_domain").null_count == 1
 
 
 def test_a_full_queue_drops_and_counts(store: ObjectStore) -> None:
