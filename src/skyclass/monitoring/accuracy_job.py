@@ -25,7 +25,7 @@ from skyclass.registry.documents import Document
 from skyclass.registry.models import download_model
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
-from skyclass.survey.features import INPUTS, Mode, find_groups
+from skyclass.survey.features import ALL_INPUTS, INPUTS, Mode, find_groups
 from skyclass.survey.observation import KEY, most_probable_classes
 from skyclass.tables.observations import ObservationsTable
 
@@ -131,17 +131,21 @@ def _is_outdated(document: WindowAccuracy, verdict: DriftVerdict, version: int |
 def _compute_accuracy(
     store: ObjectStore, verdict: DriftVerdict, version: int | None, parent: str | None
 ) -> WindowAccuracy:
-    window = Window(verdict.mode, verdict.release, verdict.window_start, verdict.window_end)
+    registry = Registry(store)
+    release = _read_release(registry, verdict)
+    bands = tuple(release.manifest.missing_bands) if release else ()
+    window = Window(verdict.mode, verdict.release, verdict.window_start, verdict.window_end, bands)
     predictions = read_window(store, window).rows
     labelled = join_labels(predictions, _read_labels(store, predictions, version))
-    registry = Registry(store)
     estimate = coverage = None
-    try:
-        release = registry.read(verdict.mode, verdict.release)
-        coverage = _measure_coverage(registry, release, labelled, store.settings.label_set_coverage)
-        estimate = estimate_accuracy(read_reference_rows(store, release), predictions)
-    except (ReleaseError, ObjectMissingError) as error:  # also the reason of the window's verdict
-        logger.warning("accuracy is not estimated: %s", error)
+    if release:
+        try:
+            coverage = _measure_coverage(
+                registry, release, labelled, store.settings.label_set_coverage
+            )
+            estimate = estimate_accuracy(read_reference_rows(store, release), predictions)
+        except ReleaseError as error:  # also the reason of the window's verdict
+            logger.warning("accuracy is not estimated: %s", error)
     return WindowAccuracy(
         mode=verdict.mode,
         release=verdict.release,
@@ -157,13 +161,21 @@ def _compute_accuracy(
     )
 
 
+def _read_release(registry: Registry, verdict: DriftVerdict) -> Release | None:
+    try:
+        return registry.read(verdict.mode, verdict.release)
+    except (ReleaseError, ObjectMissingError) as error:
+        logger.warning("neither accuracy nor coverage is estimated: %s", error)
+        return None
+
+
 def _measure_coverage(
     registry: Registry, release: Release, labelled: pd.DataFrame, promise: float
 ) -> LabelSetCoverage | None:
     label_sets, names = release.manifest.label_sets, release.manifest.features
     if label_sets is None or labelled.empty:
         return None
-    features = compute_features(labelled, release, read_dust_map(registry, release))
+    features = compute_features(labelled, release.mode, names, read_dust_map(registry, release))
     return measure_coverage(labelled, label_sets, find_groups(features, names), promise)
 
 
@@ -181,7 +193,11 @@ def _read_labels(
 def _compare(
     registry: Registry, mode: Mode, parent: str, labelled: pd.DataFrame
 ) -> ParentComparison | None:
-    """Predict the labelled rows with the parent, and count what only one release got right."""
+    """Predict the labelled rows with the parent, and count what only one release got right.
+
+    Rows without a band are left out: not every release predicts them.
+    """
+    labelled = labelled.dropna(subset=list(INPUTS[mode]))
     if labelled.empty:
         return None
     try:
@@ -189,7 +205,7 @@ def _compare(
     except (ReleaseError, ObjectMissingError) as error:
         logger.warning("the release is not compared with its parent: %s", error)
         return None
-    probabilities = model.predict_probabilities(labelled[list(INPUTS[mode])])
+    probabilities = model.predict_probabilities(labelled[list(ALL_INPUTS[mode])])
     true = labelled["class"].to_numpy()
     parent_correct = most_probable_classes(probabilities) == true
     release_correct = labelled["predicted"].to_numpy() == true

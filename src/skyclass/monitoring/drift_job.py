@@ -14,9 +14,11 @@ from skyclass.monitoring.drift_policy import (
     POLICY,
     PolicyResult,
     compute_class_shares,
+    compute_out_of_domain_share,
     evaluate_window,
     make_drift_frame,
 )
+from skyclass.monitoring.logged_features import read_dust_map
 from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
 from skyclass.monitoring.windows import (
     DAY,
@@ -92,15 +94,19 @@ def run_drift(
         raise MonitoringError(
             f"no {mode} champion: run training first (`skyclass run training --mode {mode}`)"
         )
-    window = Window(mode, release.id, window_start, window_end)
+    names = release.manifest.features
+    bands = tuple(release.manifest.missing_bands)
+    window = Window(mode, release.id, window_start, window_end, bands)
     logged = read_window(store, window)
     # Evidently plots columns over time only if the frame is sorted and indexed by naive times.
     rows = logged.rows.set_index(logged.rows["time"].dt.tz_localize(None)).sort_index(kind="stable")
-    current = make_drift_frame(rows, mode)
     try:
-        reference = make_drift_frame(read_reference_rows(store, release), mode)
+        dust_map = read_dust_map(Registry(store), release)
+        current = make_drift_frame(rows, mode, names, dust_map)
+        reference = make_drift_frame(read_reference_rows(store, release), mode, names, dust_map)
         outcome = evaluate_window(reference, current, logged.accounting)
     except ReleaseError as error:  # permanent for this release, so it is a verdict, not a failure
+        current = make_drift_frame(rows, mode, names)
         reference = current.head(0)
         outcome = PolicyResult(Verdict.ERROR, str(error))
     verdict = make_verdict(
@@ -152,6 +158,7 @@ def make_verdict(
         class_shares=ClassShares(
             reference=compute_class_shares(reference), window=compute_class_shares(current)
         ),
+        out_of_domain=compute_out_of_domain_share(current),
         training_rows=training_set.rows,
         synthetic_rows=training_set.synthetic_rows,
         policy=POLICY,

@@ -4,6 +4,7 @@ A column drifts only if both its effect size and its significance exceed a thres
 alone flags irrelevant differences in large windows; effect size alone flags chance in small ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +12,11 @@ import pandas as pd
 from scipy.stats import chi2_contingency, ks_2samp
 
 from skyclass.monitoring import reasons
+from skyclass.monitoring.logged_features import compute_features
 from skyclass.monitoring.verdict import Comparison, Policy, Verdict
 from skyclass.monitoring.windows import MAX_ROWS, Accounting
-from skyclass.survey.features import FEATURES, INPUTS, MAGNITUDES, Mode, make_features
+from skyclass.survey.dust import DustMap
+from skyclass.survey.features import FEATURES, MAGNITUDES, Mode, find_groups
 from skyclass.survey.observation import CLASSES
 
 POLICY = Policy(
@@ -45,6 +48,13 @@ DRIFT_COLUMNS: dict[Mode, tuple[str, ...]] = {
 is visible in its colours long before it is visible in the wide distribution of the band."""
 
 PREDICTED = "predicted"
+OUT_OF_DOMAIN = "out of domain"
+
+MAX_OUT_OF_DOMAIN_CHANGE = 0.02
+"""Change of the share of rows outside the domain at which it drifts. On the hold-out 0.005 are;
+with magnitudes of the Vega system 0.04, with a band shifted by a magnitude 0.03 to 0.7."""
+
+_YES, _NO = "yes", "no"
 
 
 @dataclass(frozen=True)
@@ -64,19 +74,37 @@ class PolicyResult:
     predictions: Comparison | None = None
 
 
-def make_drift_frame(rows: pd.DataFrame, mode: Mode) -> pd.DataFrame:
-    """Return the compared columns: `DRIFT_COLUMNS` of the mode, and `predicted`.
+def make_drift_frame(
+    rows: pd.DataFrame,
+    mode: Mode,
+    names: tuple[str, ...] = (),
+    dust_map: DustMap | None = None,
+) -> pd.DataFrame:
+    """Return the compared columns.
+
+    These are `DRIFT_COLUMNS` of the mode, the optional features of the release, whether a row has
+    each group of them, whether it is out of the domain, and `predicted`. Values that were not
+    measured are NaN; whether a row is out of the domain is None if the release cannot tell.
 
     Args:
         rows: Valid rows with the inputs of the mode and `predicted`.
         mode: The mode of the release that predicted.
+        names: Features of the release; none for those that every release has.
+        dust_map: Dust map of the release, if it has one.
     """
-    features = pd.DataFrame(
-        make_features(rows[list(INPUTS[mode])], mode), columns=FEATURES[mode], index=rows.index
-    )
-    frame = features.assign(**{name: rows[name] for name in MAGNITUDES})
-    numbers = frame[list(DRIFT_COLUMNS[mode])].astype("float64")
-    return numbers.assign(**{PREDICTED: rows[PREDICTED].astype(object)})
+    names = names or FEATURES[mode]
+    features = compute_features(rows, mode, names, dust_map)
+    frame = pd.DataFrame(features, columns=list(names), index=rows.index)
+    frame = frame.assign(**{name: rows[name] for name in MAGNITUDES})
+    optional = [name for name in names if name not in DRIFT_COLUMNS[mode]]
+    numbers = frame[[*DRIFT_COLUMNS[mode], *optional]].astype("float64")
+    shares = {
+        f"{group} measured": np.where(mask, _YES, _NO).astype(object)
+        for group, mask in find_groups(features, names).items()
+    }
+    if "out_of_domain" in rows and rows["out_of_domain"].notna().any():
+        shares[OUT_OF_DOMAIN] = rows["out_of_domain"].map({True: _YES, False: _NO}).to_numpy(object)
+    return numbers.assign(**shares, **{PREDICTED: rows[PREDICTED].astype(object)})
 
 
 def evaluate_window(
@@ -110,15 +138,27 @@ def evaluate_window(
 
 
 def compare(reference: pd.DataFrame, window: pd.DataFrame) -> dict[str, Comparison]:
-    """Compare each column of two drift frames; neither may be empty."""
-    return {
-        str(name): (
-            compare_classes(reference[name], window[name])
-            if name == PREDICTED
-            else compare_numbers(reference[name], window[name])
-        )
-        for name in reference.columns
-    }
+    """Compare each column of two drift frames; neither may be empty.
+
+    A column that fewer than `min_rows` rows of a side have is left out.
+    """
+    comparisons = {}
+    for name in map(str, reference.columns):
+        if name not in window:
+            continue
+        sides = reference[name].dropna(), window[name].dropna()
+        if name == PREDICTED or min(map(len, sides)) >= POLICY.min_rows:
+            comparisons[name] = compare_column(name, *sides)
+    return comparisons
+
+
+def compare_column(name: str, reference: pd.Series, window: pd.Series) -> Comparison:
+    """Compare two samples of a column of a drift frame."""
+    if reference.dtype != object:
+        return compare_numbers(reference, window)
+    if name == OUT_OF_DOMAIN:
+        return compare_classes(reference, window, (_YES, _NO), MAX_OUT_OF_DOMAIN_CHANGE)
+    return compare_classes(reference, window, CLASSES if name == PREDICTED else (_YES, _NO))
 
 
 def compare_numbers(reference: pd.Series, window: pd.Series) -> Comparison:
@@ -128,14 +168,27 @@ def compare_numbers(reference: pd.Series, window: pd.Series) -> Comparison:
     return _make_comparison("ks", float(test.statistic), float(test.pvalue), POLICY.ks_distance)
 
 
-def compare_classes(reference: pd.Series, window: pd.Series) -> Comparison:
+def compare_classes(
+    reference: pd.Series,
+    window: pd.Series,
+    names: Sequence[str] = CLASSES,
+    threshold: float = POLICY.total_variation,
+) -> Comparison:
     """Compare two samples of classes by their total variation distance."""
-    counts = np.array([[(side == name).sum() for name in CLASSES] for side in (reference, window)])
+    counts = np.array([[(side == name).sum() for name in names] for side in (reference, window)])
     shares = counts / counts.sum(axis=1, keepdims=True)
     distance = float(np.abs(shares[0] - shares[1]).sum() / 2)
     observed = counts[:, counts.any(axis=0)]  # chi-squared needs a non-zero expected count
     p_value = float(chi2_contingency(observed).pvalue) if observed.shape[1] > 1 else 1.0
-    return _make_comparison("tvd", distance, p_value, POLICY.total_variation)
+    return _make_comparison("tvd", distance, p_value, threshold)
+
+
+def compute_out_of_domain_share(frame: pd.DataFrame) -> float | None:
+    """Return the share of rows that are out of the domain; None if it is not known."""
+    if OUT_OF_DOMAIN not in frame:
+        return None
+    known = frame[OUT_OF_DOMAIN].dropna()
+    return float((known == _YES).mean()) if len(known) else None
 
 
 def compute_class_shares(frame: pd.DataFrame) -> dict[str, float]:

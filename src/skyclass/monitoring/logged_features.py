@@ -11,7 +11,7 @@ import pandas as pd
 
 from skyclass.registry.releases import DUST_MAP, Registry, Release
 from skyclass.survey.dust import DustMap, fill_extinction
-from skyclass.survey.features import ALL_INPUTS, make_features
+from skyclass.survey.features import ALL_INPUTS, Mode, make_features
 
 
 def read_dust_map(registry: Registry, release: Release) -> DustMap | None:
@@ -28,19 +28,18 @@ def read_dust_map(registry: Registry, release: Release) -> DustMap | None:
 
 
 def compute_features(
-    rows: pd.DataFrame, release: Release, dust_map: DustMap | None
+    rows: pd.DataFrame, mode: Mode, names: tuple[str, ...], dust_map: DustMap | None
 ) -> npt.NDArray[np.float32]:
     """Compute the features of a release.
 
     Args:
-        rows: Rows with the inputs of the release's mode; absent optional columns are not measured.
-        release: The release.
-        dust_map: Its dust map.
+        rows: Rows with the inputs of the mode; absent optional columns are not measured.
+        mode: Mode of the release.
+        names: Features of the release.
+        dust_map: Dust map of the release, if it has one.
 
     Returns:
-        Shape (n, len(features of the manifest)).
+        Shape (n, len(names)).
     """
-    names = ALL_INPUTS[release.mode]
-    inputs = rows.reindex(columns=list(names)).to_numpy(np.float64)
-    filled = fill_extinction(inputs, release.mode, dust_map)
-    return make_features(filled, release.mode, release.manifest.features)
+    inputs = rows.reindex(columns=list(ALL_INPUTS[mode])).to_numpy(np.float64)
+    return make_features(fill_extinction(inputs, mode, dust_map), mode, names)

@@ -10,10 +10,11 @@ _MAX_LISTED_CAUSES = 3
 
 def explain_no_drift(columns: Mapping[str, Comparison]) -> str:
     """Explain the verdict `no_drift`."""
-    largest = max(columns, key=lambda name: columns[name].score)
+    numbers = {name: each for name, each in columns.items() if each.method == "ks"}
+    largest = max(numbers, key=lambda name: numbers[name].score)
     return (
         f"neither the {len(columns)} columns nor the predicted classes drifted (largest KS "
-        f"distance: {largest} {columns[largest].score:.2f}): no action needed"
+        f"distance: {largest} {numbers[largest].score:.2f}): no action needed"
     )
 
 
@@ -23,10 +24,17 @@ def explain_drift(columns: Mapping[str, Comparison], predictions: Comparison) ->
         (name for name, comparison in columns.items() if comparison.drifted),
         key=lambda name: -columns[name].score,
     )
+    numbers = [name for name in drifted if columns[name].method == "ks"]
     parts = []
-    if drifted:
-        scores = ", ".join(f"{name} {columns[name].score:.2f}" for name in drifted)
-        parts.append(f"{len(drifted)} of {len(columns)} columns (KS distance: {scores})")
+    if numbers:
+        scores = ", ".join(f"{name} {columns[name].score:.2f}" for name in numbers)
+        total = sum(comparison.method == "ks" for comparison in columns.values())
+        parts.append(f"{len(numbers)} of {total} columns (KS distance: {scores})")
+    parts += [
+        f'the share of rows "{name}" (by {columns[name].score:.2f})'
+        for name in drifted
+        if name not in numbers
+    ]
     if predictions.drifted:
         parts.append(f"the predicted classes (total variation {predictions.score:.2f})")
     return (

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from skyclass.monitoring.drift_policy import (
     POLICY,
     PREDICTED,
-    compare_classes,
+    compare_column,
     compare_numbers,
 )
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
@@ -81,7 +81,8 @@ def render(verdict: DriftVerdict, reference: pd.DataFrame, window: pd.DataFrame)
         return _encode(_TEMPLATES.get_template("page.html.j2").render(context), "{}")
     if window.index.max() - window.index.min() < _MIN_TIME_SPAN:
         window = window.reset_index(drop=True)
-    run = _run_evidently(reference, window, verdict.window_end)
+    columns = [*verdict.columns, PREDICTED]
+    run = _run_evidently(reference[columns], window[columns], verdict.window_end)
     header = _TEMPLATES.get_template("header.html.j2").render(context)
     page = run.get_html_str(as_iframe=False)
     page = page.replace("<head>", f"<head><title>{title}</title>", 1)
@@ -100,13 +101,13 @@ def _run_evidently(reference: pd.DataFrame, window: pd.DataFrame, end: datetime)
     def ks(
         reference: pd.Series, current: pd.Series, kind: ColumnType, threshold: float
     ) -> tuple[float, bool]:
-        comparison = compare_numbers(reference, current)
+        comparison = compare_numbers(reference.dropna(), current.dropna())
         return comparison.score, comparison.drifted
 
     def tvd(
         reference: pd.Series, current: pd.Series, kind: ColumnType, threshold: float
     ) -> tuple[float, bool]:
-        comparison = compare_classes(reference, current)
+        comparison = compare_column(str(reference.name), reference.dropna(), current.dropna())
         return comparison.score, comparison.drifted
 
     suffix = f"and p < {POLICY.significance}"
@@ -116,9 +117,10 @@ def _run_evidently(reference: pd.DataFrame, window: pd.DataFrame, end: datetime)
         StatTest(_TVD_NAME, f"Total variation {suffix}", classes, POLICY.total_variation), tvd
     )
     columns = [str(name) for name in reference.columns]
+    categories = [name for name in columns if reference[name].dtype == object]
     definition = DataDefinition(
-        numerical_columns=[name for name in columns if name != PREDICTED],
-        categorical_columns=[PREDICTED],
+        numerical_columns=[name for name in columns if name not in categories],
+        categorical_columns=categories,
     )
     report = Report(
         [

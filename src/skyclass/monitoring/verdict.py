@@ -24,7 +24,7 @@ class Comparison(Document):
 
     Attributes:
         method: `ks` (Kolmogorov-Smirnov distance, numbers) or `tvd` (total variation distance,
-            classes).
+            classes, and whether a value was measured or a row is out of the domain).
         score: The distance, from 0 (same distribution) to 1 (disjoint).
         p_value: Probability of such a distance without drift.
         threshold: Distance at which the column drifts, if the p-value is significant.
@@ -69,10 +69,13 @@ class DriftVerdict(WindowDocument):
         accounting: Counts of used, duplicate and invalid rows.
         window_rows: Rows of the window that were compared, after sampling.
         reference_rows: Rows of the reference that were compared, after sampling.
-        columns: Comparison of each measured or derived column. Empty if there were too few rows to
+        columns: Comparison of each measured or derived column, of the share of rows that have each
+            optional group, and of those out of the domain. Empty if there were too few rows to
             compare; the report then has no charts, and its snapshot is an empty object.
         predictions: Comparison of the predicted classes.
         class_shares: Shares of the predicted classes.
+        out_of_domain: Share of the rows that are out of the domain of the release; None if it
+            cannot tell.
         training_rows: Rows the release was trained on.
         synthetic_rows: Number of them that were simulated.
         policy: Constants of the drift policy.
@@ -91,6 +94,7 @@ class DriftVerdict(WindowDocument):
     columns: dict[str, Comparison]
     predictions: Comparison | None
     class_shares: ClassShares
+    out_of_domain: float | None = None
     training_rows: int
     synthetic_rows: int
     policy: Policy

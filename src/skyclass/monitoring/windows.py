@@ -4,7 +4,7 @@ A window belongs to one mode and one release. Every row read is counted once: as
 duplicate, or as invalid.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -34,12 +34,21 @@ _ROW_KEY = ["prediction_id", "row"]
 
 @dataclass(frozen=True)
 class Window:
-    """The predictions of one release in [start, end)."""
+    """The predictions of one release in [start, end).
+
+    Attributes:
+        mode: Mode of the release.
+        release: Id of the release.
+        start: Start (UTC), included.
+        end: End (UTC), excluded.
+        missing_bands: Magnitudes that a row may lack, one of them at a time.
+    """
 
     mode: Mode
     release: str
     start: datetime
     end: datetime
+    missing_bands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,7 +151,7 @@ def read_window(store: ObjectStore, window: Window) -> WindowRows:
     """
     log = read_log(store, window.start, window.end, window.mode, window.release)
     duplicate = log.rows.duplicated(_ROW_KEY).to_numpy()
-    causes = _find_invalid_rows(log.rows, window.mode)
+    causes = _find_invalid_rows(log.rows, window.mode, window.missing_bands)
     invalid = np.logical_or.reduce(list(causes.values())) & ~duplicate
     used = np.flatnonzero(~invalid & ~duplicate)
     counts = {cause: int((mask & ~duplicate).sum()) for cause, mask in causes.items()}
@@ -179,17 +188,21 @@ def read_reference_rows(store: ObjectStore, release: Release) -> pd.DataFrame:
             f"release {release.id[:12]}: {REFERENCE} cannot be read ({one_line(error)}): "
             "train and publish a new release"
         ) from error
-    invalid = np.logical_or.reduce(list(_find_invalid_rows(rows, release.mode).values()))
+    invalid = np.logical_or.reduce(list(_find_invalid_rows(rows, release.mode, ()).values()))
     return rows.iloc[_sample(np.flatnonzero(~invalid))]
 
 
-def _find_invalid_rows(rows: pd.DataFrame, mode: Mode) -> dict[str, npt.NDArray[np.bool_]]:
+def _find_invalid_rows(
+    rows: pd.DataFrame, mode: Mode, missing_bands: Sequence[str]
+) -> dict[str, npt.NDArray[np.bool_]]:
     """Return a mask of the invalid rows for each cause."""
+    lacks_one = rows[list(INPUTS[mode])].isna().sum(axis=1).to_numpy() == 1
     causes = {"predicted is no known class": ~rows["predicted"].isin(CLASSES).to_numpy()}
     for name in INPUTS[mode]:
         values = rows[name].to_numpy(dtype=np.float64)
         causes[f"{name} is the sentinel -9999"] = is_sentinel(values)
-        causes[f"{name} is missing or not finite"] = ~np.isfinite(values)
+        may_lack = lacks_one & np.isnan(values) if name in missing_bands else False
+        causes[f"{name} is missing or not finite"] = ~np.isfinite(values) & ~np.asarray(may_lack)
     return causes
 
 

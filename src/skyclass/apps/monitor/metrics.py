@@ -112,6 +112,9 @@ def _add_window(gauges: GaugeCollector, newest: DriftVerdict, recent: list[Verdi
     gauges.add("drift_window_rows", text, newest.window_rows, mode=mode)
     end = newest.window_end.timestamp()
     gauges.add("drift_window_end_timestamp_seconds", "End of the newest window.", end, mode=mode)
+    if newest.out_of_domain is not None:
+        text = "Share of rows of the newest window that are out of the domain of the release."
+        gauges.add("out_of_domain_ratio", text, newest.out_of_domain, mode=mode)
     for name, share in newest.class_shares.window.items():
         text = "Share of a predicted class in the newest window."
         gauges.add("prediction_share", text, share, **{"mode": mode, "class": name})
