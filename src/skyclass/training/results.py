@@ -19,6 +19,9 @@ from skyclass.training.candidates import Calibration
 FOLDS = 5
 """Folds of the cross-validation."""
 
+NOTED_DIFFERENCE = 0.02
+"""Difference of the shares of rows that have a group, between classes, from which it is noted."""
+
 _FIT_SUMMARY = "fitted.json"
 _EVALUATION_RESULT = "evaluated.json"
 _SUFFIXES = {"random_holdout": "", "temporal_holdout": "_temporal"}
@@ -173,6 +176,11 @@ class GroupCoverage(Document):
     def difference(self) -> float:
         """Difference between the largest and the smallest share."""
         return max(self.shares.values()) - min(self.shares.values())
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether reports mention the difference."""
+        return self.difference > NOTED_DIFFERENCE
 
 
 class InputPlan(Document):

@@ -58,7 +58,6 @@ _LIMITS = (
     "Magnitudes are model magnitudes and are not corrected for extinction. Fainter than "
     "u 24.6, g 25.1, r 24.8, i 24.4 or z 22.8, the magnitudes of zero flux, colours are noise; "
     "one object in seven is fainter in u.",
-    "Magnitude errors, morphology, infrared colours and the position are not inputs.",
 )
 
 CAVEATS: Mapping[Mode, Caveats] = {
@@ -82,11 +81,13 @@ CAVEATS: Mapping[Mode, Caveats] = {
             "Accuracy depends on brightness: 0.989 at r < 17, 0.986 at r 20 to 21, 0.949 at "
             "r > 22.",
             *_LIMITS,
+            "Magnitude errors, morphology, infrared colours and the position are not inputs.",
         ),
     ),
     Mode.PHOTOMETRIC: Caveats(
         uses=(
-            "Classify SDSS objects without a spectrum, from u, g, r, i, z.",
+            "Classify SDSS objects without a spectrum, from u, g, r, i, z and the optional inputs of "
+            "the release.",
             "Select candidates, such as quasars, by probability, if the calibration is sufficient.",
         ),
         misuses=(
@@ -100,6 +101,8 @@ CAVEATS: Mapping[Mode, Caveats] = {
             "Quasars and stars of similar colours are confused. The recall of stars was 0.744, of "
             "quasars 0.811, of galaxies 0.949.",
             *_LIMITS,
+            "Inputs that a row lacks count as unknown: that an object is too faint in a band is not "
+            "used.",
         ),
     ),
 }

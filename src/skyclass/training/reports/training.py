@@ -56,6 +56,9 @@ def render_training_report(
         search=summary.search,
         calibration=summary.calibration,
         features=summary.inputs.features,
+        groups=evaluation.groups,
+        missing_bands=evaluation.missing_bands,
+        coverage=summary.inputs.coverage,
         parity=summary.parity,
         caveats=CAVEATS[dataset.mode],
     )
