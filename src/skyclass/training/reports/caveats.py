@@ -86,7 +86,7 @@ CAVEATS: Mapping[Mode, Caveats] = {
     ),
     Mode.PHOTOMETRIC: Caveats(
         uses=(
-            "Classify SDSS objects without a spectrum, from u, g, r, i, z and the optional inputs of "
+            "Classify SDSS objects without a spectrum, from u, g, r, i, z and optional inputs of "
             "the release.",
             "Select candidates, such as quasars, by probability, if the calibration is sufficient.",
         ),
@@ -101,8 +101,8 @@ CAVEATS: Mapping[Mode, Caveats] = {
             "Quasars and stars of similar colours are confused. The recall of stars was 0.744, of "
             "quasars 0.811, of galaxies 0.949.",
             *_LIMITS,
-            "Inputs that a row lacks count as unknown: that an object is too faint in a band is not "
-            "used.",
+            "Inputs that a row lacks count as unknown: that an object is too faint for a band is "
+            "not used.",
         ),
     ),
 }
