@@ -271,8 +271,10 @@ def test_an_external_store_requires_its_endpoint_and_secrets(missing: str) -> No
 
 
 def test_every_pod_has_the_keys_of_its_own_identity_only() -> None:
-    identities = {"drift": "drift", "ingest": "ingest", "score": "score", "monitor": "apps",
-                  "bootstrap": "pipeline", "provision": "root"}  # fmt: skip
+    identities = {
+        **{"drift": "drift", "ingest": "ingest", "score": "score", "monitor": "apps"},
+        **{"predict-page": "explain", "bootstrap": "pipeline", "provision": "root"},
+    }
     found = {}
     for _, pod in iterate_pods(render_ci("ingest")):
         container = get_container(pod)
@@ -459,18 +461,32 @@ def test_only_visitors_and_prometheus_reach_the_monitor_page() -> None:
     assert port["targetPort"] == "http"
 
 
-def test_the_prediction_page_has_no_keys_and_no_token_and_reaches_only_the_predictors() -> None:
+def test_the_prediction_page_has_no_token_and_reaches_only_predictors_and_store() -> None:
     objects = render_ci("default")
     pod = select(objects, "Deployment")["skyclass-predict-page"]["spec"]["template"]
     assert pod["spec"]["automountServiceAccountToken"] is False
-    assert [list(each) for each in get_container(pod)["envFrom"]] == [["configMapRef"]]
     egress = [
         name
         for name, policy in select(objects, "NetworkPolicy").items()
         if "Egress" in policy["spec"]["policyTypes"]
         and "predict-page" in json.dumps(policy["spec"]["podSelector"])
     ]
-    assert egress == ["skyclass-askers"]
+    assert sorted(egress) == ["skyclass-askers", "skyclass-to-store"]
+
+
+def test_installations_with_keys_of_their_own_need_none_for_the_prediction_page() -> None:
+    objects = render_ci("external")
+    pod = select(objects, "Deployment")["skyclass-predict-page"]["spec"]["template"]
+    assert [list(each) for each in get_container(pod)["envFrom"]] == [["configMapRef"]]
+    store = select(objects, "NetworkPolicy")["skyclass-to-store"]
+    assert "predict-page" not in json.dumps(store["spec"]["podSelector"])
+
+
+def test_the_prediction_page_explains_if_the_keys_for_it_are_named() -> None:
+    objects = render_ci("external", "--set", "objectStore.existingSecrets.explain=s3-explain")
+    pod = select(objects, "Deployment")["skyclass-predict-page"]["spec"]["template"]
+    (source,) = [each for each in get_container(pod)["envFrom"] if "secretRef" in each]
+    assert source["secretRef"]["name"] == "s3-explain"
 
 
 def test_only_pods_with_a_role_mount_a_token_and_reach_the_api_server() -> None:

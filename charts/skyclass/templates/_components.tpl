@@ -12,6 +12,7 @@ identities and their Secrets are derived from this map.
 */}}
 {{- define "skyclass.components" -}}
 {{- $bundled := eq .Values.objectStore.mode "bundled" -}}
+{{- $secrets := .Values.objectStore.existingSecrets -}}
 {{- $retraining := not (empty (include "skyclass.retraining" .)) -}}
 bootstrap:
   enabled: {{ .Values.bootstrap.enabled }}
@@ -39,6 +40,9 @@ monitor:
   roles: [observe]
 predict-page:
   enabled: {{ .Values.predictPage.enabled }}
+  {{- if or $secrets.explain (and $bundled (empty $secrets)) }}
+  identity: explain # without it, the page classifies but does not explain
+  {{- end }}
   callsPredictors: true
 predictor:
   enabled: true

@@ -22,6 +22,7 @@ class Role(StrEnum):
     SCORE = "score"
     DRIFT = "drift"
     APPS = "apps"
+    EXPLAIN = "explain"
     PIPELINE = "pipeline"
     """All steps of the training pipeline in one process, as in the bootstrap Job."""
 
@@ -102,6 +103,7 @@ GRANTS: dict[Role, tuple[Grant, ...]] = {
         Grant("logs", "date=", _READ),
         Grant("reports", "drift/", _READ),
     ),
+    Role.EXPLAIN: (Grant("models", "releases/", _READ),),
     # Ingest and publish may read the rest of what training reads.
     Role.PIPELINE: (*_INGEST, *_PUBLISH, Grant("logs", "date=", _READ)),
 }
