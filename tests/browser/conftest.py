@@ -15,6 +15,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.state import StateReader
+from skyclass.apps.predict.explanations import make_explain
 from skyclass.apps.predict.server import make_app as make_predict_app
 from skyclass.client import Client
 from skyclass.local.s3_server import Access
@@ -39,7 +40,7 @@ def wait(browser: Chrome, condition: Callable[[], object]) -> None:
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application on a free port; yields its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     while not server.started:
@@ -103,5 +104,5 @@ def predictions(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             mode: Client(predictor.url, mode),
             Mode.PHOTOMETRIC: Client(UNREACHABLE_URL, Mode.PHOTOMETRIC),
         }
-        with serving(make_predict_app(clients)) as page:
+        with serving(make_predict_app(clients, make_explain(lambda: site.registry))) as page:
             yield page

@@ -28,10 +28,12 @@ def test_monitor(browser: Chrome, address: str, name: str, height: int) -> None:
 
 
 def test_predictions(browser: Chrome, predictions: str) -> None:
-    browser.set_window_size(1280, 800)
+    browser.set_window_size(1280, 1190)
     browser.get(predictions)
     wait(browser, lambda: browser.find_elements(By.XPATH, CLASSIFY))
     browser.find_element(By.XPATH, "//button[contains(., 'redshift 2.35')]").click()
     wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".prediction h2"))
+    browser.find_element(By.XPATH, "//button[normalize-space()='Why?']").click()
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "table.contributions"))
     wait(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, ".generating, .pending"))
     assert browser.save_screenshot(str(PICTURES / "predict-page.png"))

@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from astropy import units as u
+from astropy.table import QTable
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.conftest import CLASSIFY, SECONDS, UNREACHABLE_URL, wait
+from tests.browser.test_monitor import AXE, CHECK
+
+CHECK_BUT_METERS = CHECK.replace("[['iframe']]", "[['iframe'], ['meter']]")
+"""Gradio's bars of probabilities have an attribute that meters must not have."""
 
 MEASURE_PLACEHOLDERS = """
 return [...document.querySelectorAll("textarea, input[type=text]")].map(field => {
@@ -83,27 +91,100 @@ def test_an_unreachable_predictor_is_reported_and_the_page_stays_usable(page: Ch
     wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".prediction h2"))
 
 
-def test_an_uploaded_table_is_classified_and_downloaded(page: Chrome, tmp_path: Path) -> None:
-    table = tmp_path / "objects.csv"
-    table.write_text("u,g,r,i,z,redshift\n" + "20.232,19.572,19.430,19.309,19.070,2.350\n" * 30)
+def test_the_contributions_to_a_prediction_are_shown(page: Chrome) -> None:
+    page.find_element(By.XPATH, "//button[contains(., 'redshift 2.35')]").click()
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".prediction h2"))
+    page.find_element(By.XPATH, "//button[normalize-space()='Why?']").click()
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "table.contributions"))
+    table = page.find_element(By.CSS_SELECTOR, "table.contributions").text
+    assert table.startswith("Why QSO? Contributions to its probability")
+    assert "redshift 2.35" in table
+
+
+def test_further_measurements_and_certainty_can_be_entered(page: Chrome) -> None:
+    type_magnitudes(page, "20.2", "19.5", "19.4", "19.3", "19.1", "2.3")
+    page.find_element(By.XPATH, "//button[contains(., 'More measurements')]").click()
+    wait(page, lambda: page.find_elements(By.XPATH, "//label[contains(., 'psf_u')]//input"))
+    field = page.find_element(By.XPATH, "//label[contains(., 'psf_u')]//input")
+    field.send_keys("dim")
+    classify(page)
+    wait(page, lambda: "psf_u is 'dim': expected a number" in text(page))
+    field.send_keys(Keys.BACKSPACE * 3)
+    page.find_element(By.XPATH, "//button[contains(., 'Certainty')]").click()
+    wait(page, lambda: page.find_elements(By.XPATH, "//label[contains(., '95 %')]"))
+    page.find_element(By.XPATH, "//label[contains(., '95 %')]").click()
+    classify(page)
+    wait(page, lambda: "has no label sets: train a new release, or omit coverage" in text(page))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessibility_rules(page: Chrome, scheme: str) -> None:
+    feature = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
+    try:
+        page.find_element(By.XPATH, "//button[contains(., 'redshift 2.35')]").click()
+        wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".prediction h2"))
+        page.find_element(By.XPATH, "//button[normalize-space()='Why?']").click()
+        wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "table.contributions"))
+        for section in ("More measurements", "Certainty"):
+            page.find_element(By.XPATH, f"//button[contains(., '{section}')]").click()
+        wait(page, lambda: page.find_elements(By.XPATH, "//label[contains(., '95 %')]"))
+        page.execute_script(AXE)
+        assert page.execute_async_script(CHECK_BUT_METERS) == []
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def open_table_tab(page: Chrome, table: Path) -> WebElement:
+    """Upload a table, and return the button that classifies it."""
     page.find_element(By.XPATH, "//button[@role='tab'][contains(., 'A table')]").click()
     button = page.find_element(By.XPATH, "//button[normalize-space()='Classify the table']")
     wait(page, button.is_displayed)
 
     def is_uploaded() -> bool:
-        if page.find_elements(By.CSS_SELECTOR, "a[download='objects.csv']"):
+        if page.find_elements(By.CSS_SELECTOR, f"a[download='{table.name}']"):
             return True
         page.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(table))
         return False
 
     # Gradio shows the field before it handles uploads: retry until the file is there.
     WebDriverWait(page, SECONDS, poll_frequency=10).until(lambda _: is_uploaded())
-    button.click()
+    return button
+
+
+def test_an_uploaded_table_is_classified_and_downloaded(page: Chrome, tmp_path: Path) -> None:
+    table = tmp_path / "objects.csv"
+    table.write_text("u,g,r,i,z,redshift\n" + "20.232,19.572,19.430,19.309,19.070,2.350\n" * 30)
+    open_table_tab(page, table).click()
     wait(page, lambda: "30 objects classified: 30 QSO." in text(page))
     wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "a[download='objects-classified.csv']"))
     link = page.find_element(By.CSS_SELECTOR, "a[download='objects-classified.csv']")
     predictions = pd.read_csv(str(link.get_attribute("href")))
     assert list(predictions["predicted"]) == ["QSO"] * 30
+
+
+def test_an_uploaded_fits_table_comes_back_as_fits(page: Chrome, tmp_path: Path) -> None:
+    magnitudes = [20.232, 19.572, 19.430, 19.309, 19.070]
+    columns = {band: [value] * 3 * u.mag for band, value in zip("ugriz", magnitudes, strict=True)}
+    table = QTable({"objid": [2**60 + 1, 2, 3], **columns, "redshift": [2.35] * 3})
+    table.write(tmp_path / "objects.fits")
+    open_table_tab(page, tmp_path / "objects.fits").click()
+    selector = "a[download='objects-classified.fits']"
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, selector))
+    link = page.find_element(By.CSS_SELECTOR, selector)
+    found = QTable.read(str(link.get_attribute("href")), format="fits")
+    assert list(found["objid"]) == [2**60 + 1, 2, 3]
+    assert found["u"].unit == u.mag
+    assert list(found["predicted"]) == ["QSO"] * 3
+
+
+def test_a_file_that_is_not_fits_is_reported_on_one_line(page: Chrome, tmp_path: Path) -> None:
+    (tmp_path / "broken.fits").write_text("SIMPLE  = not")
+    open_table_tab(page, tmp_path / "broken.fits").click()
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".error-message[role=alert]"))
+    message = page.find_element(By.CSS_SELECTOR, ".error-message[role=alert]").text
+    assert message.startswith("broken.fits: ")
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("width", [360, 370, 800, 1280])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from skyclass.apps.predict.form import FIELDS, OPTIONAL_FIELDS
 from tests.support.cluster.chart import MODES, OBJECTS, Installation
 from tests.support.cluster.kube import eventually
 
@@ -51,7 +52,8 @@ def test_the_monitor_page_shows_the_lineage_of_the_served_releases(installed: In
 @pytest.mark.parametrize("mode", MODES)
 def test_the_prediction_page_calls_both_predictors(installed: Installation, mode: str) -> None:
     inputs = [str(value) for value in OBJECTS[mode][0]]
-    data = json.dumps({"data": [*inputs, ""][:6]}).encode()
+    empty = [""] * (len((*FIELDS, *OPTIONAL_FIELDS, "coverage", "purity")) - len(inputs))
+    data = json.dumps({"data": [*inputs, *empty]}).encode()
     with installed.namespace.forward(f"service/{installed.name}-predict-page", 80) as address:
         event = json.loads(request(address + CLASSIFY, data))["event_id"]
         events = request(f"{address}{CLASSIFY}/{event}")

@@ -2,29 +2,28 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from skyclass.apps.predict.classification import (
     Clients,
+    Prediction,
     choose_mode,
     classify_object,
-    classify_table,
 )
-from skyclass.apps.predict.rendering import (
-    DRAWINGS,
-    EXAMPLE_LABELS,
-    EXAMPLES,
-    parse_numbers,
-    render_error,
-    render_prediction,
-)
+from skyclass.apps.predict.explanations import Explain, make_explain, open_registry
+from skyclass.apps.predict.form import EXAMPLE_LABELS, EXAMPLES, FIELDS, OPTIONAL_FIELDS, parse_form
+from skyclass.apps.predict.rendering import DRAWINGS, render_error, render_prediction
+from skyclass.apps.predict.table import classify_table
 from skyclass.client import Client
 from skyclass.errors import ServingError, SkyclassError
 from skyclass.local.s3_server import Access
 from skyclass.promotion.local import LocalChampionStore
+from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 from tests.support.predictor import Site, publish, serving
@@ -35,9 +34,14 @@ GALAXY = [19.622, 18.480, 17.381, 16.909, 16.560]
 
 
 @pytest.fixture(scope="module")
-def clients(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
+def site(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The object store with the releases."""
+    return Site.make(s3, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def clients(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     """Clients of both models, each served by a process."""
-    site = Site.make(s3, tmp_path_factory.mktemp("home"))
     for mode in Mode:
         release = publish(site, tmp_path_factory.mktemp(str(mode)), mode, seed=0)
         LocalChampionStore(site.store).promote(release, "for a test", "test")
@@ -86,27 +90,104 @@ def test_unusual_inputs_are_shown_with_the_prediction(clients: Clients) -> None:
 
 
 def test_each_example_gets_the_class_of_its_label(clients: Clients) -> None:
-    for values, label in zip(EXAMPLES, EXAMPLE_LABELS, strict=True):
+    for texts, label in zip(EXAMPLES, EXAMPLE_LABELS, strict=True):
         expected = next(
             name
             for name, word in zip(CLASSES, ("galaxy", "quasar", "star"), strict=True)
             if word in label
         )
-        *magnitudes, redshift = parse_numbers(values)
-        assert classify_object(clients, magnitudes, redshift).predicted == expected, label
+        prediction = classify_object(clients, *parse_form([*texts, "", ""]))
+        assert prediction.predicted == expected, label
+
+
+@pytest.fixture(scope="module")
+def explain(site: Site) -> Explain:
+    """Explains with the releases of the object store."""
+    return make_explain(lambda: site.registry)
+
+
+@pytest.mark.parametrize("redshift", [0.236, None])
+def test_an_explanation_adds_up_to_the_probability_that_the_predictor_returned(
+    clients: Clients, explain: Explain, redshift: float | None
+) -> None:
+    prediction = classify_object(clients, GALAXY, redshift)
+    explanation = explain(prediction)
+    for name in CLASSES:
+        shares = [each.shares[name] for each in explanation.contributions]
+        total = explanation.base[name] + sum(shares)
+        assert total == pytest.approx(prediction.probabilities[name], abs=1e-6)
+
+
+def test_without_an_object_store_the_page_says_why_it_cannot_explain(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SKYCLASS_HOME", str(tmp_path))
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    prediction = classify_object(clients, GALAXY, 0.236)
+    with pytest.raises(SkyclassError) as raised:
+        make_explain(open_registry)(prediction)
+    assert str(raised.value).startswith(
+        "the prediction cannot be explained, which needs the files of its release: "
+        "AWS_ENDPOINT_URL is not set"
+    )
+
+
+def test_a_release_without_a_reference_is_not_explained(
+    clients: Clients, site: Site, tmp_path: Path
+) -> None:
+    prediction = classify_object(clients, GALAXY, 0.236)
+    release = publish(site, tmp_path, Mode.SPECTROSCOPIC, seed=1)
+    files = {name: tmp_path / name for name in (JOBLIB_MODEL, ONNX_MODEL)}
+    bare = site.registry.publish(release.manifest, files)
+    with pytest.raises(SkyclassError, match=r"has no file reference\.parquet: train"):
+        make_explain(lambda: site.registry)(replace(prediction, model_version=bare.id))
+
+
+PREDICTION = Prediction(
+    mode=Mode.PHOTOMETRIC,
+    predicted="STAR",
+    probabilities={"GALAXY": 0.1, "QSO": 0.3, "STAR": 0.6},
+    model_version="a" * 64,
+    flags="",
+    inputs=(),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"labels": ("QSO", "STAR")}, "Label set: QSO, STAR"),
+        ({"labels": ()}, "Label set: empty"),
+        ({"is_certain": False}, "Not certain enough for the sample"),
+        ({"is_certain": True}, "Certain enough for the sample"),
+        ({"is_outside": True}, "Unlike the objects that the model was trained on"),
+        ({"groups": ("psf", "wise")}, ", with psf, wise"),
+    ],
+)
+def test_what_the_user_requested_is_shown(changes: dict[str, Any], text: str) -> None:
+    assert text in render_prediction(replace(PREDICTION, **changes))
+    assert text not in render_prediction(PREDICTION)
 
 
 def test_texts_are_parsed_as_numbers() -> None:
-    assert parse_numbers(["1", "2.5", "3,5", " 4 ", "", ""]) == [1, 2.5, 3.5, 4, None, None]
+    texts = dict.fromkeys((*FIELDS, *OPTIONAL_FIELDS)) | {"type": "6", "w1": "15,25"}
+    texts |= {"u": "1", "g": "2.5", "r": "3,5", "i": " 4 "}
+    form = parse_form([*texts.values(), "0.95", None])
+    assert form.magnitudes == [1, 2.5, 3.5, 4, None]
+    assert form.redshift is None
+    measured = {name: value for name, value in form.optional.items() if value is not None}
+    assert measured == {"type": 6, "w1": 15.25}
+    assert (form.certainty.coverage, form.certainty.purity) == (0.95, None)
     with pytest.raises(ServingError, match="g is 'bright': expected a number"):
-        parse_numbers(["1", "bright", "", "", "", ""])
+        parse_form([*(texts | {"g": "bright"}).values(), "", ""])
 
 
 def test_each_row_of_a_table_is_classified_by_the_model_of_its_inputs(
     clients: Clients, tmp_path: Path
 ) -> None:
     rows = pd.DataFrame(
-        [EXAMPLES[0], EXAMPLES[5], EXAMPLES[3]] * 700, columns=INPUTS[Mode.SPECTROSCOPIC]
+        [EXAMPLES[number][: len(FIELDS)] for number in (0, 5, 3)] * 700,
+        columns=INPUTS[Mode.SPECTROSCOPIC],
     )
     rows.insert(0, "name", [f"object {number}" for number in range(len(rows))])
     table = tmp_path / "objects.csv"

@@ -31,21 +31,25 @@ class Contribution:
         """Return the value with its unit, such as `0.31 mag`."""
         if all(math.isnan(value) for value in self.values.values()):
             return NOT_MEASURED
-        unit = f" {self.player.unit}" if self.player.unit else ""
         if len(self.values) == 1:
             ((name, value),) = self.values.items()
-            return _TYPE_NAMES.get(value, f"{value:g}") if name == "type" else f"{value:.3g}{unit}"
+            return _TYPE_NAMES.get(value, f"{value:g}") if name == "type" else self._format(value)
         texts = (
             f"{name} {NOT_MEASURED if math.isnan(value) else f'{value:.2f}'}"
             for name, value in self.values.items()
         )
-        return ", ".join(texts) + unit
+        return f"{', '.join(texts)} {self.player.unit}"
 
     def format_typical(self, name: str) -> str:
-        """Return the range of most objects of a class, such as `0.1…0.4`; empty if unknown."""
+        """Return the range of most objects of a class, such as `0.10…0.40`; empty if unknown."""
         if name not in self.typical:
             return ""
-        return "…".join(f"{bound:.2g}" for bound in self.typical[name])
+        return "…".join(self._format(bound, with_unit=False) for bound in self.typical[name])
+
+    def _format(self, value: float, with_unit: bool = True) -> str:
+        if not self.player.unit:
+            return f"{value:.3g}"
+        return f"{value:.2f} {self.player.unit}" if with_unit else f"{value:.2f}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def describe_contribution(contribution: Contribution, predicted: str) -> str:
         predicted: The class that it is described for.
 
     Returns:
-        For example `u-g = 0.31 mag (typical QSO 0.1…0.4): +0.41 towards QSO`.
+        For example `u-g = 0.31 mag (typical QSO 0.10…0.40): +0.41 towards QSO`.
     """
     share = contribution.shares[predicted]
     direction = f"towards {predicted}" if share >= 0 else f"away from {predicted}"

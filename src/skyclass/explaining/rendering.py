@@ -12,8 +12,8 @@ from skyclass.explaining.explanation import Explanation, describe_contribution
 from skyclass.registry.releases import Release
 from skyclass.survey.observation import CLASSES
 
-CSS = Path(__file__).with_name("contributions.css")
-"""Style of the tables."""
+STYLE = Path(__file__).with_name("contributions.css")
+"""Style of the HTML tables."""
 
 BASE = "mean of reference objects"
 

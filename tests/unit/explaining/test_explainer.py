@@ -138,7 +138,7 @@ def test_values_have_their_unit(rows: pd.DataFrame, wide: Explainer) -> None:
     (explanation,) = wide.explain(inputs.to_numpy())
     texts = {each.player.name: each.format_value() for each in explanation.contributions}
     assert texts["type"] == "3 (extended)"
-    assert texts["extinction"] == "0.1 mag"
+    assert texts["extinction"] == "0.10 mag"
     assert texts["u-g"].endswith(" mag")
 
 

@@ -1,26 +1,17 @@
-"""Classification of one object or a table with the predictors of both modes."""
+"""Classification of one object with the predictors of both modes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
-from skyclass.client import BATCH_ROWS, PREDICTION_COLUMNS, Client, RowError
+from skyclass.client import UNCERTAIN, Client, RowError
 from skyclass.errors import ServingError
-from skyclass.survey.features import INPUTS, MAGNITUDES, Mode
+from skyclass.survey.features import ALL_INPUTS, INPUTS, MAGNITUDES, OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import CLASSES
-from skyclass.tables.classified import (
-    append_predictions,
-    check_names,
-    check_output,
-    write_classified,
-)
-from skyclass.tables.objects import read_objects
 from skyclass.tables.prediction_log import PROBABILITIES
-
-MODE_COLUMN = "mode"
 
 Clients = Mapping[Mode, Client]
 
@@ -35,6 +26,13 @@ class Prediction:
         probabilities: Probability of each class.
         model_version: ID of the release.
         flags: Inputs outside their usual range; empty if there are none.
+        inputs: What was classified, in the order of `ALL_INPUTS`; NaN where not measured.
+        groups: Groups of optional inputs that the model used.
+        is_outside: Whether the object is unlike the objects that the model was trained on; None if
+            the release cannot tell.
+        labels: Label set; None if no coverage was requested.
+        is_certain: Whether the object belongs to a sample of the requested purity; None if no
+            purity was requested.
     """
 
     mode: Mode
@@ -42,6 +40,28 @@ class Prediction:
     probabilities: dict[str, float]
     model_version: str
     flags: str
+    inputs: tuple[float, ...]
+    groups: tuple[str, ...] = ()
+    is_outside: bool | None = None
+    labels: tuple[str, ...] | None = None
+    is_certain: bool | None = None
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What is requested beside the probabilities.
+
+    Attributes:
+        coverage: Share of the objects whose label set has their class; None for no label set.
+        purity: Purity of the sample that certain objects belong to; None for no sample.
+    """
+
+    coverage: float | None = None
+    purity: float | None = None
+
+
+NO_CERTAINTY = Certainty()
+"""Probabilities only."""
 
 
 def choose_mode(redshift: float | None) -> Mode:
@@ -50,7 +70,11 @@ def choose_mode(redshift: float | None) -> Mode:
 
 
 def classify_object(
-    clients: Clients, magnitudes: Sequence[float | None], redshift: float | None
+    clients: Clients,
+    magnitudes: Sequence[float | None],
+    redshift: float | None,
+    optional: Mapping[str, float | None] = MappingProxyType({}),
+    certainty: Certainty = NO_CERTAINTY,
 ) -> Prediction:
     """Classify one object.
 
@@ -58,75 +82,43 @@ def classify_object(
         clients: Client of each mode.
         magnitudes: u, g, r, i, z (mag); None where the user left a field empty.
         redshift: Redshift (dimensionless); None selects the photometric model.
+        optional: Optional inputs by name, for the photometric model; None where not measured.
+        certainty: What is requested beside the probabilities.
 
     Raises:
         ServingError: The predictor is unreachable or rejected the object.
     """
     mode = choose_mode(redshift)
-    row = pd.DataFrame(
-        [[*magnitudes, redshift]], columns=[*MAGNITUDES, "redshift"], dtype="float64"
-    )
+    values = {**dict(zip(MAGNITUDES, magnitudes, strict=True)), "redshift": redshift, **optional}
+    measured = [name for name in OPTIONAL_INPUTS[mode] if values.get(name) is not None]
+    row = pd.DataFrame([values], columns=[*INPUTS[mode], *measured], dtype="float64")
     try:
-        (record,) = clients[mode].classify(row[list(INPUTS[mode])]).to_dict("records")
+        (record,) = (
+            clients[mode]
+            .classify(row, coverage=certainty.coverage, purity=certainty.purity)
+            .to_dict("records")
+        )
     except RowError as error:  # the number of the only row helps nobody
         raise ServingError(error.reason) from error
+    return _make_prediction(mode, row, record, certainty)
+
+
+def _make_prediction(
+    mode: Mode, row: pd.DataFrame, record: Mapping[Hashable, Any], certainty: Certainty
+) -> Prediction:
+    probabilities = {
+        name: float(record[column]) for name, column in zip(CLASSES, PROBABILITIES, strict=True)
+    }
+    outside = record["out_of_domain"]
     return Prediction(
         mode=mode,
-        predicted=str(record["predicted"]),
-        probabilities={
-            name: float(record[column]) for name, column in zip(CLASSES, PROBABILITIES, strict=True)
-        },
+        predicted=max(CLASSES, key=lambda name: probabilities[name]),
+        probabilities=probabilities,
         model_version=str(record["model_version"]),
         flags=str(record["flags"]),
+        inputs=tuple(row.reindex(columns=list(ALL_INPUTS[mode])).iloc[0]),
+        groups=tuple(str(record.get("groups", "")).split()),
+        is_outside=None if pd.isna(outside) else bool(outside),
+        labels=None if certainty.coverage is None else tuple(str(record["labels"]).split()),
+        is_certain=None if certainty.purity is None else record["predicted"] != UNCERTAIN,
     )
-
-
-def classify_table(
-    clients: Clients, file: Path, folder: Path, progress: Callable[[int, int], None]
-) -> tuple[Path, pa.Table]:
-    """Classify a table; rows without a redshift are sent to the photometric model.
-
-    Args:
-        clients: Client of each mode.
-        file: CSV or Parquet file with the columns u, g, r, i, z and optionally redshift.
-        folder: Folder for the result.
-        progress: Called with the number of classified rows and of all rows.
-
-    Returns:
-        The path of a CSV file with the predictions beside the rows, and its content.
-
-    Raises:
-        CatalogError: The file cannot be read, lacks a column, or has a value that is no number.
-        ServingError: The predictor is unreachable or rejected a row.
-    """
-    objects = read_objects(file, MAGNITUDES, ["redshift"])
-    check_names(objects, [*PREDICTION_COLUMNS, MODE_COLUMN])
-    check_output(objects, target=None)
-    inputs = objects.inputs
-    if "redshift" not in inputs.columns:
-        inputs = inputs.assign(redshift=float("nan"))
-    progress(0, len(inputs))
-    batches, done = [], 0
-    for mode, batch in _split_batches(inputs):
-        try:
-            predictions = clients[mode].classify(batch)
-        except RowError as error:
-            row = int(batch.index[error.row])
-            raise ServingError(f"{objects.locate(row)}: {error.reason}") from error
-        batches.append(predictions.assign(**{MODE_COLUMN: str(mode)}))
-        done += len(batch)
-        progress(done, len(inputs))
-    result = append_predictions(objects, pd.concat(batches).sort_index())
-    target = folder / f"{file.stem}-classified.csv"
-    write_classified(objects, result, target)
-    return target, result
-
-
-def _split_batches(inputs: pd.DataFrame) -> Iterator[tuple[Mode, pd.DataFrame]]:
-    has_redshift = inputs["redshift"].notna()
-    for mode, part in (
-        (Mode.SPECTROSCOPIC, inputs[has_redshift]),
-        (Mode.PHOTOMETRIC, inputs[~has_redshift]),
-    ):
-        for start in range(0, len(part), BATCH_ROWS):
-            yield mode, part.iloc[start : start + BATCH_ROWS]

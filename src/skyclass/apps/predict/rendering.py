@@ -1,36 +1,19 @@
 """What the prediction page shows: examples, predictions and errors as HTML."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from skyclass.apps.predict.classification import MODE_COLUMN, Prediction
-from skyclass.errors import ServingError, SkyclassError
-from skyclass.survey.features import MAGNITUDES, Mode
+from skyclass.apps.predict.classification import Prediction
+from skyclass.apps.predict.table import MODE_COLUMN
+from skyclass.errors import SkyclassError
+from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES
 
-FIELDS = (*MAGNITUDES, "redshift")
-
-EXAMPLES = [  # real DR17 objects
-    ["19.622", "18.480", "17.381", "16.909", "16.560", "0.236"],
-    ["21.041", "18.886", "17.506", "16.988", "16.706", "0.218"],
-    ["20.232", "19.572", "19.430", "19.309", "19.070", "2.350"],
-    ["19.472", "19.532", "19.219", "19.178", "19.237", "1.393"],
-    ["19.127", "18.140", "17.769", "17.619", "17.559", "0.001"],
-    ["21.059", "19.576", "18.802", "18.552", "18.456", ""],
-]
-EXAMPLE_LABELS = [
-    "a galaxy",
-    "a red galaxy",
-    "a quasar at redshift 2.35",
-    "a quasar at redshift 1.39",
-    "a star",
-    "a star without a redshift",
-]
 PREVIEW_ROWS = 20
 
 DRAWINGS = {
@@ -40,33 +23,39 @@ DRAWINGS = {
 """SVG element of each class."""
 
 
-def parse_numbers(texts: Sequence[str]) -> list[float | None]:
-    """Return the numbers of the fields; None for an empty field.
-
-    Raises:
-        ServingError: A text is not a number.
-    """
-    numbers: list[float | None] = []
-    for name, text in zip(FIELDS, texts, strict=True):
-        try:
-            numbers.append(float(text.replace(",", ".")) if text.strip() else None)
-        except ValueError:
-            raise ServingError(f"{name} is {text.strip()!r}: expected a number") from None
-    return numbers
-
-
 def render_prediction(prediction: Prediction) -> str:
-    """Return HTML with the class, its drawing, its probability and the release."""
+    """Return HTML with the class, its drawing, its probability, the release and warnings."""
     probability = max(prediction.probabilities.values())
     version = escape(prediction.model_version)
-    flags = f'<p class="flag">Unusual: {escape(prediction.flags)}</p>' if prediction.flags else ""
+    groups = f", with {escape(', '.join(prediction.groups))}" if prediction.groups else ""
+    notes = "".join(f"<p>{escape(text)}</p>" for text in _describe_certainty(prediction))
+    warnings = "".join(
+        f'<p class="flag">{escape(text)}</p>' for text in _describe_warnings(prediction)
+    )
     return (
         f'<div class="prediction" role="status">{DRAWINGS[prediction.predicted]}<div>'
         f"<h2>{prediction.predicted}</h2><p>with probability {probability:.1%}</p>"
         f"<p>by the {prediction.mode} model, release "
-        f'<code title="{version}">{version[:12]}</code></p>'
-        f"{flags}</div></div>"
+        f'<code title="{version}">{version[:12]}</code>{groups}</p>'
+        f"{notes}{warnings}</div></div>"
     )
+
+
+def _describe_certainty(prediction: Prediction) -> Iterator[str]:
+    if prediction.labels is not None:
+        yield f"Label set: {', '.join(prediction.labels) or 'empty'}"
+    if prediction.is_certain is not None:
+        yield f"{'Certain' if prediction.is_certain else 'Not certain'} enough for the sample"
+
+
+def _describe_warnings(prediction: Prediction) -> Iterator[str]:
+    if prediction.flags:
+        yield f"Unusual: {prediction.flags}"
+    if prediction.is_outside:
+        yield (
+            "Unlike the objects that the model was trained on: the probabilities do not hold for "
+            "it. Check the units and the columns."
+        )
 
 
 def render_summary(rows: pa.Table) -> str:

@@ -6,19 +6,22 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
 from skyclass.apps.predict.classification import Clients
-from skyclass.apps.predict.page import CSS, make_page
+from skyclass.apps.predict.explanations import Explain, make_explain, open_registry
+from skyclass.apps.predict.page import STYLE, make_page
 from skyclass.client import Client
+from skyclass.explaining.rendering import STYLE as TABLE_STYLE
 from skyclass.survey.features import Mode
 
 LOOPBACK = "127.0.0.1"
 MAX_TABLE_SIZE = "100mb"
 
 
-def make_app(clients: Clients) -> FastAPI:
+def make_app(clients: Clients, explain: Explain) -> FastAPI:
     """Return the application.
 
     Args:
         clients: Client of each mode.
+        explain: Explains a prediction.
     """
     app = FastAPI(title="skyclass predictions", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -28,13 +31,16 @@ def make_app(clients: Clients) -> FastAPI:
 
     return gr.mount_gradio_app(
         app,
-        make_page(clients),
+        make_page(clients, explain),
         path="/",
-        css_paths=CSS,
+        css_paths=[STYLE, TABLE_STYLE],
         theme=gr.themes.Default(
             primary_hue="indigo",
             font=["system-ui", "Segoe UI", "Roboto", "sans-serif"],
             font_mono=["ui-monospace", "DejaVu Sans Mono", "monospace"],
+        ).set(  # the default colours have too little contrast
+            block_info_text_color="*neutral_600",
+            button_primary_background_fill="*primary_600",
         ),
         show_error=False,
         max_file_size=MAX_TABLE_SIZE,
@@ -56,7 +62,7 @@ def serve(
     """
     clients = {mode: Client(url, mode) for mode, url in urls.items()}
     uvicorn.run(
-        make_app(clients),
+        make_app(clients, make_explain(open_registry)),
         host=host,
         port=port,
         root_path=root_path,
