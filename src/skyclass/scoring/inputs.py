@@ -6,9 +6,9 @@ with another number of shards continue from there.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -128,7 +128,7 @@ def open_input(settings: Settings, uri: str) -> Input:
         raise CatalogError(f"{uri}: only Delta tables have versions: remove the option version")
     return Input(
         uri,
-        tuple(pieces),
+        _distinguish(pieces, options),
         filesystem,
         settings.endpoint_url,
         options.encoding,
@@ -201,7 +201,7 @@ def _open_delta(
     pinned_uri += "".join(f"&{ours}={theirs}" for ours, theirs in options.columns.items())
     return Input(
         pinned_uri,
-        tuple(pieces),
+        _distinguish(pieces, options),
         dataset.filesystem,
         settings.endpoint_url,
         codes=codes,
@@ -232,6 +232,13 @@ def _open_filesystem(settings: Settings, address: str) -> fs.FileSystem:
         request_timeout=settings.s3_read_seconds,
         proxy_options=find_proxy(settings.endpoint_url),
     )
+
+
+def _distinguish(pieces: Iterable[Piece], options: Options) -> tuple[Piece, ...]:
+    """Add the table and the columns to the ids: with others, the same file has other objects."""
+    chosen = {"hdu": options.hdu} if options.hdu else {}
+    text = "".join(f"#{name}={value}" for name, value in {**chosen, **options.columns}.items())
+    return tuple(replace(piece, id=f"{piece.id}{text}") for piece in pieces)
 
 
 def _identify(info: fs.FileInfo) -> str:
