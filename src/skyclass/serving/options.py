@@ -13,17 +13,22 @@ EXPECTED_SHARE = "a number between 0 and 1, for example 0.95"
 
 
 class Options(msgspec.Struct, frozen=True):
-    """Options of a request.
+    """Options of a request; None where the client does not request it."""
 
-    Attributes:
-        coverage: Share of the rows of each class whose label set has their class; None for no label
-            sets.
-        purity: Share of the certain rows of each predicted class that are of this class; None for
-            no selection of certain rows.
-    """
-
-    coverage: Share | None = None
-    purity: Share | None = None
+    coverage: Annotated[
+        Share | None,
+        msgspec.Meta(
+            description="Adds label sets, which have the class of this share of the objects of "
+            "each class."
+        ),
+    ] = None
+    purity: Annotated[
+        Share | None,
+        msgspec.Meta(
+            description="Adds whether each row belongs to a sample in which this share of the "
+            "objects of each predicted class is of that class."
+        ),
+    ] = None
 
 
 NO_OPTIONS = Options()

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import msgspec
 
+from skyclass.serving.inputs import describe_inputs
 from skyclass.serving.options import Options
 from skyclass.serving.protocol.v1 import PredictResponse, describe_rows
 from skyclass.serving.protocol.v2 import InferRequest, InferResponse
 from skyclass.serving.settings import ServingSettings
-from skyclass.survey.features import INPUTS, Mode, model_name
+from skyclass.survey.features import Mode, model_name
 
 Schema = dict[str, Any]
 
@@ -84,7 +85,8 @@ def describe_api(mode: Mode, settings: ServingSettings) -> Schema:
         "info": {
             "title": name,
             "version": metadata.version("skyclass"),
-            "description": f"Classifies SDSS objects from {', '.join(INPUTS[mode])}.",
+            "description": f"Classifies SDSS objects from {describe_inputs(mode)}. A release may "
+            "be able to do without one of the magnitudes, which is then null or absent.",
         },
         "paths": {
             f"/v1/models/{name}:predict": describe_post("Classify rows", v1_request, v1_response),

@@ -34,7 +34,11 @@ class TensorParameters(msgspec.Struct):
 
 
 class Tensor(msgspec.Struct):
-    """An input: its data is a JSON list, flat or nested, or `raw` bytes."""
+    """An input: its data is a JSON list, flat or nested, or `raw` bytes.
+
+    Optional inputs are further columns of the matrix, or tensors by name; null and NaN are not
+    measured.
+    """
 
     name: str
     shape: list[Annotated[int, msgspec.Meta(ge=0)]]

@@ -34,6 +34,7 @@ from skyclass.survey.features import (
     model_name,
 )
 from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.catalogue.columns import FACTS
 
 _MAX_KEY = 2**31 - 1
 _Key = Annotated[float, msgspec.Meta(ge=1, le=_MAX_KEY, multiple_of=1)]
@@ -72,7 +73,13 @@ GroupName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(InputGro
 
 
 class RowPrediction(msgspec.Struct, rename={"class_": "class"}, gc=False):
-    """The prediction for one row."""
+    """The prediction for one row.
+
+    `groups` names the groups of optional inputs that the model used, if the row has some; `labels`
+    are the classes of the label set, if the request has a coverage; `certain` is whether the row
+    belongs to a sample of the requested purity; `out_of_domain` is whether the row is unlike those
+    that the model was trained on, if the release can tell.
+    """
 
     class_: ClassName
     probabilities: Probabilities  # type: ignore[valid-type]
@@ -194,12 +201,20 @@ def describe_rows(mode: Mode) -> tuple[Any, Any, Any]:
     ]
     width = len(INPUTS[mode])
     by_position = Annotated[list[number], msgspec.Meta(min_length=width, max_length=width)]
-    inputs: list[Any] = [(name, number) for name in INPUTS[mode]]
+    inputs: list[Any] = [(name, _describe(number, name)) for name in INPUTS[mode]]
     key: list[Any] = [(name, Annotated[int, msgspec.Meta(ge=1, le=_MAX_KEY)]) for name in KEY]
-    optional: list[Any] = [(name, float | None, None) for name in OPTIONAL_INPUTS[mode]]
+    optional: list[Any] = [
+        (name, _describe(float | None, name), None) for name in OPTIONAL_INPUTS[mode]
+    ]
     by_name = msgspec.defstruct("Row", inputs + optional, forbid_unknown_fields=True)
     with_key = msgspec.defstruct("RowWithKey", inputs + key + optional, forbid_unknown_fields=True)
     return by_position, by_name, with_key
+
+
+def _describe(kind: Any, name: str) -> Any:
+    fact = FACTS[name]
+    text = f"{fact.description} ({fact.unit})." if fact.unit else f"{fact.description}."
+    return Annotated[kind, msgspec.Meta(description=text)]
 
 
 def _check_keys(keys: Matrix) -> npt.NDArray[np.int32] | None:
