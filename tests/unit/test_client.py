@@ -6,7 +6,7 @@ import socket
 import pandas as pd
 import pytest
 
-from skyclass.client import Client
+from skyclass.client import PREDICTION_COLUMNS, Client
 from skyclass.errors import ServingError
 from skyclass.survey.features import MAGNITUDES, Mode
 from tests.support.web import Response, serve
@@ -87,3 +87,58 @@ def test_a_batch_that_is_too_large_is_split() -> None:
         pytest.raises(ServingError, match="send it in parts"),
     ):
         Client(web.url, Mode.PHOTOMETRIC).classify(table)
+
+
+TABLE = pd.DataFrame([{**dict.fromkeys(MAGNITUDES, 20.0), "psf_u": 20.5, "type": "STAR"}] * 2)
+
+
+def respond(rows: int, **more: object) -> Response:
+    prediction = {"class": "STAR", "probabilities": {"GALAXY": 0, "QSO": 0, "STAR": 1}, **more}
+    found = {"predictions": [prediction] * rows, "model_version": "release"}
+    return Response(json.dumps(found).encode())
+
+
+def test_optional_inputs_and_options_are_sent() -> None:
+    found = respond(2, groups=["psf"], labels=["QSO", "STAR"], certain=False, out_of_domain=True)
+    with serve(found) as web:
+        client = Client(web.url, Mode.PHOTOMETRIC)
+        (first, _) = client.classify(TABLE, coverage=0.9, purity=0.8).to_dict("records")
+        (body,) = web.bodies
+    sent = json.loads(body)
+    assert (sent["coverage"], sent["purity"]) == (0.9, 0.8)
+    assert sent["instances"] == [{**dict.fromkeys(MAGNITUDES, 20.0), "psf_u": 20.5}] * 2
+    added = ("predicted", "out_of_domain", "groups", "labels")
+    assert [first[name] for name in added] == ["uncertain", True, "psf", "QSO STAR"]
+
+
+def test_nothing_new_is_sent_for_a_table_of_required_inputs() -> None:
+    with serve(respond(2)) as web:
+        found = Client(web.url, Mode.PHOTOMETRIC).classify(TABLE[list(MAGNITUDES)])
+        (body,) = web.bodies
+    assert json.loads(body) == {"instances": [dict.fromkeys(MAGNITUDES, 20.0)] * 2}
+    assert list(found.columns) == list(PREDICTION_COLUMNS)
+    assert found["out_of_domain"].isna().all()
+
+
+def test_a_predictor_of_an_older_version_gets_the_required_inputs() -> None:
+    unknown = {"error": "row 0: 'psf_u' is not an input of skyclass-photometric, expected u, g"}
+    with serve(Response(json.dumps(unknown).encode(), 422), respond(2)) as web:
+        found = Client(web.url, Mode.PHOTOMETRIC).classify(TABLE)
+        bodies = [json.loads(body) for body in web.bodies]
+    assert bodies[1] == {"instances": [dict.fromkeys(MAGNITUDES, 20.0)] * 2}
+    assert found["groups"].tolist() == ["", ""]
+
+
+@pytest.mark.parametrize("option", ["coverage", "purity"])
+def test_an_option_that_the_predictor_does_not_know_is_one_error(option: str) -> None:
+    with (
+        serve(respond(2)) as web,
+        pytest.raises(ServingError, match=f"does not know {option}: upgrade it, or omit {option}"),
+    ):
+        Client(web.url, Mode.PHOTOMETRIC).classify(TABLE, **{option: 0.9})
+
+
+def test_a_duplicate_optional_column_is_one_error() -> None:
+    table = pd.concat([TABLE, TABLE[["psf_u"]]], axis=1)
+    with pytest.raises(ServingError, match="duplicate column psf_u"):
+        Client("http://127.0.0.1:9", Mode.PHOTOMETRIC).classify(table)
