@@ -6,6 +6,7 @@ import re
 from typing import Any
 from xml.parsers import expat
 
+import numpy as np
 from astropy.io.votable import parse
 from astropy.io.votable.tree import TableElement, VOTableFile
 from astropy.table import Table
@@ -41,6 +42,8 @@ def parse_votable(content: bytes, name: str, choice: str | None) -> Table:
         if choice is None or choice in (str(number), table.name, table.ID):
             result = table.to_table(use_names_over_ids=True)
             result.meta.setdefault("description", table.description)
+            for parameter in table.params:
+                result.meta.setdefault(parameter.name, _simplify(parameter.value))
             return result
     if choice is None:
         raise CatalogError(f"{name}: no table in the file: check where it came from")
@@ -49,6 +52,11 @@ def parse_votable(content: bytes, name: str, choice: str | None) -> Table:
         f"{name}: there is no table {choice!r}: choose a table ({known or 'there is none'}) by its "
         "number or name"
     )
+
+
+def _simplify(value: Any) -> Any:
+    """Return a scalar of NumPy as one of Python."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 class _Guard:
