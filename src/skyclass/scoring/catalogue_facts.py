@@ -14,7 +14,7 @@ DEFAULT_LICENCE = "CC0-1.0"
 """SPDX identifier: the data of the survey are in the public domain as well."""
 
 _SURVEY = {
-    "citation": "2022ApJS..259...35A",  # the paper of the last data release, DR17
+    "is_derived_from": "2022ApJS..259...35A",  # the paper of the last data release, DR17
     "reference_url": "https://www.sdss.org/dr17/",
     "acknowledgement": "Data of the Sloan Digital Sky Survey; wording and funding: "
     "https://www.sdss.org/collaboration/citing-sdss/",
@@ -60,7 +60,7 @@ def list_facts(
         "creator": publication.creator or "",
         "rights": publication.licence,
         "row_count": rows,
-        "software": f"skyclass {metadata.version('skyclass')}",
+        "server_software": f"skyclass {metadata.version('skyclass')}",
         **_SURVEY,
     }
     return {key: value for key, value in facts.items() if value != ""}

@@ -26,11 +26,15 @@ _TABLE_KEYWORDS = {
     "model_release": "MODELREL",
     "data_release": "DATAREL",
     "creator": "AUTHOR",
-    "citation": "REFERENC",
+    "is_derived_from": "REFERENC",
     "reference_url": "REFURL",
     "rights": "LICENSE",
     "publication_date": "DATE",
     "acknowledgement": "ACKNOWL",
+    "server_software": "CREATOR",
+    "model_metrics": "METRICS",
+    "predictions_version": "PREDVER",
+    "row_count": "ROWCOUNT",
 }
 """Keyword of each fact about a table that has another name than in VOTable."""
 

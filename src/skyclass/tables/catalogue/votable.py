@@ -47,6 +47,13 @@ _DATATYPES = {
     pa.float32(): "float",
     pa.float64(): "double",
 }
+_DATA_ORIGIN = (
+    *("citation", "reference_url", "resource_version", "rights_uri", "rights", "creator"),
+    *("journal", "article", "cites", "is_derived_from", "original_date", "publication_date"),
+    *("last_update_date", "publisher", "server_software", "contact"),
+)
+"""Facts that IVOA's note "Data Origin in the VO" expects as INFO elements."""
+
 _SPECIAL = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 _NOT_IN_ID = re.compile(r"[^\w.-]", re.ASCII)
 _escape = partial(escape, entities={"\r": "&#13;"})  # a parser would read it as a line feed
@@ -135,8 +142,11 @@ def write_votable(rows: Rows, content: Content, path: Path, name: str) -> None:
         file.write(f'<TABLE {label}nrows="{content.rows}">\n')
         file.writelines(_describe(described))
         fields = list(_make_fields(rows.schema, columns, ids))  # before others take their ids
-        for key, value in read_parameters(rows.schema).items():
-            file.write(_make_parameter(key, value, ids))
+        facts = read_parameters(rows.schema)
+        for key in (key for key in facts if key in _DATA_ORIGIN):
+            file.write(f"<INFO {ids.make_attributes(key)} value={quoteattr(str(facts[key]))}/>\n")
+        for key in (key for key in facts if key not in _DATA_ORIGIN):
+            file.write(_make_parameter(key, facts[key], ids))
         file.writelines(fields)
         file.write("<DATA><TABLEDATA>\n")
         for batch in rows.read():

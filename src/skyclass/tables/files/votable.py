@@ -42,8 +42,8 @@ def parse_votable(content: bytes, name: str, choice: str | None) -> Table:
         if choice is None or choice in (str(number), table.name, table.ID):
             result = table.to_table(use_names_over_ids=True)
             result.meta.setdefault("description", table.description)
-            for parameter in table.params:
-                result.meta.setdefault(parameter.name, _simplify(parameter.value))
+            for fact in (*table.infos, *table.params):
+                result.meta.setdefault(fact.name, _simplify(fact.value))
             return result
     if choice is None:
         raise CatalogError(f"{name}: no table in the file: check where it came from")
