@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from skyclass.apps.predict.classification import (
+    Certainty,
     Clients,
     Prediction,
     choose_mode,
@@ -27,6 +28,7 @@ from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 from tests.support.predictor import Site, publish, serving
+from tests.support.wide_release import publish_wide, simulate_groups
 
 pytestmark = pytest.mark.slow
 
@@ -42,11 +44,13 @@ def site(s3: Access, tmp_path_factory: pytest.TempPathFactory) -> Site:
 @pytest.fixture(scope="module")
 def clients(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     """Clients of both models, each served by a process."""
-    for mode in Mode:
-        release = publish(site, tmp_path_factory.mktemp(str(mode)), mode, seed=0)
+    first, second = Mode
+    for release in (
+        publish(site, tmp_path_factory.mktemp("first"), first, seed=0),
+        publish_wide(site, tmp_path_factory.mktemp("second")),
+    ):
         LocalChampionStore(site.store).promote(release, "for a test", "test")
     log = tmp_path_factory.mktemp("logs")
-    first, second = Mode
     with (
         serving(site, first, None, log / "first") as one,
         serving(site, second, None, log / "second") as two,
@@ -116,6 +120,30 @@ def test_an_explanation_adds_up_to_the_probability_that_the_predictor_returned(
         shares = [each.shares[name] for each in explanation.contributions]
         total = explanation.base[name] + sum(shares)
         assert total == pytest.approx(prediction.probabilities[name], abs=1e-6)
+
+
+def test_further_measurements_are_used_and_explained(clients: Clients, explain: Explain) -> None:
+    measured = {f"psf_{band}": value + 0.3 for band, value in zip("ugriz", GALAXY, strict=True)}
+    optional = {**dict.fromkeys(OPTIONAL_FIELDS), **measured, "alpha": 180.0, "delta": 10.0}
+    prediction = classify_object(clients, GALAXY, None, optional, Certainty(0.95, 0.9))
+    assert prediction.groups == ("extinction", "psf")
+    assert prediction.labels
+    assert prediction.is_certain is not None
+    assert prediction.is_outside is not None
+    values = {each.player.name: each.format_value() for each in explain(prediction).contributions}
+    assert values["wise"] == "not measured"
+    assert values["psf"] == (
+        "psf_u-u 0.30, psf_g-g 0.30, psf_r-r 0.30, psf_i-i 0.30, psf_z-z 0.30 mag"
+    )
+    assert values["extinction"].startswith("0.0")  # of the dust map
+
+
+def test_an_object_without_a_band_is_explained_if_the_release_can_do_without_it(
+    clients: Clients, explain: Explain
+) -> None:
+    prediction = classify_object(clients, [None, *GALAXY[1:]], None)
+    values = {each.player.name: each.format_value() for each in explain(prediction).contributions}
+    assert values["u-g"] == "not measured"
 
 
 def test_without_an_object_store_the_page_says_why_it_cannot_explain(
@@ -202,6 +230,18 @@ def test_each_row_of_a_table_is_classified_by_the_model_of_its_inputs(
     written = pd.read_csv(target)
     assert list(written["name"]) == list(rows["name"])
     assert target.name == "objects-classified.csv"
+
+
+def test_a_table_with_further_measurements_gets_label_sets(
+    clients: Clients, tmp_path: Path
+) -> None:
+    simulate_groups(20).rename(columns={"w1": "W1mag"}).to_csv(tmp_path / "a.csv", index=False)
+    _, rows = classify_table(
+        clients, tmp_path / "a.csv", tmp_path, lambda done, of: None, Certainty(0.9), "w1=W1mag"
+    )
+    assert rows.column_names[-4:] == ["out_of_domain", "groups", "labels", "mode"]
+    assert {"psf", "wise"} <= set(" ".join(rows["groups"].to_pylist()).split())
+    assert all(rows["labels"].to_pylist())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,14 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.manifest import BandScores
 from skyclass.registry.models import make_joblib_engine
-from skyclass.registry.releases import DOMAIN, DUST_MAP, JOBLIB_MODEL, ONNX_MODEL, Release
+from skyclass.registry.releases import (
+    DOMAIN,
+    DUST_MAP,
+    JOBLIB_MODEL,
+    ONNX_MODEL,
+    REFERENCE,
+    Release,
+)
 from skyclass.sources.dust_map import read_dust_map
 from skyclass.survey.dust import fill_extinction
 from skyclass.survey.features import (
@@ -29,6 +36,7 @@ from skyclass.training.uncertainty.calibration_rows import predict_patterns
 from skyclass.training.uncertainty.conformal import calibrate_label_sets
 from skyclass.training.uncertainty.domain_fit import fit_domain
 from skyclass.training.uncertainty.purity_cuts import find_purity_cuts
+from tests.support.monitoring import write_reference
 from tests.support.predictor import Site, simulated
 from tests.support.releases import draft
 
@@ -58,7 +66,7 @@ def simulate_groups(size: int, seed: int = 0) -> pd.DataFrame:
 
 
 def publish_wide(site: Site, folder: Path, **changes: object) -> Release:
-    """Train a tiny model on all groups and publish it, with its label sets, cuts and domain."""
+    """Train a tiny model on all groups and publish it, with all that belongs to a release."""
     rows = simulate_groups(2000)
     dust_map = read_dust_map()
     inputs = fill_extinction(rows[list(ALL_INPUTS[MODE])], MODE, dust_map)
@@ -88,7 +96,8 @@ def publish_wide(site: Site, folder: Path, **changes: object) -> Release:
             **changes,
         },
     )
-    names = (JOBLIB_MODEL, ONNX_MODEL, DUST_MAP, DOMAIN)
+    write_reference(folder, rows[1500:])
+    names = (JOBLIB_MODEL, ONNX_MODEL, DUST_MAP, DOMAIN, REFERENCE)
     return site.registry.publish(manifest, {name: folder / name for name in names})
 
 

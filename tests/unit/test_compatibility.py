@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from skyclass.apps.monitor.state import StateReader
+from skyclass.explaining.explainer import load_explainer
 from skyclass.ingest.job import ingest
 from skyclass.monitoring.accuracy_job import WindowAccuracy, update_accuracy
 from skyclass.monitoring.decisions import Decision
@@ -26,6 +27,7 @@ from skyclass.settings import Settings
 from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from skyclass.survey.observation import CLASSES
 from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.prediction_history import read_daily_history, read_scored_inputs
@@ -89,6 +91,17 @@ def test_models_of_releases_predict_the_same(
     np.testing.assert_allclose(
         model.predict_probabilities(expected["inputs"]), expected["probabilities"], atol=1e-6
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release_id", EXPECTED["releases"])
+def test_predictions_of_releases_are_explained(release_id: str, stored: ObjectStore) -> None:
+    registry, expected = Registry(stored), EXPECTED["releases"][release_id]
+    explanations = load_explainer(registry, registry.find(release_id)).explain(expected["inputs"])
+    for explanation, probabilities in zip(explanations, expected["probabilities"], strict=True):
+        for name, probability in zip(CLASSES, probabilities, strict=True):
+            shares = [each.shares[name] for each in explanation.contributions]
+            assert explanation.base[name] + sum(shares) == pytest.approx(probability, abs=1e-6)
 
 
 def test_number_of_rows_from_which_joblib_is_faster_is_read(stored: ObjectStore) -> None:
