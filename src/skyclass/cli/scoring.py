@@ -19,7 +19,7 @@ def score(
     uri: Annotated[
         str,
         typer.Argument(
-            help="`table:` for the observations, or the URI of a Delta table or Parquet files."
+            help="`table:` for the observations, or the URI of a Delta table or a file."
         ),
     ],
     mode: ModeOption = Mode.SPECTROSCOPIC,

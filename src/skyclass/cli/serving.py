@@ -38,7 +38,13 @@ def serve(
 
 @app.command(rich_help_panel=_PANEL)
 def predict(
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet file with one column per input.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="File with one column per input, for example `stars.csv` or "
+            "`stars.fits?hdu=2&z=psfMag_z&redshift=z`."
+        ),
+    ],
     mode: ModeOption = Mode.SPECTROSCOPIC,
     url: Annotated[str, typer.Option(help="URL of the predictor.")] = "http://127.0.0.1:8080",
     output: Annotated[

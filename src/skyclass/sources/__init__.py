@@ -17,9 +17,9 @@ def open_source(uri: str, store: ObjectStore) -> Source:
     """Return the source that a URI names.
 
     Args:
-        uri: `simulated:?rows=…&era=…&seed=…`, `skyserver:?release=…&mjd=…`, the path of a CSV or
-            Parquet file, or its http://, https:// or s3:// URL. Behind a file, `?encoding=…` and
-            `?classes=…` say what it does not say about itself.
+        uri: `simulated:?rows=…&era=…&seed=…`, `skyserver:?release=…&mjd=…`, the path of a file, or
+            its http://, https:// or s3:// URL. Behind a file, `?encoding=…`, `?classes=…`,
+            `?hdu=…` and `?z=…` say what it does not say about itself.
         store: Object store for s3:// URLs and for cached SkyServer responses. Its settings name
             the download folder and the SkyServer URL.
 
