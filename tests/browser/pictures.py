@@ -15,7 +15,7 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs/pictures"
     ("name", "path", "height"),
     [
         ("drift", "/spectroscopic/", 1310),
-        ("accuracy", "/spectroscopic/accuracy", 1560),
+        ("accuracy", "/spectroscopic/accuracy", 3000),
         ("decisions", "/spectroscopic/decisions", 1100),
         ("release", "/releases/{champion}", 1930),
     ],

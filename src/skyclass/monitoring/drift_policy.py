@@ -51,8 +51,8 @@ PREDICTED = "predicted"
 OUT_OF_DOMAIN = "out of domain"
 
 MAX_OUT_OF_DOMAIN_CHANGE = 0.02
-"""Change of the share of rows outside the domain at which it drifts. On the hold-out 0.005 are;
-with magnitudes of the Vega system 0.04, with a band shifted by a magnitude 0.03 to 0.7."""
+"""Change of the share of rows outside the domain at which it drifts. On the hold-out 0.006 are;
+with magnitudes of the Vega system 0.03, with a band other than u shifted by a magnitude 0.2."""
 
 _YES, _NO = "yes", "no"
 

@@ -15,7 +15,7 @@ from skyclass.training.uncertainty.calibration_rows import mask_band
 
 logger = logging.getLogger(__name__)
 
-FALSE_ALARMS = 0.005
+FALSE_ALARMS = 0.006
 """Share of rows that the limits of the mixture leave outside."""
 
 _LIMIT_SHARE = 0.4

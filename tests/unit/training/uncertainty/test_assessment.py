@@ -1,8 +1,11 @@
 """What a training run promises about predictions: for every pattern of inputs, on real models."""
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from skyclass.registry.models import make_joblib_engine
@@ -21,9 +24,11 @@ from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import ModelEvaluation
 from skyclass.training.reports.uncertainty import render_uncertainty
 from skyclass.training.uncertainty.assessment import Uncertainty, assess_uncertainty
-from skyclass.training.uncertainty.calibration_rows import mask_band
+from skyclass.training.uncertainty.calibration_rows import CalibrationRows, mask_band
+from skyclass.training.uncertainty.conformal import calibrate_label_sets
+from skyclass.training.uncertainty.purity_cuts import find_purity_cuts
 from tests.support.datasets import make_simulated_dataset
-from tests.support.uncertainty import compute_class_coverage
+from tests.support.uncertainty import compute_class_coverage, read_real_rows
 
 NAMES = (
     *FEATURES[Mode.PHOTOMETRIC],
@@ -156,3 +161,43 @@ def test_spectroscopic_release_has_one_pattern(
         seed=0,
     )
     assert list(found.label_sets.thresholds) == [NO_GROUPS]
+
+
+@pytest.fixture(scope="module")
+def real_predictions(real_rows: Path) -> CalibrationRows:
+    """Photometric predictions for 6,000 real rows that the model was not fitted on."""
+    rows = read_real_rows(real_rows).sample(frac=1, random_state=0)
+    features = make_features(rows[list(MAGNITUDES)].to_numpy(np.float64), Mode.PHOTOMETRIC)
+    labels = rows["class"].to_numpy(object)
+    model = HistGradientBoostingClassifier(max_iter=60, random_state=0)
+    probabilities = model.fit(features[6_000:], labels[6_000:]).predict_proba(features[:6_000])
+    places = np.argmax([labels[:6_000] == name for name in CLASSES], axis=0)
+    return CalibrationRows(places, probabilities)
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95, 0.98])
+def test_real_rows_of_each_class_are_covered(
+    coverage: float, real_predictions: CalibrationRows
+) -> None:
+    """The mean over 20 splits has a sampling error of 0.005 for QSO and STAR."""
+    random, found = np.random.default_rng(0), []
+    for _ in range(20):
+        half = random.permutation(len(real_predictions.labels)) % 2 == 0
+        label_sets = calibrate_label_sets({NO_GROUPS: [real_predictions.select(half)]})
+        others = real_predictions.select(~half)
+        selected = label_sets.select(others.probabilities, {}, coverage)
+        found.append(compute_class_coverage(selected, others.labels))
+    assert (np.mean(found, axis=0) > coverage - 0.01).all()
+
+
+def test_real_samples_are_as_pure_as_promised(real_predictions: CalibrationRows) -> None:
+    random, found = np.random.default_rng(0), []
+    for _ in range(20):
+        half = random.permutation(len(real_predictions.labels)) % 2 == 0
+        cuts = find_purity_cuts({NO_GROUPS: [real_predictions.select(half)]})
+        others = real_predictions.select(~half)
+        certain = cuts.find_certain(others.probabilities, 0.9, {})
+        right = others.probabilities.argmax(axis=1) == others.labels
+        found.append(right[certain].mean())
+    assert np.mean(found) > 0.9
+    assert min(found) > 0.88
