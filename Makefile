@@ -113,8 +113,9 @@ format: $(READY) ## format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(READY) ## measure ingest, scoring and training on up to ten million rows (an hour)
+bench: $(READY) ## measure ingest, FITS, scoring and training on up to ten million rows (an hour)
 	$(VENV)/bin/python -m benchmarks.data
+	$(VENV)/bin/python -m benchmarks.formats
 	$(VENV)/bin/python -m benchmarks.scoring
 	$(VENV)/bin/python -m benchmarks.training
 

@@ -25,7 +25,7 @@ from skyclass.settings import Settings
 from skyclass.sources import FileSource
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import KEY
-from skyclass.tables.files.fits_layout import BLOCK_BYTES
+from skyclass.tables.files.fits_hdus import BLOCK_BYTES
 from skyclass.tables.objects import read_objects
 from skyclass.training.reports.exploration import read_sample
 

@@ -1,8 +1,8 @@
 """Column names of the public SDSS tables. A new file dialect is one entry in `DIALECTS`.
 
 Columns are matched by name, never by position. Two names are ambiguous: `z` is a magnitude in
-photometric tables and the redshift in spectroscopic ones (`tables/files/columns.py` decides), and
-`mjd` can be the night of imaging. A dialect therefore matches only a header that has all of its
+photometric tables and the redshift in spectroscopic ones (`tables/files/magnitudes.py` decides),
+and `mjd` can be the night of imaging. A dialect therefore matches only a header that has all of its
 columns.
 """
 

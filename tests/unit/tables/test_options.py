@@ -17,6 +17,7 @@ from skyclass.survey.features import MAGNITUDES, Mode
 from skyclass.tables.files import split_options
 from skyclass.tables.objects import read_objects
 from tests.support.rows import frame
+from tests.support.web import Response, Web
 
 OPTIONS = "hdu=2&z=psfMag_z&redshift=z"
 
@@ -85,6 +86,15 @@ def test_a_table_of_the_object_store_is_read_where_it_is(
     [scored] = read_chunks(source, source.pieces[0], Mode.SPECTROSCOPIC, 0)
     [batch] = open_source(uri, store).read_batches(0)
     assert scored["fiber_id"].to_pylist() == batch.rows["fiber_id"].to_pylist() == [1, 2]
+
+
+def test_a_table_of_a_web_server_is_downloaded(
+    web: Web, settings: Settings, tmp_path: Path
+) -> None:
+    web.responses = [Response(write_tables(tmp_path / "a.fits").read_bytes())]
+    source = open_source(f"{web.url}/a.fits?hdu=7#{OPTIONS}", ObjectStore(settings))
+    [batch] = source.read_batches(0)
+    assert batch.rows["fiber_id"].to_pylist() == [1, 2]
 
 
 def test_another_table_or_column_of_a_file_is_another_input(

@@ -9,15 +9,9 @@ import pyarrow as pa
 
 from skyclass.errors import CatalogError
 from skyclass.tables.files.base import Chunk, no_rows_error, translate_errors
+from skyclass.tables.files.fits_hdus import Hdu, list_hdus, skip_bytes
 from skyclass.tables.files.fits_heap import read_arrays
-from skyclass.tables.files.fits_layout import (
-    FitsColumn,
-    FitsLayout,
-    Hdu,
-    list_hdus,
-    read_layout,
-    skip_bytes,
-)
+from skyclass.tables.files.fits_layout import FitsColumn, FitsLayout, read_layout
 from skyclass.tables.files.fits_values import convert_values
 
 _READ_BYTES = 16 << 20
