@@ -90,10 +90,12 @@ def make_records(name: str, explanation: Explanation) -> Iterator[dict[str, Any]
     common = {"object": name, "predicted": explanation.predicted}
     for each in explanation.contributions:
         typical = each.typical.get(explanation.predicted, (None, None))
+        is_single = len(each.values) == 1
         yield {
             **common,
             "input": each.player.name,
-            "value": each.format_value(),
+            "value": next(iter(each.values.values())) if is_single else each.format_value(),
+            "unit": each.player.unit if is_single else None,
             "typical_low": typical[0],
             "typical_high": typical[1],
             **each.shares,

@@ -66,6 +66,8 @@ def test_contributions_are_written_as_a_table(
     arguments = ("explain", file, "--row", "1", "--row", "2", "-o", str(output))
     assert command_line.run(*arguments, "--release", champion.id[:12]).status == 0
     rows = pd.read_csv(output)
+    assert rows.loc[rows["input"] == "r", "unit"].tolist() == ["mag", "mag"]
+    assert rows.loc[rows["input"] == "r", "value"].tolist() == pytest.approx([17.65245, 18.7])
     for _, of_object in rows.groupby("object"):
         sums = of_object.set_index("input")[["GALAXY", "QSO", "STAR"]]
         total = sums.loc["probability"]
