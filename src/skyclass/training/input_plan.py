@@ -44,7 +44,7 @@ def plan_inputs(dataset: Dataset, names: Sequence[str]) -> InputPlan:
     if dataset.mode is Mode.SPECTROSCOPIC or not able:
         return InputPlan(features=FEATURES[dataset.mode], candidates=tuple(names))
     if left_out := [name for name in names if name not in able]:
-        logger.info("not compared, for they take no missing inputs: %s", ", ".join(left_out))
+        logger.info("not compared, because they take no missing inputs: %s", ", ".join(left_out))
     coverage = tuple(_measure_coverage(dataset))
     for each in coverage:
         logger.info("group %s: %s", each.group, each.reason or "used")

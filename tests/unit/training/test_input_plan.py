@@ -76,7 +76,7 @@ def test_candidates_that_take_no_missing_inputs_are_left_out(
 ) -> None:
     caplog.set_level("INFO")
     assert plan_inputs(dataset, CANDIDATES).candidates == ("hist_gradient_boosting",)
-    assert "not compared, for they take no missing inputs: svc" in caplog.text
+    assert "not compared, because they take no missing inputs: svc" in caplog.text
 
 
 def test_without_other_candidates_the_model_needs_all_required_inputs(dataset: Dataset) -> None:
