@@ -70,7 +70,8 @@ def training(
             default settings only.
         seed: Seed of all random numbers.
         source_uri: Observations to ingest first: `simulated:?rows=…&era=legacy,boss,eboss&seed=…`,
-            the http(s):// or s3:// address of a CSV or Parquet file, or `table:` for nothing new.
+            the http(s):// or s3:// address of a file (CSV, Parquet, FITS, VOTable, …), or `table:`
+            for nothing new.
     """
     # Not cached: steps with side effects, or inputs outside KFP's cache key, such as the champion
     # in `evaluate`. `validate` takes the table's id, or a new store would get rows of an old one,
