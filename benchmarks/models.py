@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from skyclass.registry.libraries import get_library_versions
 from skyclass.registry.manifest import Manifest, TrainingSet
-from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
+from skyclass.registry.releases import DOMAIN, JOBLIB_MODEL, ONNX_MODEL, Registry, Release
 from skyclass.registry.verdicts import GateVerdict
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
@@ -16,6 +16,7 @@ from skyclass.survey.features import FEATURES, INPUTS, Mode, make_features
 from skyclass.survey.observation import CLASSES, MEASUREMENTS, NOT_MEASURED, Era
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.export import export
+from skyclass.training.uncertainty.domain_fit import fit_domain
 
 TRAINING_ROWS = 20_000
 _PARITY_ROWS = 5_000
@@ -24,7 +25,7 @@ _PARITY_ROWS = 5_000
 def publish_model(
     store: ObjectStore, mode: Mode, candidate: str, folder: Path
 ) -> tuple[Release, npt.NDArray[np.float64]]:
-    """Fit a candidate to rows of the Legacy era and publish it.
+    """Fit a candidate to rows of the Legacy era and publish it, with its domain.
 
     Args:
         store: Its buckets exist.
@@ -64,6 +65,8 @@ def publish_model(
         created_at=datetime.now(UTC),
         files=(),
     )
-    names = (JOBLIB_MODEL, ONNX_MODEL)
+    if domain := fit_domain(features, features[:_PARITY_ROWS], FEATURES[mode], seed=0):
+        (folder / DOMAIN).write_bytes(domain.to_bytes())
+    names = (JOBLIB_MODEL, ONNX_MODEL, DOMAIN)
     files = {name: folder / name for name in names if (folder / name).exists()}
     return Registry(store).publish(manifest, files), inputs

@@ -103,10 +103,10 @@ class Mixture:
         levels = np.log(model.weights) - 0.5 * np.linalg.slogdet(covariances).logabsdet
         # The log-densities are quadratic in the features: sums over pairs, features and a constant.
         self._first, self._second = np.triu_indices(len(places))
-        factors = np.where(self._first == self._second, -0.5, -1.0)[:, None]
-        self._squares = factors * precisions[:, self._first, self._second].T
-        self._slopes = np.einsum("kij,kj->ik", precisions, means)
-        self._constants = levels - 0.5 * np.einsum("ik,ki->k", self._slopes, means)
+        factors = np.where(self._first == self._second, -0.5, -1.0)
+        self._squares = factors * precisions[:, self._first, self._second]
+        self._slopes = np.einsum("kij,kj->ki", precisions, means)
+        self._constants = (levels - 0.5 * np.einsum("ki,ki->k", self._slopes, means))[:, None]
 
     def compute_density(self, values: Array) -> Array:
         """Return the log-density of rows, up to a constant: that of the most probable component.
@@ -117,11 +117,13 @@ class Mixture:
         Returns:
             Shape (n,).
         """
-        pairs = values.take(self._first, axis=1) * values.take(self._second, axis=1)
-        densities = pairs @ self._squares
-        densities += values @ self._slopes
+        columns = np.ascontiguousarray(values.T)  # loops over rows are faster than over features
+        pairs = columns.take(self._first, axis=0)
+        pairs *= columns.take(self._second, axis=0)
+        densities = self._squares @ pairs
+        densities += self._slopes @ columns
         densities += self._constants
-        return densities.max(axis=1)
+        return densities.max(axis=0)
 
 
 class _Region:
