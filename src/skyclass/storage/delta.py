@@ -50,13 +50,15 @@ class TableSpec:
 
     Attributes:
         prefix: Key prefix in the data bucket.
-        schema: Arrow schema. A table that an older version created can lack columns of it.
+        schema: Arrow schema.
         partition_column: Partition column; the rows of a key are always in one partition.
         key: Columns that identify a row.
         values: Columns that a merge may change.
         provenance: Columns that are replaced whenever a value changes.
         description: Content of the table, for messages.
         missing_hint: What to do if the table does not exist, for messages.
+        late_columns: Columns that a table gets with the first rows that have values for them.
+            Until then they cost nothing, and older versions can write to the table.
     """
 
     prefix: str
@@ -67,6 +69,7 @@ class TableSpec:
     provenance: tuple[str, ...]
     description: str
     missing_hint: str
+    late_columns: tuple[str, ...] = ()
 
 
 class KeyedTable:
@@ -93,8 +96,8 @@ class KeyedTable:
 
         The source's watermark is committed with the rows, so that a retry neither loses nor
         duplicates a row. A null never overwrites a value. Rows without a change do not make a new
-        version. Columns of the schema that the table lacks are added before the first rows that
-        have values for them, in a version of their own.
+        version. Late columns are added before the first rows that have values for them, in a
+        version of their own.
 
         Concurrency is optimistic: a change is committed as the version after the one that was
         read, and is retried if another writer has committed that version.
@@ -166,11 +169,7 @@ class KeyedTable:
             return self._open(None).version()
 
     def _fit_schema(self, table: DeltaTable, rows: pa.Table) -> pa.Table:
-        """Return rows with the columns of the table; add columns that it lacks if they are needed.
-
-        A table of an older version stays unchanged, and writable for it, as long as no source has
-        values for the new columns.
-        """
+        """Return rows with the columns of the table, and add late columns if they have values."""
         stored = {field.name for field in table.schema().fields}
         lacking = [field for field in self._spec.schema if field.name not in stored]
         if all(rows[field.name].null_count == rows.num_rows for field in lacking):
@@ -242,12 +241,13 @@ class KeyedTable:
         return self._table
 
     def _create(self) -> DeltaTable:
+        spec = self._spec
         try:
             return DeltaTable.create(
                 self.uri,
-                self._spec.schema,
+                pa.schema([each for each in spec.schema if each.name not in spec.late_columns]),
                 mode="ignore",
-                partition_by=[self._spec.partition_column],
+                partition_by=[spec.partition_column],
                 configuration=_KEEP_EVERY_VERSION,
                 storage_options=self._options,
             )

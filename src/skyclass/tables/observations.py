@@ -21,7 +21,7 @@ SCHEMA = pa.schema(
 )
 """Arrow schema of the observations table.
 
-Tables of version 0.1 have no `OPTIONAL_COLUMNS`; they are added when a source has them.
+A table has `OPTIONAL_COLUMNS` from the first source on that has one of them.
 
 Source: SDSS DR17 data model, tables PhotoObj, SpecObj and wiseForcedTarget.
 """
@@ -35,6 +35,7 @@ SPEC = TableSpec(
     provenance=("source", "release", "batch_id", "ingested_at"),
     description="observations",
     missing_hint="run `skyclass ingest URI` first",
+    late_columns=OPTIONAL_COLUMNS,
 )
 
 

@@ -42,6 +42,7 @@ SPEC = TableSpec(
     provenance=("source",),
     description="predictions",
     missing_hint="score something first (`skyclass score URI`)",
+    late_columns=("groups", "out_of_domain"),
 )
 
 
@@ -62,7 +63,7 @@ class PredictionsTable(KeyedTable):
 
         Args:
             model_version: Id of the release.
-            columns: Names of the columns.
+            columns: Names of columns of the schema; those that the table lacks are null.
             version: Version of the table; None for the newest.
             source: Address of the only input whose predictions are read; None for all.
 
@@ -74,10 +75,13 @@ class PredictionsTable(KeyedTable):
             dataset = self._open(version).to_pyarrow_dataset(
                 file_pruning_predicate=[("model_version", "=", model_version)]
             )
+            stored = [name for name in columns if name in dataset.schema.names]
             for batch in dataset.to_batches(
-                columns=columns,
+                columns=stored,
                 filter=None if source is None else ds.field("source") == source,
                 batch_readahead=_BATCH_READAHEAD,
                 fragment_readahead=1,
             ):
-                yield batch.cast(schema)
+                for name in set(columns) - set(stored):
+                    batch = batch.append_column(name, pa.nulls(len(batch)))
+                yield batch.select(columns).cast(schema)

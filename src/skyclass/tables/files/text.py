@@ -15,7 +15,10 @@ from skyclass.tables.files.base import Chunk, no_rows_error, translate_errors
 from skyclass.tables.files.layout import Layout, detect_layout
 
 BLOCK_BYTES = 8 << 20
-"""Bytes that are parsed at a time."""
+"""Bytes that are parsed at a time, unless few rows are wanted."""
+_MIN_BLOCK_BYTES = 1 << 20
+_ROW_BYTES = 1024
+"""Generous estimate of the size of a row."""
 
 _KIND = "text"
 
@@ -72,7 +75,8 @@ class TextTable:
         malformed: list[_Malformed] = []
         pending: list[pa.RecordBatch] = []
         with translate_errors(self.name, _KIND), self._open_file() as file:
-            for block in self._open_reader(file, positions, malformed):
+            block_bytes = min(BLOCK_BYTES, max(_MIN_BLOCK_BYTES, chunk_rows * _ROW_BYTES))
+            for block in self._open_reader(file, positions, malformed, block_bytes):
                 if malformed and not self._skip_malformed:
                     raise self._malformed_error()
                 rows += block.num_rows
@@ -104,7 +108,11 @@ class TextTable:
             return detect_layout(self._open_file, self._encoding, self.name)
 
     def _open_reader(
-        self, file: Any, positions: Sequence[int], malformed: list[_Malformed]
+        self,
+        file: Any,
+        positions: Sequence[int],
+        malformed: list[_Malformed],
+        block_bytes: int,
     ) -> pacsv.CSVStreamingReader:
         skipped = itertools.count(1 + self._layout.lines)
 
@@ -120,7 +128,7 @@ class TextTable:
             read_options=pacsv.ReadOptions(
                 column_names=names,
                 skip_rows=self._layout.lines,
-                block_size=BLOCK_BYTES,
+                block_size=block_bytes,
                 encoding=self._layout.encoding.removesuffix("-sig"),
                 # With threads, the parser does not number the malformed lines. Parsing text is as
                 # fast on one thread.
