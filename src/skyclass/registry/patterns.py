@@ -66,7 +66,10 @@ def find_patterns(
     codes = np.zeros(rows, dtype=np.intp)
     for number, (_, mask) in enumerate(masks):
         codes |= mask.astype(np.intp) << number
-    found, positions = np.unique(codes, return_inverse=True)
+    if rows and (codes == codes[0]).all():  # as in most requests; unique takes ten times as long
+        found, positions = codes[:1], np.zeros(rows, dtype=np.intp)
+    else:
+        found, positions = np.unique(codes, return_inverse=True)
     names = []
     for code in found:
         members = [name for number, (name, _) in enumerate(masks) if code >> number & 1]

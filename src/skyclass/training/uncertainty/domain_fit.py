@@ -23,7 +23,7 @@ _LIMIT_SHARE = 0.4
 would describe them too well, and limits found on all rows detect half as much."""
 
 RANGE_FALSE_ALARMS = 0.001
-"""Share of the training rows that is outside the ranges of optional features."""
+"""Share of the training rows whose optional features are left out of the ranges as extremes."""
 
 MAX_FALSE_ALARMS = 0.01
 """Highest share of the hold-out that may be outside."""
@@ -34,8 +34,8 @@ _MAX_ROWS = 20_000
 _MAX_BINS = 6
 _ROWS_PER_BIN = 600
 """At least three rows of a bin are below its limit."""
-_TAIL = 0.01
-"""The ranges of features are multiples of the distance from the median to this quantile."""
+_RANGE_MARGIN = 0.1
+"""Ranges are wider than those of the training rows by this share on each side."""
 _MIN_VARIANCE = 1e-4
 """Added to each variance, in units of the variance of the feature."""
 
@@ -132,19 +132,19 @@ def _find_limits(draft: DomainModel, values: npt.NDArray[np.float64]) -> dict[st
 def _find_ranges(
     features: npt.NDArray[np.float64], names: tuple[str, ...], optional: set[str]
 ) -> dict[str, tuple[float, float]]:
-    """Find ranges that have all but `RANGE_FALSE_ALARMS` of the rows in every feature together."""
+    """Find the range of each optional feature, without its most extreme values."""
     ranged = [name for name in names if name in optional]
-    if not ranged:
-        return {}
-    values = features[:, [names.index(name) for name in ranged]]
-    low, median, high = np.nanquantile(values, [_TAIL, 0.5, 1 - _TAIL], axis=0)
-    tiny = np.finfo(np.float32).eps * np.maximum(1, np.abs(median))
-    below, above = np.maximum(median - low, tiny), np.maximum(high - median, tiny)
-    distances = np.fmax((median - values) / below, (values - median) / above)
-    farthest = np.nanmax(distances, axis=1, initial=0)
-    limit = max(1.0, float(np.quantile(farthest, 1 - RANGE_FALSE_ALARMS)))
-    bounds = np.stack([median - limit * below, median + limit * above], axis=1)
-    return {name: (low, high) for name, (low, high) in zip(ranged, bounds.tolist(), strict=True)}
+    share = RANGE_FALSE_ALARMS / (2 * max(1, len(ranged)))
+    ranges = {}
+    for name in ranged:
+        values = np.sort(features[:, names.index(name)])
+        values = values[~np.isnan(values)]
+        if len(values):
+            extremes = int(share * len(values))
+            low, high = float(values[extremes]), float(values[len(values) - 1 - extremes])
+            margin = _RANGE_MARGIN * (high - low)
+            ranges[name] = (low - margin, high + margin)
+    return ranges
 
 
 def _round(values: npt.NDArray[np.float64]) -> Any:
