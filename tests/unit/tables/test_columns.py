@@ -131,6 +131,11 @@ def test_magnitudes_in_another_unit_are_rejected(
         find(file)
 
 
+def test_a_table_of_fluxes_has_to_be_converted(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"missing column u .*; MODELFLUX_u is a flux, convert"):
+        find(make_file(tmp_path, make_family("MODELFLUX_{}")))
+
+
 @pytest.mark.parametrize("unit", ["mag", "mags", "mag(AB)", "ABmag", "null", ""])
 def test_units_of_magnitudes_are_accepted(unit: str, tmp_path: Path) -> None:
     find(make_file(tmp_path, make_family("{}") | {"r": Column([19.5, 20.5], unit)}))

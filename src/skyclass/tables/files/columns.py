@@ -104,7 +104,10 @@ def _drop_unusable(
 def _missing_error(file: TableFile, ours: str) -> CatalogError:
     has_z = ours == "redshift" and "z" in file.header
     theirs = "z" if has_z else _EXAMPLES.get(ours, f"my_{ours}")
+    fluxes = [name for name in file.header if "flux" in name.casefold()]
+    is_flux = fluxes and ours in MAGNITUDES
+    hint = f"; {fluxes[0]} is a flux, convert it to magnitudes" if is_flux else ""
     return CatalogError(
         f"{file.name}: missing column {ours} (found {show_columns(file)}): add it, or name the "
-        f"column that holds it, for example `?{ours}={theirs}`{file.hint}"
+        f"column that holds it, for example `?{ours}={theirs}`{hint}{file.hint}"
     )
