@@ -19,6 +19,10 @@ BRIGHTNESS = "r"
 """Feature that selects the limit of the density: faint objects have wider distributions."""
 
 
+_BLOCK_ROWS = 256
+"""Rows that are compared at once: their densities fit into the cache of a core."""
+
+
 class DensityLimits(Document):
     """The lowest log-density of rows in the domain.
 
@@ -117,6 +121,10 @@ class Mixture:
         Returns:
             Shape (n,).
         """
+        if len(values) > _BLOCK_ROWS:
+            starts = range(0, len(values), _BLOCK_ROWS)
+            blocks = [self.compute_density(values[at : at + _BLOCK_ROWS]) for at in starts]
+            return np.concatenate(blocks)
         columns = np.ascontiguousarray(values.T)  # loops over rows are faster than over features
         pairs = columns.take(self._first, axis=0)
         pairs *= columns.take(self._second, axis=0)

@@ -64,6 +64,13 @@ def to_table(entries: Sequence[LogEntry]) -> pa.Table:
     )
     inputs = _join_inputs([entry.inputs for entry in entries], entries[0].mode)
     probabilities = np.concatenate([entry.probabilities for entry in entries])
+    is_unknown = [entry.out_of_domain is None for entry in entries]
+    outside = np.concatenate(
+        [
+            np.zeros(count, bool) if entry.out_of_domain is None else entry.out_of_domain
+            for entry, count in zip(entries, counts, strict=True)
+        ]
+    )
     nulls = {field.name: pa.nulls(len(keys), field.type) for field in LOG_SCHEMA}
     columns = {
         **nulls,  # what a request lacks: photometric ones have no redshift
@@ -76,13 +83,7 @@ def to_table(entries: Sequence[LogEntry]) -> pa.Table:
         **inputs,
         "predicted": most_probable_classes(probabilities),
         **dict(zip(PROBABILITIES, probabilities.T.astype(np.float64), strict=True)),
-        "out_of_domain": pa.chunked_array(
-            [
-                pa.nulls(count, pa.bool_()) if entry.out_of_domain is None else entry.out_of_domain
-                for entry, count in zip(entries, counts, strict=True)
-            ],
-            pa.bool_(),
-        ),
+        "out_of_domain": pa.array(outside, mask=np.repeat(is_unknown, counts)),
     }
     return pa.table({name: columns[name] for name in LOG_SCHEMA.names}, schema=LOG_SCHEMA)
 
@@ -90,11 +91,14 @@ def to_table(entries: Sequence[LogEntry]) -> pa.Table:
 def _join_inputs(parts: Sequence[npt.NDArray[np.float64]], mode: Mode) -> dict[str, pa.Array]:
     """Return the column of each input that an entry has."""
     width = max(part.shape[1] for part in parts)
-    joined = np.full((sum(map(len, parts)), width), np.nan)
-    row = 0
-    for part in parts:
-        joined[row : row + len(part), : part.shape[1]] = part
-        row += len(part)
+    joined = np.concatenate(
+        [
+            part
+            if part.shape[1] == width
+            else np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=np.nan)
+            for part in parts
+        ]
+    )
     names = ALL_INPUTS[mode][:width]
     return {
         name: pa.array(values, from_pandas=True)  # NaN becomes null
