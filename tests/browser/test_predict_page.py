@@ -98,7 +98,21 @@ def test_the_contributions_to_a_prediction_are_shown(page: Chrome) -> None:
     wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "table.contributions"))
     table = page.find_element(By.CSS_SELECTOR, "table.contributions").text
     assert table.startswith("Why QSO? Contributions to its probability")
-    assert "redshift 2.35" in table
+    assert "redshift\n2.35\n" in table
+
+
+def test_a_narrow_screen_need_not_be_scrolled_sideways(page: Chrome) -> None:
+    metrics = {"width": 370, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        page.find_element(By.XPATH, "//button[contains(., 'a red galaxy')]").click()
+        wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".prediction h2"))
+        page.find_element(By.XPATH, "//button[normalize-space()='Why?']").click()
+        wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "table.contributions"))
+        width = page.execute_script("return document.documentElement.scrollWidth")
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert width <= metrics["width"]
 
 
 def test_further_measurements_and_certainty_can_be_entered(page: Chrome) -> None:

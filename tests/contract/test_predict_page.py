@@ -133,7 +133,7 @@ def test_further_measurements_are_used_and_explained(clients: Clients, explain: 
     values = {each.player.name: each.format_value() for each in explain(prediction).contributions}
     assert values["wise"] == "not measured"
     assert values["psf"] == (
-        "psf_u-u 0.30, psf_g-g 0.30, psf_r-r 0.30, psf_i-i 0.30, psf_z-z 0.30 mag"
+        "psf_u-u 0.30 mag, psf_g-g 0.30 mag, psf_r-r 0.30 mag, psf_i-i 0.30 mag, psf_z-z 0.30 mag"
     )
     assert values["extinction"].startswith("0.0")  # of the dust map
 

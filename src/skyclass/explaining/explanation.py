@@ -29,16 +29,17 @@ class Contribution:
 
     def format_value(self) -> str:
         """Return the value with its unit, such as `0.31 mag`."""
+        return ", ".join(self.format_values())
+
+    def format_values(self) -> list[str]:
+        """Return a text for each feature of the player, with its name if there are several."""
         if all(math.isnan(value) for value in self.values.values()):
-            return NOT_MEASURED
+            return [NOT_MEASURED]
         if len(self.values) == 1:
             ((name, value),) = self.values.items()
-            return _TYPE_NAMES.get(value, f"{value:g}") if name == "type" else self._format(value)
-        texts = (
-            f"{name} {NOT_MEASURED if math.isnan(value) else f'{value:.2f}'}"
-            for name, value in self.values.items()
-        )
-        return f"{', '.join(texts)} {self.player.unit}"
+            is_code = name == "type" and value in _TYPE_NAMES
+            return [_TYPE_NAMES[value] if is_code else self._format(value)]
+        return [f"{name} {self._format(value)}" for name, value in self.values.items()]
 
     def format_typical(self, name: str) -> str:
         """Return the range of most objects of a class, such as `0.10…0.40`; empty if unknown."""
@@ -47,9 +48,12 @@ class Contribution:
         return "…".join(self._format(bound, with_unit=False) for bound in self.typical[name])
 
     def _format(self, value: float, with_unit: bool = True) -> str:
+        if math.isnan(value):
+            return NOT_MEASURED
         if not self.player.unit:
             return f"{value:.3g}"
-        return f"{value:.2f} {self.player.unit}" if with_unit else f"{value:.2f}"
+        number = f"{round(value, 2) + 0:.2f}"  # without a negative zero
+        return f"{number} {self.player.unit}" if with_unit else number
 
 
 @dataclass(frozen=True)
@@ -95,4 +99,4 @@ def describe_contribution(contribution: Contribution, predicted: str) -> str:
     typical = contribution.format_typical(predicted)
     hint = f" (typical {predicted} {typical})" if typical else ""
     value = contribution.format_value()
-    return f"{contribution.player.title} = {value}{hint}: {share:+.3f} {direction}"
+    return f"{contribution.player.title} = {value}{hint}: {round(share, 3) + 0:+.3f} {direction}"
