@@ -168,6 +168,7 @@ def test_optional_inputs_have_the_names_of_public_tables(
         pytest.param("alpha", Column([-0.7, -0.5]), id="spectral index"),
         pytest.param("w1", Column([250.0, 300.0], "nanomaggy"), id="flux"),
         pytest.param("delta", Column(["a", None]), id="text"),
+        pytest.param("err_r", Column([0.1, 0.2], "nanomaggy"), id="error of a flux"),
     ],
 )
 def test_a_column_that_only_has_the_name_of_an_optional_input_is_not_used(
@@ -177,6 +178,17 @@ def test_a_column_that_only_has_the_name_of_an_optional_input_is_not_used(
     assert name not in find(file)
     assert name in find(file, **{name: name})
     assert name in find_columns(file, [*MAGNITUDES, name])
+
+
+def test_a_position_in_another_unit_than_degrees_is_rejected_where_it_is_needed(
+    tmp_path: Path,
+) -> None:
+    file = make_file(tmp_path, make_family("{}") | {"ra": Column([10.5, 23.9], "hourangle")})
+    assert "alpha" not in find(file)
+    with pytest.raises(CatalogError, match="column ra has unit 'hourangle', expected degrees"):
+        find(file, alpha="ra")
+    file = make_file(tmp_path, make_family("{}") | {"ra": Column([10.5, 23.9], "deg")})
+    assert find(file)["alpha"] == "ra"
 
 
 def test_dereddened_magnitudes_have_no_extinction(tmp_path: Path) -> None:

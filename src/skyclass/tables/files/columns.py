@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from skyclass.errors import CatalogError
 from skyclass.survey.dialects import ALIASES
 from skyclass.survey.features import MAGNITUDES, OPTIONAL_INPUTS, Mode
+from skyclass.survey.observation import POSITION
 from skyclass.tables.files.base import TableFile
 from skyclass.tables.files.evidence import find_wrong_unit, is_usable, read_first_numbers
 from skyclass.tables.files.magnitudes import find_magnitudes, find_redshift, is_corrected
@@ -38,8 +39,8 @@ def find_columns(
         The position in the header of each column that was found.
 
     Raises:
-        CatalogError: A required or named column is missing, one of the columns is duplicated, the
-            magnitudes have another unit, or it is not certain which column has the z magnitude.
+        CatalogError: A required or named column is missing or has another unit, one of the columns
+            is duplicated, or it is not certain which column has the z magnitude.
     """
     names = names or {}
     wanted = list(dict.fromkeys((*required, *optional)))
@@ -63,8 +64,9 @@ def find_columns(
         if ours not in found:
             raise _missing_error(file, ours)
     found = {ours: found[ours] for ours in wanted if ours in found}
-    _check_units(file, found)
-    return _drop_unusable(file, found, {*required, *names})
+    certain = {*required, *names}
+    _check_units(file, {ours: at for ours, at in found.items() if ours in certain})
+    return _drop_unusable(file, found, certain)
 
 
 def is_dereddened(file: TableFile, found: Mapping[str, int]) -> bool:
@@ -73,12 +75,17 @@ def is_dereddened(file: TableFile, found: Mapping[str, int]) -> bool:
 
 
 def _check_units(file: TableFile, found: Mapping[str, int]) -> None:
-    for band in MAGNITUDES:
-        wrong = find_wrong_unit(file, found[band]) if band in found else ""
+    for name in (*MAGNITUDES, *POSITION):
+        wrong = find_wrong_unit(file, found[name], name) if name in found else ""
+        if wrong and name in POSITION:
+            raise CatalogError(
+                f"{file.name}: column {file.header[found[name]]} has {wrong}, expected degrees: "
+                "convert it"
+            )
         if wrong:
             raise CatalogError(
-                f"{file.name}: column {file.header[found[band]]} has {wrong}, expected magnitudes: "
-                f"name another column (`?{band}=…`), or convert it (nanomaggies: 22.5 - 2.5 log10)"
+                f"{file.name}: column {file.header[found[name]]} has {wrong}, expected magnitudes: "
+                f"name another column (`?{name}=…`), or convert it (nanomaggies: 22.5 - 2.5 log10)"
             )
 
 

@@ -7,7 +7,7 @@ from contextlib import closing
 import numpy as np
 import numpy.typing as npt
 
-from skyclass.survey.observation import RANGES, REDSHIFT_RANGE, is_sentinel
+from skyclass.survey.observation import POSITION, RANGES, REDSHIFT_RANGE, is_sentinel
 from skyclass.survey.optional import find_discarded
 from skyclass.tables.files.base import Chunk, TableFile
 from skyclass.tables.files.numbers import parse_numbers
@@ -19,6 +19,7 @@ _MIN_MAGNITUDE = 10.0
 """mag; objects of a survey are fainter, and no redshift is as large."""
 _MIN_USABLE_SHARE = 0.5
 _MAGNITUDE_UNIT = re.compile(r"mags?(?![a-z])|magnitude", re.IGNORECASE)
+_DEGREE_UNIT = re.compile(r"deg", re.IGNORECASE)
 _NO_UNITS = ("", "null", "none", "unknown", "1", "-", "--")
 
 
@@ -36,12 +37,19 @@ def read_first_numbers(
     return sample
 
 
-def find_wrong_unit(file: TableFile, position: int) -> str:
-    """Return the unit of a column, or its UCD, if it is none of magnitudes; else an empty text."""
+def find_wrong_unit(file: TableFile, position: int, name: str) -> str:
+    """Return the unit or UCD of a column that contradicts an input; empty if neither does.
+
+    Args:
+        file: The file.
+        position: Position of the column.
+        name: Name of the input: a magnitude, its error, or a coordinate.
+    """
     unit, ucd = get_fact(file, position, b"unit"), get_fact(file, position, b"ucd")
-    if unit.casefold() not in _NO_UNITS and not _MAGNITUDE_UNIT.search(unit):
+    expected = _DEGREE_UNIT if name in POSITION else _MAGNITUDE_UNIT
+    if unit.casefold() not in _NO_UNITS and not expected.search(unit):
         return f"unit {unit!r}"
-    is_other = ucd.startswith(("phot.flux", "phot.count", "src.redshift"))
+    is_other = name not in POSITION and ucd.startswith(("phot.flux", "phot.count", "src.redshift"))
     return f"UCD {ucd!r}" if is_other else ""
 
 
@@ -85,8 +93,7 @@ def is_usable(file: TableFile, position: int, name: str, values: npt.NDArray[np.
         name: Name of the input.
         values: Its first values.
     """
-    is_magnitude = name.startswith(("psf_", "err_", "w1", "w2"))
-    if is_magnitude and find_wrong_unit(file, position):
+    if name != "type" and find_wrong_unit(file, position, name):
         return False
     present = values[~np.isnan(values)]
     if name not in RANGES or not len(present):
