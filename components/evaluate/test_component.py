@@ -38,4 +38,5 @@ def test_metrics_confusion_matrix_and_report_are_outputs(
     assert sum(sum(row["row"]) for row in matrix["rows"]) == held_out
     assert Path(report.path).read_text().startswith("<!doctype html>")
     files = {file.name for file in Path(evaluation.path).iterdir()}
-    assert files == {"confusion.png", "evaluated.json", "reference.parquet", "report.html"}
+    made = {"confusion.png", "domain.json", "evaluated.json", "reference.parquet", "report.html"}
+    assert files == made

@@ -77,7 +77,7 @@ def test_release_is_published_and_promoted_if_gate_and_parameter_allow(
     assert release.manifest.calibration == fitted.calibration.method
     assert {file.path for file in release.manifest.files} == {
         *("model.joblib", "model.onnx"),
-        *("confusion.png", "model_card.md", "reference.parquet", "report.html"),
+        *("confusion.png", "domain.json", "model_card.md", "reference.parquet", "report.html"),
     }
     champion = champions.get_champion(Mode.SPECTROSCOPIC)
     assert (champion is not None and champion.id == release_id) is promoted
