@@ -143,6 +143,32 @@ def test_any_table_comes_back_from_astropy(table: pa.Table, suffix: str, tmp_pat
         assert_equal(table, found, suffix)
 
 
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=90)
+FACTS = st.dictionaries(TEXTS, TEXTS | st.integers() | st.floats() | st.booleans(), max_size=3)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(texts=st.tuples(TEXTS, TEXTS, TEXTS, TEXTS), facts=FACTS)
+def test_no_text_about_a_table_makes_it_unreadable(
+    texts: tuple[str, ...], facts: dict[str, Any], suffix: str, tmp_path: Path
+) -> None:
+    unit, ucd, description, name = texts
+    field = pa.field(
+        "n", pa.int64(), metadata={"unit": unit, "ucd": ucd, "description": description}
+    )
+    metadata = {"name": name, "description": description, "meta": json.dumps(facts)}
+    path = tmp_path / f"a{suffix}"
+    path.unlink(missing_ok=True)
+    store(pa.table([[7]], schema=pa.schema([field], metadata)), path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of units and UCDs that are none
+        assert Table.read(path)["n"].tolist() == [7]
+    assert open_table(str(path), path.name).header == ("n",)
+
+
 DESCRIBED = pa.schema(
     [
         pa.field("r", pa.float64(), metadata={"unit": "mag", "ucd": "phot.mag;em.opt.R"}),
@@ -232,6 +258,7 @@ def test_votable_is_valid(described: pa.Table, tmp_path: Path) -> None:
         ({"n": [2**63 - 1, -(2**63), None]}, ".fits", "column n has missing integers"),
         ({"n": [[1, None]]}, ".fits", "column n has missing integers"),
         ({"": [1]}, ".ecsv", "a column has no name"),
+        ({"a\n": [1]}, ".vot", "column 'a\\n' has control characters in its name"),
     ],
 )
 def test_what_a_format_cannot_hold_is_one_error(

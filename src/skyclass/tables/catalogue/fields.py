@@ -21,12 +21,13 @@ def list_layouts(schema: pa.Schema, format_name: str, name: str) -> list[Layout]
         name: The table in error messages.
 
     Raises:
-        CatalogError: A column has no name, a duplicate one, or a type without a layout.
+        CatalogError: A column has no name, a duplicate or unprintable one, or a type without a
+            layout.
     """
     layouts = []
     for field in schema:
-        if not field.name or schema.names.count(field.name) > 1:
-            problem = f"duplicate column {field.name}" if field.name else "a column has no name"
+        problem = _find_problem(schema, field.name)
+        if problem:
             raise CatalogError(
                 f"{name}: {problem}, which {format_name} cannot hold: rename it, or choose an "
                 "output file that ends with .csv"
@@ -39,6 +40,14 @@ def list_layouts(schema: pa.Schema, format_name: str, name: str) -> list[Layout]
             )
         layouts.append(layout)
     return layouts
+
+
+def _find_problem(schema: pa.Schema, label: str) -> str:
+    if not label.strip():
+        return "a column has no name"
+    if not label.isprintable():
+        return f"column {label!r} has control characters in its name"
+    return f"duplicate column {label}" if schema.names.count(label) > 1 else ""
 
 
 def read_metadata(metadata: dict[bytes, bytes] | None) -> dict[str, str]:

@@ -15,6 +15,7 @@ MAX_NAME_CHARACTERS = 68
 """Longest text in one card of a header."""
 
 _KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
+_NOT_IN_KEYWORD = re.compile(r"[^\w-]", re.ASCII)  # astropy takes * and ? for a pattern
 _RESERVED = re.compile(
     r"SIMPLE|EXTEND|XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|GROUPS|TFIELDS|THEAP|END|CONTINUE"
     r"|EXTNAME|DATASUM|CHECKSUM|B(ZERO|SCALE)"
@@ -92,7 +93,7 @@ def make_headers(
         if not _RESERVED.fullmatch(key.upper()):
             keyword = _TABLE_KEYWORDS.get(key, key)
             if not _KEYWORD.fullmatch(keyword.upper()):
-                keyword = f"HIERARCH {_to_ascii(keyword)}"
+                keyword = f"HIERARCH {_NOT_IN_KEYWORD.sub('_', keyword) or '_'}"
             header[keyword] = _to_ascii(value) if isinstance(value, str) else value
     header["DATASUM"] = ("0", "sum of the data")
     header["CHECKSUM"] = ("0" * 16, "makes the sum of header and data -0")

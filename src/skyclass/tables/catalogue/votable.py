@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TextIO
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax import saxutils
 
 import pyarrow as pa
 
@@ -56,7 +56,10 @@ _DATA_ORIGIN = (
 
 _SPECIAL = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 _NOT_IN_ID = re.compile(r"[^\w.-]", re.ASCII)
-_escape = partial(escape, entities={"\r": "&#13;"})  # a parser would read it as a line feed
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_escape = partial(
+    saxutils.escape, entities={"\r": "&#13;"}
+)  # a parser would read it as a line feed
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def write_votable(rows: Rows, content: Content, path: Path, name: str) -> None:
         fields = list(_make_fields(rows.schema, columns, ids))  # before others take their ids
         facts = read_parameters(rows.schema)
         for key in (key for key in facts if key in _DATA_ORIGIN):
-            file.write(f"<INFO {ids.make_attributes(key)} value={quoteattr(str(facts[key]))}/>\n")
+            file.write(f"<INFO {ids.make_attributes(key)} value={_quote(str(facts[key]))}/>\n")
         for key in (key for key in facts if key not in _DATA_ORIGIN):
             file.write(_make_parameter(key, facts[key], ids))
         file.writelines(fields)
@@ -197,11 +200,11 @@ class _Ids:
     def make_attributes(self, name: str) -> str:
         """Return the attributes ID and name."""
         text = _NOT_IN_ID.sub("_", name)
-        text = text if text[0].isalpha() or text[0] == "_" else f"_{text}"
+        text = text if text[:1].isalpha() or text[:1] == "_" else f"_{text}"
         while text in self._used:
             text += "_"
         self._used.add(text)
-        return f'ID="{text}" name={quoteattr(name)}'
+        return f'ID="{text}" name={_quote(name)}'
 
 
 def _make_fields(schema: pa.Schema, columns: Sequence[Column], ids: _Ids) -> Iterator[str]:
@@ -211,7 +214,7 @@ def _make_fields(schema: pa.Schema, columns: Sequence[Column], ids: _Ids) -> Ite
             described["unit"] = convert_unit(described["unit"], "vounit")
         attributes = {"datatype": column.datatype, "arraysize": _find_arraysize(column.layout)}
         attributes |= {key: described.get(key, "") for key in ("unit", "ucd", "utype", "xtype")}
-        text = "".join(f" {key}={quoteattr(value)}" for key, value in attributes.items() if value)
+        text = "".join(f" {key}={_quote(value)}" for key, value in attributes.items() if value)
         yield f"<FIELD {ids.make_attributes(field.name)}{text}>\n"
         yield from _describe(described)
         if column.null is not None:
@@ -232,9 +235,18 @@ def _make_parameter(key: str, value: Parameter, ids: _Ids) -> str:
         text = _SPECIAL[str(value)]
     size = ' arraysize="*"' if datatype == "unicodeChar" else ""
     label = ids.make_attributes(key)
-    return f'<PARAM {label} datatype="{datatype}"{size} value={quoteattr(text)}/>\n'
+    return f'<PARAM {label} datatype="{datatype}"{size} value={_quote(text)}/>\n'
+
+
+def _quote(text: str) -> str:
+    return saxutils.quoteattr(_clean(text))
+
+
+def _clean(text: str) -> str:
+    """Replace control characters, which XML cannot hold in names and descriptions."""
+    return _NOT_IN_XML.sub("?", text)
 
 
 def _describe(described: dict[str, str]) -> Iterator[str]:
     if "description" in described:
-        yield f"<DESCRIPTION>{escape(described['description'])}</DESCRIPTION>\n"
+        yield f"<DESCRIPTION>{_escape(_clean(described['description']))}</DESCRIPTION>\n"

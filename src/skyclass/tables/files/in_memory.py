@@ -1,6 +1,7 @@
 """Tables in VOTable, ECSV and IPAC files, which astropy reads as a whole."""
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -67,8 +68,8 @@ class InMemoryTable(ArrowTable):
                 if self._kind == "votable":
                     table = parse_votable(content, self.name, self._choice)
                 else:
-                    lines = content.decode().splitlines()
-                    table = Table.read(lines, format=self._kind)
+                    lines = re.split("\r?\n", content.decode())  # texts can hold other separators
+                    table = Table.read(lines, format=self._kind, guess=False)
                 return to_arrow(represent_mixins_as_columns(table))
         except _PARSE_ERRORS as error:
             raise CatalogError(
