@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from skyclass.serving.loading import fetch_release, load_release
 from skyclass.survey.features import ALL_INPUTS, INPUTS, Mode, find_groups, model_name
 from skyclass.survey.observation import CLASSES, RANGES
 from skyclass.tables.prediction_log import PROBABILITIES, read_log
+from tests.support.command_line import CommandLine
 from tests.support.grpc_calls import connected, error_of, infer, to_grpc
 from tests.support.predictor import ServerProcess, Site, serving
 from tests.support.wide_release import MISSING_BAND, mask_values, publish_wide, simulate_groups
@@ -296,6 +298,29 @@ def test_the_client_ignores_a_column_of_text_with_the_name_of_an_optional_input(
     table = inputs[list(REQUIRED)].assign(type="STAR")
     found = Client(served.server.url, MODE).classify(table)
     assert list(found.columns) == list(PREDICTION_COLUMNS)
+
+
+def test_the_command_line_adds_label_sets_and_uncertain_objects(
+    served: Served,
+    inputs: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source, output = tmp_path / "objects.csv", tmp_path / "out.csv"
+    inputs.to_csv(source, index=False)
+    arguments = ["predict", str(source), "--mode", str(MODE), "--url", served.server.url]
+    command_line = CommandLine(monkeypatch, capsys)
+    options = ["--coverage", str(COVERAGE), "--purity", str(PURITY), "-o", str(output)]
+    done = command_line.run(*arguments, *options)
+    assert done.status == 0, done.err
+    expected = Client(served.server.url, MODE).classify(inputs, coverage=COVERAGE, purity=PURITY)
+    found = pd.read_csv(output, keep_default_na=False)
+    for name in ("predicted", "labels", "groups"):
+        assert found[name].tolist() == expected[name].tolist()
+    done = command_line.run(*arguments, "--coverage", "1.5")
+    assert done.status == 1
+    assert "coverage is a number (1.5), expected a number between 0 and 1" in done.err
 
 
 def test_the_log_has_the_optional_inputs_that_the_model_used(
