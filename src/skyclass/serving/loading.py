@@ -92,7 +92,10 @@ def load_release(
         model = load_verified_model(release, folder)
         _check_contract(release, mode)
         # Also warms the model up: the first prediction takes several times as long as the next.
-        probabilities = model.predict_probabilities([[20.0] * len(INPUTS[mode])])
+        features = model.compute_features([[20.0] * len(INPUTS[mode])])
+        probabilities = model.predict_from_features(features)
+        if model.domain is not None:
+            model.domain.find_outside(features, release.manifest.features)
     except _MODEL_ERRORS as error:
         raise ReleaseError(
             f"the model in {folder} cannot run here ({type(error).__name__}): "
