@@ -5,9 +5,7 @@ VOTable has no signed bytes and no unsigned integers of more than 8 bits: they b
 signed ones.
 """
 
-import math
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,15 +15,10 @@ from xml.sax import saxutils
 import pyarrow as pa
 
 from skyclass.errors import CatalogError
-from skyclass.tables.catalogue.fields import (
-    Parameter,
-    convert_unit,
-    list_layouts,
-    read_metadata,
-    read_parameters,
-)
+from skyclass.tables.catalogue.fields import list_layouts
 from skyclass.tables.catalogue.layout import WIDER, Layout, find_unused, to_elements
 from skyclass.tables.catalogue.rows import Content, Rows, Summary
+from skyclass.tables.catalogue.votable_header import SPECIAL_NUMBERS, make_head
 
 NAME = "VOTable"
 SUFFIXES = (".vot", ".votable", ".xml")
@@ -47,16 +40,6 @@ _DATATYPES = {
     pa.float32(): "float",
     pa.float64(): "double",
 }
-_DATA_ORIGIN = (
-    *("citation", "reference_url", "resource_version", "rights_uri", "rights", "creator"),
-    *("journal", "article", "cites", "is_derived_from", "original_date", "publication_date"),
-    *("last_update_date", "publisher", "server_software", "contact"),
-)
-"""Facts that IVOA's note "Data Origin in the VO" expects as INFO elements."""
-
-_SPECIAL = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
-_NOT_IN_ID = re.compile(r"[^\w.-]", re.ASCII)
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _escape = partial(
     saxutils.escape, entities={"\r": "&#13;"}
 )  # a parser would read it as a line feed
@@ -84,7 +67,7 @@ class Column:
         texts = elements.cast(pa.string()).to_pylist()
         if pa.types.is_floating(self.layout.element):
             blank = "NaN" if self.layout.is_array else ""
-            texts = [blank if text is None else _SPECIAL.get(text, text) for text in texts]
+            texts = [blank if text is None else SPECIAL_NUMBERS.get(text, text) for text in texts]
         elif self.layout.element == pa.bool_():
             texts = ["?" if text is None else text[0].upper() for text in texts]
         else:
@@ -137,20 +120,9 @@ def write_votable(rows: Rows, content: Content, path: Path, name: str) -> None:
         OSError: The file cannot be written.
     """
     columns = plan_columns(rows.schema, content, name)
-    described = read_metadata(rows.schema.metadata)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(_START)
-        ids = _Ids()
-        label = ids.make_attributes(described["name"]) + " " if "name" in described else ""
-        file.write(f'<TABLE {label}nrows="{content.rows}">\n')
-        file.writelines(_describe(described))
-        fields = list(_make_fields(rows.schema, columns, ids))  # before others take their ids
-        facts = read_parameters(rows.schema)
-        for key in (key for key in facts if key in _DATA_ORIGIN):
-            file.write(f"<INFO {ids.make_attributes(key)} value={_quote(str(facts[key]))}/>\n")
-        for key in (key for key in facts if key not in _DATA_ORIGIN):
-            file.write(_make_parameter(key, facts[key], ids))
-        file.writelines(fields)
+        file.writelines(make_head(rows.schema, columns, content.rows))
         file.write("<DATA><TABLEDATA>\n")
         for batch in rows.read():
             _write_rows(file, columns, batch)
@@ -189,64 +161,3 @@ def _plan_column(layout: Layout, summary: Summary, label: str) -> Column:
             f"the type, which {NAME} cannot hold: choose an output file that ends with .ecsv"
         )
     return Column(layout, _DATATYPES[layout.element], null if is_null_needed else None)
-
-
-class _Ids:
-    """Unique XML ids like names; readers that show ids then show names where they can."""
-
-    def __init__(self) -> None:
-        self._used: set[str] = set()
-
-    def make_attributes(self, name: str) -> str:
-        """Return the attributes ID and name."""
-        text = _NOT_IN_ID.sub("_", name)
-        text = text if text[:1].isalpha() or text[:1] == "_" else f"_{text}"
-        while text in self._used:
-            text += "_"
-        self._used.add(text)
-        return f'ID="{text}" name={_quote(name)}'
-
-
-def _make_fields(schema: pa.Schema, columns: Sequence[Column], ids: _Ids) -> Iterator[str]:
-    for field, column in zip(schema, columns, strict=True):
-        described = read_metadata(field.metadata)
-        if "unit" in described:
-            described["unit"] = convert_unit(described["unit"], "vounit")
-        attributes = {"datatype": column.datatype, "arraysize": _find_arraysize(column.layout)}
-        attributes |= {key: described.get(key, "") for key in ("unit", "ucd", "utype", "xtype")}
-        text = "".join(f" {key}={_quote(value)}" for key, value in attributes.items() if value)
-        yield f"<FIELD {ids.make_attributes(field.name)}{text}>\n"
-        yield from _describe(described)
-        if column.null is not None:
-            yield f'<VALUES null="{column.null}"/>\n'
-        yield "</FIELD>\n"
-
-
-def _find_arraysize(layout: Layout) -> str:
-    """Return the sizes of the dimensions, that of the fastest one first."""
-    sizes = [str(size) for size in layout.shape[::-1]]
-    return "x".join([*sizes, *(["*"] if layout.is_variable or layout.is_text else [])])
-
-
-def _make_parameter(key: str, value: Parameter, ids: _Ids) -> str:
-    datatype = {bool: "boolean", int: "long", float: "double"}.get(type(value), "unicodeChar")
-    text = f"{value}" if isinstance(value, str) else str(value).lower()
-    if isinstance(value, float) and not math.isfinite(value):
-        text = _SPECIAL[str(value)]
-    size = ' arraysize="*"' if datatype == "unicodeChar" else ""
-    label = ids.make_attributes(key)
-    return f'<PARAM {label} datatype="{datatype}"{size} value={_quote(text)}/>\n'
-
-
-def _quote(text: str) -> str:
-    return saxutils.quoteattr(_clean(text))
-
-
-def _clean(text: str) -> str:
-    """Replace control characters, which XML cannot hold in names and descriptions."""
-    return _NOT_IN_XML.sub("?", text)
-
-
-def _describe(described: dict[str, str]) -> Iterator[str]:
-    if "description" in described:
-        yield f"<DESCRIPTION>{_escape(_clean(described['description']))}</DESCRIPTION>\n"
