@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -72,10 +73,12 @@ def make_settings(access: Access) -> Settings:
     return settings
 
 
-@pytest.fixture(autouse=True)
-def batch_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restore the batch size after each test."""
-    monkeypatch.setattr(files, "BATCH_ROWS", BATCH_ROWS)
+@pytest.fixture(scope="module", autouse=True)
+def batch_rows() -> Iterator[None]:
+    """Restore the batch size after the tests and the fixtures of this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "BATCH_ROWS", BATCH_ROWS)
+        yield
 
 
 @pytest.fixture(scope="module")
