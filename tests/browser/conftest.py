@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from skyclass.apps.monitor.app import make_app
@@ -34,6 +37,23 @@ UNREACHABLE_URL = "http://127.0.0.1:9"
 def wait(browser: Chrome, condition: Callable[[], object]) -> None:
     """Wait until a condition holds."""
     WebDriverWait(browser, SECONDS).until(lambda _: condition())
+
+
+def open_table_tab(page: Chrome, table: Path) -> WebElement:
+    """Upload a table, and return the button that classifies it."""
+    page.find_element(By.XPATH, "//button[@role='tab'][contains(., 'A table')]").click()
+    button = page.find_element(By.XPATH, "//button[normalize-space()='Classify the table']")
+    wait(page, button.is_displayed)
+
+    def is_uploaded() -> bool:
+        if page.find_elements(By.CSS_SELECTOR, f"a[download='{table.name}']"):
+            return True
+        page.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(table))
+        return False
+
+    # Gradio shows the field before it handles uploads: retry until the file is there.
+    WebDriverWait(page, SECONDS, poll_frequency=10).until(lambda _: is_uploaded())
+    return button
 
 
 @contextmanager

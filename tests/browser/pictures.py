@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from astropy.table import Table
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from tests.browser.conftest import CLASSIFY, wait
+from skyclass.sources.simulated import SimulatedSource
+from tests.browser.conftest import CLASSIFY, open_table_tab, wait
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs/pictures"
 
@@ -37,3 +39,19 @@ def test_predictions(browser: Chrome, predictions: str) -> None:
     wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "table.contributions"))
     wait(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, ".generating, .pending"))
     assert browser.save_screenshot(str(PICTURES / "predict-page.png"))
+
+
+def test_table(browser: Chrome, predictions: str, tmp_path: Path) -> None:
+    source = SimulatedSource.from_uri("simulated:?rows=400&era=legacy&seed=7")
+    objects = Table.from_pandas(next(source.read_batches(after=0)).rows.to_pandas())
+    for band in "ugriz":
+        objects[band].unit = "mag"
+    objects["alpha", "delta", "u", "g", "r", "i", "z", "redshift"].write(tmp_path / "objects.fits")
+    browser.set_window_size(1280, 1000)
+    browser.get(predictions)
+    wait(browser, lambda: browser.find_elements(By.XPATH, CLASSIFY))
+    open_table_tab(browser, tmp_path / "objects.fits").click()
+    selector = "a[download='objects-classified.fits']"
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, selector))
+    wait(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, ".generating, .pending"))
+    assert browser.save_screenshot(str(PICTURES / "predict-table.png"))

@@ -10,10 +10,8 @@ from astropy.table import QTable
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.browser.conftest import CLASSIFY, SECONDS, UNREACHABLE_URL, wait
+from tests.browser.conftest import CLASSIFY, UNREACHABLE_URL, open_table_tab, wait
 from tests.browser.test_monitor import AXE, CHECK
 
 CHECK_BUT_METERS = CHECK.replace("[['iframe']]", "[['iframe'], ['meter']]")
@@ -147,23 +145,6 @@ def test_accessibility_rules(page: Chrome, scheme: str) -> None:
         assert page.execute_async_script(CHECK_BUT_METERS) == []
     finally:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-
-
-def open_table_tab(page: Chrome, table: Path) -> WebElement:
-    """Upload a table, and return the button that classifies it."""
-    page.find_element(By.XPATH, "//button[@role='tab'][contains(., 'A table')]").click()
-    button = page.find_element(By.XPATH, "//button[normalize-space()='Classify the table']")
-    wait(page, button.is_displayed)
-
-    def is_uploaded() -> bool:
-        if page.find_elements(By.CSS_SELECTOR, f"a[download='{table.name}']"):
-            return True
-        page.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(table))
-        return False
-
-    # Gradio shows the field before it handles uploads: retry until the file is there.
-    WebDriverWait(page, SECONDS, poll_frequency=10).until(lambda _: is_uploaded())
-    return button
 
 
 def test_an_uploaded_table_is_classified_and_downloaded(page: Chrome, tmp_path: Path) -> None:
