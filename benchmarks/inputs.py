@@ -84,6 +84,10 @@ def read_set_b(path: Path) -> pd.DataFrame:
     return pd.read_csv(path).rename(columns=names)
 
 
+W1_AB, W2_AB = 2.699, 3.339
+"""AB minus Vega (mag; Jarrett et al. 2011): the colours of the set are in AB."""
+
+
 def read_set_c(path: Path) -> pd.DataFrame:
     """Read VST ATLAS and WISE: the bands follow from r and the colours."""
     rows = pd.read_csv(path).rename(columns={"rmagC": "r"})
@@ -91,8 +95,8 @@ def read_set_c(path: Path) -> pd.DataFrame:
     rows["u"] = rows["g"] + rows["umg"]
     rows["i"] = rows["r"] - rows["rmi"]
     rows["z"] = rows["i"] - rows["imz"]
-    rows["w1"] = rows["r"] - rows["rmw1"]
-    rows["w2"] = rows["w1"] - rows["w1m2"]
+    w1 = rows["r"] - rows["rmw1"]
+    rows["w1"], rows["w2"] = w1 - W1_AB, w1 - rows["w1m2"] - W2_AB
     labels = rows["label"].replace({"WHITE_DWARF": "STAR"})
     return rows.assign(**{"class": labels})
 

@@ -163,7 +163,7 @@ def test_a_position_alone_is_worth_the_extinction_of_the_map(served: Served) -> 
 
 
 def test_an_invalid_optional_input_costs_no_more_than_the_input(served: Served) -> None:
-    invalid = {"psf_u": 99.0, "type": 5, "w1": -9999, "alpha": None}
+    invalid = {"psf_u": 98.0, "type": 5, "w1": -9999, "err_u": 99, "alpha": None}
     first, plain = served.v1([{**ROW, **invalid}, ROW])
     low, high = RANGES["psf_u"]
     assert first["flags"] == [

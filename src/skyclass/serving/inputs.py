@@ -18,7 +18,8 @@ from skyclass.survey.features import (
     Mode,
     model_name,
 )
-from skyclass.survey.observation import RANGES, TYPES, is_sentinel
+from skyclass.survey.observation import OPTIONAL_COLUMNS, RANGES, TYPES, is_sentinel
+from skyclass.survey.optional import find_placeholders
 
 Matrix = npt.NDArray[np.float64]
 
@@ -109,6 +110,9 @@ def check_values(
         RequestError: A required input is not finite, is the survey's sentinel, or exceeds single
             precision.
     """
+    if values.shape[1] > len(INPUTS[mode]):
+        optional = values[:, -len(OPTIONAL_COLUMNS) :]
+        optional[find_placeholders(optional, OPTIONAL_COLUMNS)] = np.nan
     outside = is_outside_range(values, mode)
     if not outside.any():
         return {}

@@ -4,6 +4,7 @@ An object without a valid optional input is still an object with five magnitudes
 rejected nor given a made-up value.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from skyclass.survey.observation import RANGES, TYPES
 
-PLACEHOLDERS = (-9999.0, 9999.0, -999.0, 999.0, -99.0, 99.0, 0.0)
+PLACEHOLDERS = np.array([-9999.0, 9999.0, -999.0, 999.0, -99.0, 99.0, 0.0])
 """Numbers that public catalogues hold for "not measured". For an extinction, 0 is a value."""
 
 
@@ -27,6 +28,24 @@ class Discarded(NamedTuple):
     invalid: npt.NDArray[np.bool_]
 
 
+def find_placeholders(
+    values: npt.NDArray[np.float64], names: Sequence[str]
+) -> npt.NDArray[np.bool_]:
+    """Return where optional inputs hold a placeholder for "not measured".
+
+    Args:
+        values: Shape (n, len(names)).
+        names: Names of the inputs, among `OPTIONAL_COLUMNS`.
+
+    Examples:
+        >>> values = np.array([[0.0, 0.0, 99.0]])
+        >>> find_placeholders(values, ["extinction_r", "err_u", "w1"]).tolist()
+        [[False, True, True]]
+    """
+    found = (values[..., np.newaxis] == PLACEHOLDERS).any(axis=-1)
+    return found & ~((values == 0) & [name == "extinction_r" for name in names])
+
+
 def find_discarded(name: str, values: npt.NDArray[np.float64]) -> Discarded:
     """Find the values of an optional input that are not measurements; NaN is neither kind.
 
@@ -40,9 +59,7 @@ def find_discarded(name: str, values: npt.NDArray[np.float64]) -> Discarded:
         ([False, True, True, False, False], [False, False, False, True, False])
     """
     low, high = RANGES[name]
-    is_placeholder = np.isin(values, PLACEHOLDERS)
-    if name == "extinction_r":
-        is_placeholder &= values != 0
+    is_placeholder = find_placeholders(values[:, np.newaxis], [name])[:, 0]
     is_valid = np.isin(values, TYPES) if name == "type" else (values >= low) & (values <= high)
     return Discarded(is_placeholder, ~(is_valid | is_placeholder | np.isnan(values)))
 

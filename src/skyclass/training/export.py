@@ -27,13 +27,19 @@ _FASTER_RATIO = 0.8
 """joblib counts as faster if it takes at most this share of ONNX Runtime's time."""
 
 
-def export(model: ClassifierMixin, probe: npt.NDArray[np.float32], folder: Path) -> OnnxParity:
+def export(
+    model: ClassifierMixin,
+    probe: npt.NDArray[np.float32],
+    folder: Path,
+    missing: bool = False,
+) -> OnnxParity:
     """Write a model in both formats and compare their predictions.
 
     Args:
         model: A fitted classifier.
         probe: Features of the rows to compare, shape (n, k).
         folder: Output folder.
+        missing: Whether the model was fitted on rows with missing features (NaN).
 
     Raises:
         TrainingError: The files are larger than `MAX_MODEL_BYTES`.
@@ -41,7 +47,7 @@ def export(model: ClassifierMixin, probe: npt.NDArray[np.float32], folder: Path)
     folder.mkdir(parents=True, exist_ok=True)
     joblib.dump(model, folder / JOBLIB_MODEL, compress=3)
     try:
-        onnx_model = convert_to_onnx(model, probe.shape[1])
+        onnx_model = convert_to_onnx(model, probe.shape[1], missing)
     except (MissingConverter, MissingShapeCalculator, NotImplementedError) as error:
         _check_size(folder)
         reason = str(error).splitlines()[0]

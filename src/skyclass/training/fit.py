@@ -82,7 +82,8 @@ def fit(
 
     logger.info("fitting %s on %d rows", found.winner, train.sum())
     model = fit_rows(train)
-    parity = export(model, features[dataset.random_holdout], folder)
+    missing = bool(np.isnan(features[train]).any())
+    parity = export(model, features[dataset.random_holdout], folder, missing)
     if dataset.has_temporal_model:
         joblib.dump(fit_rows(~dataset.temporal_holdout), folder / _TEMPORAL_MODEL)
     summary = FitSummary(

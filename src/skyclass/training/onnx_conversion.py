@@ -30,12 +30,13 @@ _EPSILON = 1e-12
 """What scikit-learn adds to probabilities before it takes their logarithm."""
 
 
-def convert_to_onnx(model: ClassifierMixin, features: int) -> bytes:
+def convert_to_onnx(model: ClassifierMixin, features: int, missing: bool) -> bytes:
     """Convert a fitted classifier to a serialised ONNX model with the output `probabilities`.
 
     Args:
         model: The classifier.
         features: Number of its features.
+        missing: Whether features can be missing (NaN). Without them, forests are faster.
 
     Raises:
         MissingConverter: skl2onnx cannot convert it.
@@ -43,19 +44,20 @@ def convert_to_onnx(model: ClassifierMixin, features: int) -> bytes:
         NotImplementedError: As above.
     """
     if not isinstance(model, CalibratedClassifierCV) or model.method != Calibration.TEMPERATURE:
-        return _convert(model, features).SerializeToString()
+        return _convert(model, features, missing).SerializeToString()
     (calibrated,) = model.calibrated_classifiers_
     (scaling,) = calibrated.calibrators
-    converted = _convert(calibrated.estimator, features)
+    converted = _convert(calibrated.estimator, features, missing)
     _append_temperature(converted.graph, float(scaling.beta_))
     return converted.SerializeToString()
 
 
-def _convert(model: ClassifierMixin, features: int) -> ModelProto:
+def _convert(model: ClassifierMixin, features: int, missing: bool) -> ModelProto:
     types = [(FEATURES_INPUT, FloatTensorType([None, features]))]
     converted = to_onnx(model, initial_types=types, options={"zipmap": False})
     _remove_unused_constants(converted.graph)
-    _set_branches_of_missing(converted.graph, model)
+    if missing:
+        _set_branches_of_missing(converted.graph, model)
     return converted
 
 
