@@ -22,7 +22,7 @@ from tests.support.web import Response, Web, serve
 MODE = Mode.PHOTOMETRIC
 STEPS = ["ingest", "validate", "train", "evaluate", "publish"]
 SMALL = {
-    "source_uri": "simulated:?rows=2400&era=legacy,boss",
+    "source_uri": "simulated:?rows=4000&era=legacy,boss",
     "candidates": "decision_tree",
     "search_seconds": "0",
     "mode": str(MODE),
