@@ -16,7 +16,8 @@ from skyclass.explaining.shapley import compute_shapley_values
 from skyclass.registry.models import LoadedModel, load_verified_model
 from skyclass.registry.releases import REFERENCE, Registry, Release
 from skyclass.survey.features import ALL_INPUTS, InputGroup
-from skyclass.survey.observation import CLASSES
+from skyclass.survey.observation import CLASSES, OPTIONAL_COLUMNS, is_sentinel
+from skyclass.survey.optional import find_discarded
 from skyclass.tables.prediction_log import read_reference
 
 BACKGROUND_ROWS = 64
@@ -70,9 +71,16 @@ class Explainer:
 
         Args:
             inputs: Shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])), in that order; NaN
-                where a value was not measured.
+                where a value was not measured. Sentinels and invalid optional inputs are not used,
+                as by the endpoint.
         """
-        return [self._explain_row(row) for row in self._model.compute_features(inputs)]
+        values = np.array(inputs, dtype=np.float64)
+        values[is_sentinel(values)] = np.nan
+        for name, column in zip(ALL_INPUTS[self.release.mode], values.T, strict=False):
+            if name in OPTIONAL_COLUMNS:
+                discarded = find_discarded(name, column)
+                column[discarded.not_measured | discarded.invalid] = np.nan
+        return [self._explain_row(row) for row in self._model.compute_features(values)]
 
     def _explain_row(self, row: Features) -> Explanation:
         # A player with the same value in all rows contributes nothing, and would double the time.

@@ -124,6 +124,19 @@ def test_an_object_without_optional_inputs_is_explained(
     ]
 
 
+def test_values_that_the_endpoint_does_not_use_are_not_measured(
+    rows: pd.DataFrame, wide: Explainer
+) -> None:
+    row = rows[list(ALL_INPUTS[PHOTOMETRIC])].head(1)
+    psf = {f"psf_{band}": 0.0 for band in "ugriz"}
+    absent = {"w1": np.nan, "w2": np.nan, "type": np.nan, **dict.fromkeys(psf, np.nan)}
+    unused = {"w1": 99.0, "w2": 0.5, "type": 0.0, **psf}
+    found, expected = wide.explain(pd.concat([row.assign(**unused), row.assign(**absent)]))
+    assert found.probabilities == expected.probabilities
+    values = {each.player.name: each.format_value() for each in found.contributions}
+    assert values["wise"] == values["psf"] == values["type"] == "not measured"
+
+
 def test_an_input_without_effect_contributes_nothing(rows: pd.DataFrame, wide: Explainer) -> None:
     changed = rows[list(ALL_INPUTS[PHOTOMETRIC])].head(1).assign(err_u=0.3, err_g=0.2)
     (explanation,) = wide.explain(changed.to_numpy())
