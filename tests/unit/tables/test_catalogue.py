@@ -169,6 +169,19 @@ def test_no_text_about_a_table_makes_it_unreadable(
     assert open_table(str(path), path.name).header == ("n",)
 
 
+@pytest.mark.parametrize(
+    "facts", [{"K": float("nan")}, {"K": float("-inf")}, {"k" * 70: "y" * 100}, {"ZTABLE": True}]
+)
+def test_facts_that_fits_cannot_hold_do_not_make_it_unreadable(
+    facts: dict[str, Any], tmp_path: Path
+) -> None:
+    schema = pa.schema([pa.field("n", pa.int64())], {"meta": json.dumps(facts)})
+    path = tmp_path / "a.fits"
+    store(pa.table([[7]], schema=schema), path)
+    assert Table.read(path)["n"].tolist() == [7]
+    assert open_table(str(path), path.name).header == ("n",)
+
+
 DESCRIBED = pa.schema(
     [
         pa.field("r", pa.float64(), metadata={"unit": "mag", "ucd": "phot.mag;em.opt.R"}),

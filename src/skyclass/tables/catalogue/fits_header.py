@@ -1,12 +1,18 @@
 """Headers of FITS files with one binary table."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from skyclass.tables.catalogue.fields import convert_unit, read_metadata, read_parameters
+from skyclass.tables.catalogue.fields import (
+    Parameter,
+    convert_unit,
+    read_metadata,
+    read_parameters,
+)
 
 if TYPE_CHECKING:
     from skyclass.tables.catalogue.fits import Column
@@ -14,11 +20,15 @@ if TYPE_CHECKING:
 MAX_NAME_CHARACTERS = 68
 """Longest text in one card of a header."""
 
+_MAX_KEYWORD_CHARACTERS = 40
+"""Longest keyword that leaves room for any number in one card; astropy writes longer cards for
+longer ones, which nothing can read."""
+
 _KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
 _NOT_IN_KEYWORD = re.compile(r"[^\w-]", re.ASCII)  # astropy takes * and ? for a pattern
 _RESERVED = re.compile(
     r"SIMPLE|EXTEND|XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|GROUPS|TFIELDS|THEAP|END|CONTINUE"
-    r"|EXTNAME|DATASUM|CHECKSUM|B(ZERO|SCALE)"
+    r"|EXTNAME|DATASUM|CHECKSUM|B(ZERO|SCALE)|Z(IMAGE|TABLE)"
     r"|COMMENT|HISTORY|T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM|UCD|COMM|BCOL)\d+"
 )
 """Keywords that do not describe the table as a whole."""
@@ -93,8 +103,9 @@ def make_headers(
         if not _RESERVED.fullmatch(key.upper()):
             keyword = _TABLE_KEYWORDS.get(key, key)
             if not _KEYWORD.fullmatch(keyword.upper()):
-                keyword = f"HIERARCH {_NOT_IN_KEYWORD.sub('_', keyword) or '_'}"
-            header[keyword] = _to_ascii(value) if isinstance(value, str) else value
+                name = _NOT_IN_KEYWORD.sub("_", keyword)[:_MAX_KEYWORD_CHARACTERS]
+                keyword = f"HIERARCH {name or '_'}"
+            header[keyword] = _to_card(value)
     header["DATASUM"] = ("0", "sum of the data")
     header["CHECKSUM"] = ("0" * 16, "makes the sum of header and data -0")
     return primary.header, header
@@ -124,6 +135,13 @@ def _format(column: "Column") -> str:
     if column.layout.is_variable:
         return f"1Q{column.code}({column.longest})"
     return f"{column.layout.size * column.width}{column.code}"
+
+
+def _to_card(value: Parameter) -> Parameter:
+    """Return what a card can hold; numbers that are not finite become text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return _to_ascii(value) if isinstance(value, str) else value
 
 
 def _to_ascii(text: str) -> str:
