@@ -121,7 +121,13 @@ def test_names_of_one_kind_are_not_mixed_with_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("unit", "ucd", "reason"),
-    [("nanomaggy", "", "unit 'nanomaggy'"), ("Jy", "", "unit 'Jy'"), ("", "phot.flux", "UCD")],
+    [
+        ("nanomaggy", "", "unit 'nanomaggy'"),
+        ("Jy", "", "unit 'Jy'"),
+        ("mmag", "", "unit 'mmag'"),
+        ("mag / arcsec2", "", "unit 'mag / arcsec2'"),
+        ("", "phot.flux", "UCD"),
+    ],
 )
 def test_magnitudes_in_another_unit_are_rejected(
     unit: str, ucd: str, reason: str, tmp_path: Path

@@ -18,7 +18,8 @@ SAMPLE_ROWS = 1000
 _MIN_MAGNITUDE = 10.0
 """mag; objects of a survey are fainter, and no redshift is as large."""
 _MIN_USABLE_SHARE = 0.5
-_MAGNITUDE_UNIT = re.compile(r"mags?(?![a-z])|magnitude", re.IGNORECASE)
+_MAGNITUDE_UNIT = re.compile(r"(?<!m)mags?(?![a-z])(?!.*arcsec)|magnitude", re.IGNORECASE)
+"""Not of thousandths, nor of surface brightness."""
 _DEGREE_UNIT = re.compile(r"deg", re.IGNORECASE)
 _NO_UNITS = ("", "null", "none", "unknown", "1", "-", "--")
 
