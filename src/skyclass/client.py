@@ -381,7 +381,8 @@ def list_columns(rows: pd.DataFrame, mode: Mode, coverage: float | None = None) 
 def to_records(rows: pd.DataFrame, mode: Mode) -> list[dict[str, Any]]:
     """Convert rows to V1 instances.
 
-    Missing inputs become null; missing optional inputs and incomplete keys are omitted.
+    Missing inputs become null; missing optional inputs and incomplete keys are omitted. Infinite
+    values, which JSON cannot express, count as missing.
 
     Args:
         rows: Columns INPUTS[mode] and, optionally, numeric columns of OPTIONAL_INPUTS[mode], and
@@ -401,7 +402,8 @@ def to_records(rows: pd.DataFrame, mode: Mode) -> list[dict[str, Any]]:
     names = [*INPUTS[mode], *_list_optional(rows, mode)]
     inputs = rows[names]
     records: list[Any] = inputs.astype(object).to_dict("records")
-    for row, column in np.argwhere(inputs.isna()).tolist():
+    is_missing = inputs.isna() | inputs.isin([np.inf, -np.inf])
+    for row, column in np.argwhere(is_missing).tolist():
         if column < len(INPUTS[mode]):
             records[row][names[column]] = None
         else:

@@ -142,3 +142,12 @@ def test_a_duplicate_optional_column_is_one_error() -> None:
     table = pd.concat([TABLE, TABLE[["psf_u"]]], axis=1)
     with pytest.raises(ServingError, match="duplicate column psf_u"):
         Client("http://127.0.0.1:9", Mode.PHOTOMETRIC).classify(table)
+
+
+def test_infinite_values_count_as_missing() -> None:
+    infinite = TABLE.assign(u=[float("inf"), 20.0], psf_u=[20.5, float("-inf")])
+    with serve(respond(2)) as web:
+        Client(web.url, Mode.PHOTOMETRIC).classify(infinite)
+        (body,) = web.bodies
+    magnitudes = dict.fromkeys(MAGNITUDES, 20.0)
+    assert json.loads(body)["instances"] == [{**magnitudes, "u": None, "psf_u": 20.5}, magnitudes]

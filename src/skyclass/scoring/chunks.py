@@ -56,6 +56,10 @@ def read_chunks(
         file = source.open_piece(piece)
         columns = _find_columns(file, mode, optional, source.columns)
         is_corrected = _EXTINCTION in optional and is_dereddened(file, columns)
+        if is_corrected:
+            columns.pop(
+                _EXTINCTION, None
+            )  # 0 even if a column was named, as for `skyclass predict`
         pending: list[pa.Table] = []
         position = 0
         for chunk in file.read(list(columns.values()), CHUNK_ROWS):
@@ -108,7 +112,8 @@ def _convert(
         return _convert_optional(file, name, column)
     if name != _CLASS:
         values = read_numbers(file, position, column, first_row)
-        return pa.array(np.where(is_sentinel(values), np.nan, values), from_pandas=True)
+        is_missing = is_sentinel(values) | np.isinf(values)
+        return pa.array(np.where(is_missing, np.nan, values), from_pandas=True)
     labels, _ = decode_labels(column, source.codes, file.name)
     unknown = pc.invert(pc.is_in(labels, pa.array([*CLASSES, None], pa.string())))
     if pc.any(unknown).as_py():

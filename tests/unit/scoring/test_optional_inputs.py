@@ -148,6 +148,20 @@ def test_dereddened_magnitudes_have_no_extinction(
     assert np.array_equal(found, model.predict_probabilities(inputs))
 
 
+def test_dereddened_magnitudes_have_no_extinction_even_if_a_column_is_named(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    some = rows.head(5)[["plate", "mjd", "fiber_id", *"ugriz"]].assign(a_r=0.3)
+    renamed = some.rename(columns={band: f"dered_{band}" for band in "ugriz"})
+    pq.write_table(pa.Table.from_pandas(renamed, preserve_index=False), tmp_path / "a.parquet")
+    address = f"{tmp_path / 'a.parquet'}?extinction_r=a_r"
+    assert score(store.settings, open_input(store.settings, address), release).inserted == 5
+    found = read_predictions(store.settings, release)[list(PROBABILITIES)].to_numpy()
+    model = download_model(Registry(store), release)
+    inputs = get_inputs(some.assign(extinction_r=0.0))
+    assert np.array_equal(found, model.predict_probabilities(inputs))
+
+
 def test_required_inputs_alone_are_scored(
     store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -175,6 +189,17 @@ def test_row_without_a_band_is_scored_if_the_release_can_do_without(
     result = score_rows(store, release, some, tmp_path)
     assert (result.inserted, result.incomplete) == (3, 2)
     assert read_predictions(store.settings, release)["u"].isna().sum() == 2
+
+
+def test_infinite_magnitude_is_not_measured(
+    store: ObjectStore, release: Release, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    some = rows.head(2).assign(u=[np.inf, np.nan]).reset_index(drop=True)
+    assert score_rows(store, release, some, tmp_path).inserted == 2
+    found = read_predictions(store.settings, release)[list(PROBABILITIES)].to_numpy()
+    model = download_model(Registry(store), release)
+    expected = model.predict_probabilities(get_inputs(some.assign(u=np.nan)))
+    assert np.array_equal(found, expected)
 
 
 def test_observations_table_gives_its_optional_inputs(
