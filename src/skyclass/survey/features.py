@@ -93,7 +93,8 @@ def make_features(
 ) -> npt.NDArray[np.float32]:
     """Compute model features from inputs.
 
-    The name of a feature is its definition: an input, or the difference of two inputs.
+    The name of a feature is its definition: an input, or the difference of two inputs. The error of
+    a band that was not measured is NaN: models never see one, because both are masked together.
 
     Args:
         inputs: Array of shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])), in that order:
@@ -133,8 +134,8 @@ def make_features(
 class _Places(NamedTuple):
     """Columns of `ALL_INPUTS` that features are computed from, as arrays of shape (features,).
 
-    The subtrahend of a feature that is not a difference is its minuend, times zero: one row is
-    computed in a few operations on whole arrays.
+    The subtrahend of a feature that is not a difference is its minuend, or the band that it is the
+    error of, times zero: one row is computed in a few operations on whole arrays.
     """
 
     minuends: npt.NDArray[np.intp]
@@ -148,7 +149,7 @@ def _find_places(mode: Mode, names: tuple[str, ...]) -> _Places:
     places = {name: place for place, name in enumerate(ALL_INPUTS[mode])}
     terms = [name.split("-") for name in names]
     minuends = np.array([places[parts[0]] for parts in terms])
-    subtrahends = np.array([places[parts[-1]] for parts in terms])
+    subtrahends = np.array([places[parts[-1].removeprefix("err_")] for parts in terms])
     is_difference = np.array([float(len(parts) == 2) for parts in terms])
     return _Places(
         minuends, subtrahends, is_difference, int(max(minuends.max(), subtrahends.max()))

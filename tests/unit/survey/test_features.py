@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyclass.survey.features import FEATURES, INPUTS, Mode, make_features
+from skyclass.survey.features import ALL_INPUTS, FEATURES, INPUTS, Mode, make_features
 
 ROWS = np.array(
     [
@@ -56,6 +56,13 @@ def test_what_is_not_measured_stays_so_in_its_features_alone() -> None:
     nan = np.isnan(make_features(row, Mode.SPECTROSCOPIC))[0]
     named = dict(zip(FEATURES[Mode.SPECTROSCOPIC], nan, strict=True))
     assert [name for name, is_nan in named.items() if is_nan] == ["u-g", "g-r"]
+
+
+def test_error_of_a_band_that_is_not_measured_is_not_used() -> None:
+    row = np.full((1, len(ALL_INPUTS[Mode.PHOTOMETRIC])), 0.125)
+    row[0, ALL_INPUTS[Mode.PHOTOMETRIC].index("u")] = np.nan
+    found = make_features(row, Mode.PHOTOMETRIC, ("err_u", "err_g"))
+    assert np.array_equal(found, [[np.nan, 0.125]], equal_nan=True)
 
 
 @pytest.mark.parametrize("mode", Mode)
