@@ -232,12 +232,13 @@ def test_each_row_of_a_table_is_classified_by_the_model_of_its_inputs(
     assert target.name == "objects-classified.csv"
 
 
+@pytest.mark.parametrize("options", ["w1=W1mag", "?w1=W1mag"])
 def test_a_table_with_further_measurements_gets_label_sets(
-    clients: Clients, tmp_path: Path
+    clients: Clients, tmp_path: Path, options: str
 ) -> None:
     simulate_groups(20).rename(columns={"w1": "W1mag"}).to_csv(tmp_path / "a.csv", index=False)
     _, rows = classify_table(
-        clients, tmp_path / "a.csv", tmp_path, lambda done, of: None, Certainty(0.9), "w1=W1mag"
+        clients, tmp_path / "a.csv", tmp_path, lambda done, of: None, Certainty(0.9), options
     )
     assert rows.column_names[-4:] == ["out_of_domain", "groups", "labels", "mode"]
     assert {"psf", "wise"} <= set(" ".join(rows["groups"].to_pylist()).split())

@@ -114,6 +114,7 @@ HOSTILE = {
         ("a.vot", HOSTILE["failed"], r"reported an error \(no such column\): repeat the query"),
         ("a.vot", VOTABLE[:-20], "not readable as VOTable"),
         ("a.vot", "<VOTABLE></VOTABLE>", "no table in the file"),
+        ("a.vot", VOTABLE.replace(' name="r"', ""), "not readable as VOTable"),
         ("a.vot", re.sub("<TR>.*</TR>", "", VOTABLE), "no rows"),
         ("a.ecsv", "r,i\n1,2\n", "not readable as ECSV"),
         ("a.ecsv", b"# %ECSV 1.0\n\xff", "not readable as ECSV"),

@@ -53,6 +53,12 @@ def test_a_misspelt_option_of_a_url_is_an_error() -> None:
         split_options("https://h/a.fits#hdo=2")
 
 
+def test_a_misspelt_option_of_a_file_is_an_error(tmp_path: Path) -> None:
+    path = write_tables(tmp_path / "a.fits")
+    with pytest.raises(CatalogError, match=r"unknown option hdo=2: write for example \?hdu=2"):
+        split_options(f"{path}?z=psfMag_z&hdo=2")
+
+
 def test_a_file_whose_name_has_a_question_mark_is_read_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.csv?z=1.csv"
     path.write_text("u,g,r,i,z\n19.5,19.0,18.5,18.0,17.5\n")

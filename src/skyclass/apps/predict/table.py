@@ -39,7 +39,8 @@ def classify_table(
         folder: Folder for the result.
         progress: Called with the number of classified rows and of all rows.
         certainty: What is requested beside the probabilities.
-        options: Table and columns of the file, such as `hdu=2&z=psfMag_z`.
+        options: Table and columns of the file, such as `hdu=2&z=psfMag_z`; also with the question
+            mark that errors show.
 
     Returns:
         The path of a file of the same format with the predictions beside the rows, and its content.
@@ -49,7 +50,9 @@ def classify_table(
         ServingError: The predictor is unreachable or rejected a row.
     """
     optional = OPTIONAL_INPUTS[Mode.PHOTOMETRIC]
-    objects = read_objects(f"{file}?{options}", MAGNITUDES, ["redshift", *optional])
+    objects = read_objects(
+        f"{file}?{options.removeprefix('?')}", MAGNITUDES, ["redshift", *optional]
+    )
     inputs = objects.inputs
     if "redshift" not in inputs.columns:
         inputs = inputs.assign(redshift=float("nan"))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import yaml
 from astropy.table import Column, Table
 from astropy.table.serialize import represent_mixins_as_columns
+from astropy.utils.exceptions import AstropyWarning
 
 from skyclass.errors import CatalogError, one_line
 from skyclass.tables.files.arrays import make_array
@@ -26,6 +27,7 @@ _KINDS = {"votable": "VOTable", "ascii.ecsv": "ECSV", "ascii.ipac": "IPAC"}
 _PARSE_ERRORS = (
     ArithmeticError,
     AssertionError,
+    AstropyWarning,  # that astropy raises for some malformed VOTables
     AttributeError,
     ExpatError,
     LookupError,

@@ -53,7 +53,8 @@ def split_options(uri: str, names: Collection[str] = FILE_OPTIONS) -> tuple[str,
         names: Options to split off.
 
     Raises:
-        CatalogError: An option occurs twice, or one behind a `#` is unknown.
+        CatalogError: An option occurs twice, or one behind a `#` or a file of this machine is
+            unknown.
 
     Examples:
         >>> split_options("stars.csv?encoding=latin-1&classes=STAR,GALAXY,QSO")[1].classes
@@ -81,6 +82,10 @@ def split_options(uri: str, names: Collection[str] = FILE_OPTIONS) -> tuple[str,
         address = uri
     address, _, query = address.partition("?")
     others = _split_query(uri, query, names, options)
+    if others and Path(address.removeprefix("file://")).is_file():
+        raise CatalogError(
+            f"{Path(address).name}: unknown option {others[0]}: write for example ?hdu=2"
+        )
     columns = {name: options.pop(name) for name in COLUMN_OPTIONS if name in options}
     return "?".join([address, *(["&".join(others)] if others else [])]), Options(
         **options, columns=columns
