@@ -13,6 +13,7 @@ from skyclass.tables.catalogue.columns import MODEL_RELEASE, describe_prediction
 from skyclass.tables.catalogue.layout import find_layout
 from skyclass.tables.files.arrow import ArrowTable
 from skyclass.tables.files.in_memory import to_arrow
+from skyclass.tables.files.options import COLUMN_OPTIONS
 from skyclass.tables.objects import Objects, make_objects
 
 _NAME = "table"
@@ -26,7 +27,8 @@ def read_astropy_objects(
 ) -> Objects:
     """Read the objects of a table or a table of quantities.
 
-    Angles are converted to degrees. Columns of coordinates and other objects are passed over.
+    Angles are converted to degrees. Columns of coordinates, of structures and of other objects are
+    passed over.
 
     Args:
         table: One row per object.
@@ -35,8 +37,15 @@ def read_astropy_objects(
         names: The table's name of each input that was named.
 
     Raises:
-        CatalogError: The table has no rows, lacks a column, or has a value that is not a number.
+        CatalogError: The table has no rows, lacks a column, or has a value that is not a number, or
+            no input has a name.
     """
+    unknown = [name for name in names or {} if name not in COLUMN_OPTIONS]
+    if unknown:
+        raise CatalogError(
+            f"{_NAME}: there is no input {unknown[0]!r}: correct the name, for example "
+            f"{required[-1]}"
+        )
     return make_objects(ArrowTable(_NAME, lambda: _convert(table)), required, optional, names)
 
 
@@ -61,7 +70,7 @@ def _convert(table: Table) -> pa.Table:
     plain = [
         name
         for name, column in table.columns.items()
-        if isinstance(column, Column | units.Quantity)
+        if isinstance(column, Column | units.Quantity) and not column.dtype.names
     ]
     if not plain:
         raise CatalogError(f"{_NAME}: no columns with numbers: add them")
@@ -69,4 +78,6 @@ def _convert(table: Table) -> pa.Table:
     for name, column in columns.columns.items():
         if column.unit is not None and column.unit.physical_type == "angle":
             columns[name] = column.to(units.deg)
+        elif column.dtype.char in "gG":  # more precision than Arrow has
+            columns[name] = column.astype("f8" if column.dtype.char == "g" else "c16")
     return to_arrow(Table(columns, copy=False))
