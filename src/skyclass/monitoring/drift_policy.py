@@ -16,7 +16,7 @@ from skyclass.monitoring.logged_features import compute_features
 from skyclass.monitoring.verdict import Comparison, Policy, Verdict
 from skyclass.monitoring.windows import MAX_ROWS, Accounting
 from skyclass.survey.dust import DustMap
-from skyclass.survey.features import FEATURES, MAGNITUDES, Mode, find_groups
+from skyclass.survey.features import FEATURES, MAGNITUDES, Mode
 from skyclass.survey.observation import CLASSES
 
 POLICY = Policy(
@@ -82,9 +82,10 @@ def make_drift_frame(
 ) -> pd.DataFrame:
     """Return the compared columns.
 
-    These are `DRIFT_COLUMNS` of the mode, the optional features of the release, whether a row has
-    each group of them, whether it is out of the domain, and `predicted`. Values that were not
-    measured are NaN; whether a row is out of the domain is None if the release cannot tell.
+    These are `DRIFT_COLUMNS` of the mode, the optional features of the release, whether a row is
+    out of the domain (None if the release cannot tell), and `predicted`. Values that were not
+    measured are NaN. Whether they were is not compared: it depends on the client, not on the
+    objects, the release predicts both, and a training run would not change it.
 
     Args:
         rows: Valid rows with the inputs of the mode and `predicted`.
@@ -98,13 +99,10 @@ def make_drift_frame(
     frame = frame.assign(**{name: rows[name] for name in MAGNITUDES})
     optional = [name for name in names if name not in DRIFT_COLUMNS[mode]]
     numbers = frame[[*DRIFT_COLUMNS[mode], *optional]].astype("float64")
-    shares = {
-        f"{group} measured": np.where(mask, _YES, _NO).astype(object)
-        for group, mask in find_groups(features, names).items()
-    }
     if "out_of_domain" in rows and rows["out_of_domain"].notna().any():
-        shares[OUT_OF_DOMAIN] = rows["out_of_domain"].map({True: _YES, False: _NO}).to_numpy(object)
-    return numbers.assign(**shares, **{PREDICTED: rows[PREDICTED].astype(object)})
+        outside = rows["out_of_domain"].map({True: _YES, False: _NO}).to_numpy(object)
+        numbers = numbers.assign(**{OUT_OF_DOMAIN: outside})
+    return numbers.assign(**{PREDICTED: rows[PREDICTED].astype(object)})
 
 
 def evaluate_window(
@@ -158,7 +156,7 @@ def compare_column(name: str, reference: pd.Series, window: pd.Series) -> Compar
         return compare_numbers(reference, window)
     if name == OUT_OF_DOMAIN:
         return compare_classes(reference, window, (_YES, _NO), MAX_OUT_OF_DOMAIN_CHANGE)
-    return compare_classes(reference, window, CLASSES if name == PREDICTED else (_YES, _NO))
+    return compare_classes(reference, window)
 
 
 def compare_numbers(reference: pd.Series, window: pd.Series) -> Comparison:

@@ -112,6 +112,7 @@ def close_loop(
             limits=settings.limits,
             waiting=waiting.release if waiting else None,
             holdout=champion.manifest.random_holdout,
+            inputs_worth=champion.manifest.inputs_worth,
             accuracy_rule=settings.accuracy_rule,
             label_sets=champion.manifest.label_sets,
         )

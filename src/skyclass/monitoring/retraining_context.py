@@ -57,6 +57,8 @@ class RetrainingContext:
         limits: Limits on training runs.
         waiting: Id of the release that waits for an approval, if one does.
         holdout: Metrics of the champion on its own random hold-out, if known.
+        inputs_worth: Accuracy that the champion loses on its hold-out without its optional inputs,
+            as a share; requests may lack them.
         accuracy_rule: When measured accuracy starts a run.
         label_sets: Label sets of the champion, if it has them.
     """
@@ -72,6 +74,7 @@ class RetrainingContext:
     limits: Limits = field(default_factory=Limits)
     waiting: str | None = None
     holdout: Evaluation | None = None
+    inputs_worth: float = 0.0
     accuracy_rule: AccuracyRule = field(default_factory=AccuracyRule)
     label_sets: LabelSets | None = None
 

@@ -63,7 +63,8 @@ def explain_steadiness(context: RetrainingContext) -> str:
 
 
 def _find_accuracy_fall(context: RetrainingContext) -> Trigger | None:
-    shortfall, margin = _measure_shortfall(context), context.accuracy_rule.margin
+    shortfall = _measure_shortfall(context)
+    margin = context.accuracy_rule.margin + context.inputs_worth
     if shortfall is None or shortfall.lower_bound <= margin:
         return None
     return Trigger(

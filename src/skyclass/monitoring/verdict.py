@@ -24,7 +24,7 @@ class Comparison(Document):
 
     Attributes:
         method: `ks` (Kolmogorov-Smirnov distance, numbers) or `tvd` (total variation distance,
-            classes, and whether a value was measured or a row is out of the domain).
+            classes, and whether a row is out of the domain).
         score: The distance, from 0 (same distribution) to 1 (disjoint).
         p_value: Probability of such a distance without drift.
         threshold: Distance at which the column drifts, if the p-value is significant.
@@ -69,8 +69,8 @@ class DriftVerdict(WindowDocument):
         accounting: Counts of used, duplicate and invalid rows.
         window_rows: Rows of the window that were compared, after sampling.
         reference_rows: Rows of the reference that were compared, after sampling.
-        columns: Comparison of each measured or derived column, of the share of rows that have each
-            optional group, and of those out of the domain. Empty if there were too few rows to
+        columns: Comparison of each measured or derived column, and of the share of rows that are
+            out of the domain. Empty if there were too few rows to
             compare; the report then has no charts, and its snapshot is an empty object.
         predictions: Comparison of the predicted classes.
         class_shares: Shares of the predicted classes.

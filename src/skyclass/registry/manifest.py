@@ -97,6 +97,10 @@ class OnnxParity(Document):
     )
 
 
+ALL_GROUPS = "all"
+"""Name of the scores of all groups of optional inputs together."""
+
+
 class GroupScores(Document):
     """What a group of optional inputs is worth, on the rows of the random hold-out that have it.
 
@@ -185,6 +189,12 @@ class Manifest(Document):
     label_sets: LabelSets | None = None
     purity_cuts: PurityCuts | None = None
     files: tuple[FileEntry, ...]
+
+    @property
+    def inputs_worth(self) -> float:
+        """Accuracy that the model loses on the hold-out without its optional inputs, as a share."""
+        losses = (each.accuracy - each.accuracy_without for each in self.groups.values())
+        return max(0.0, *losses) if self.groups else 0.0
 
     @property
     def random_holdout(self) -> Evaluation | None:

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import accuracy_score, f1_score
 
-from skyclass.registry.manifest import BandScores, GroupScores
+from skyclass.registry.manifest import ALL_GROUPS, BandScores, GroupScores
 from skyclass.registry.models import Engine
-from skyclass.survey.features import find_groups, make_features
+from skyclass.survey.features import InputGroup, find_groups, make_features
 from skyclass.survey.observation import CLASSES, most_probable_classes
 from skyclass.training.dataset import Dataset
 from skyclass.training.masking import remove_band, remove_group
@@ -32,22 +32,28 @@ def evaluate_groups(
         probabilities: Its predictions for the random hold-out, shape (n, 3).
 
     Returns:
-        Scores of the groups that some of these rows have.
+        Scores of the groups that some of these rows have; of several groups, also those of
+        `ALL_GROUPS`.
     """
     held_out, mode = dataset.random_holdout, dataset.mode
     inputs, labels = dataset.filled_inputs[held_out], dataset.labels[held_out]
     present = find_groups(make_features(inputs, mode, plan.features), plan.features)
+    compared: dict[str, tuple[InputGroup, ...]] = {
+        str(group): (group,) for group in plan.groups if present[group].any()
+    }
+    if len(compared) > 1:
+        compared[ALL_GROUPS] = plan.groups
     scores = {}
-    for group in plan.groups:
-        rows = present[group]
-        if not rows.any():
-            continue
-        without = remove_group(inputs[rows], mode, group)
+    for name, groups in compared.items():
+        rows = np.logical_or.reduce([present[group] for group in groups])
+        without = inputs[rows]
+        for group in groups:
+            without = remove_group(without, mode, group)
         accuracy, macro_f1 = _score(labels[rows], probabilities[rows])
         accuracy_without, macro_f1_without = _score(
             labels[rows], engine(make_features(without, mode, plan.features))
         )
-        scores[str(group)] = GroupScores(
+        scores[name] = GroupScores(
             rows=int(rows.sum()),
             accuracy=accuracy,
             macro_f1=macro_f1,

@@ -45,6 +45,12 @@ def test_accuracy_that_falls_without_drift_starts_a_run() -> None:
     )
 
 
+def test_what_requests_without_optional_inputs_lose_is_no_fall() -> None:
+    window = make_labelled_window(1_200, 1_100)
+    assert decide_after(window).cause is Cause.ACCURACY
+    assert decide_after(window, inputs_worth=0.05).cause is Cause.STEADY
+
+
 def test_accuracy_is_the_cause_if_there_is_also_drift() -> None:
     verdicts = [make_daily_verdict(DRIFT, CHAMPION, END - DAY * days) for days in (2, 1, 0)]
     assert (

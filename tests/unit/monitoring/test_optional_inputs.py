@@ -72,7 +72,6 @@ def test_frame_has_the_columns_of_the_groups_that_the_release_uses() -> None:
     assert list(make_frame(make_rows(0))) == [
         *DRIFT_COLUMNS[MODE],
         *("extinction_r", "type", "r-w1", "w1-w2"),
-        *("extinction measured", "type measured", "wise measured"),
         OUT_OF_DOMAIN,
         PREDICTED,
     ]
@@ -81,36 +80,27 @@ def test_frame_has_the_columns_of_the_groups_that_the_release_uses() -> None:
 def test_rows_of_the_same_distribution_do_not_drift() -> None:
     found = evaluate(make_rows(1))
     assert found.verdict is Verdict.NO_DRIFT
-    assert {"type", "r-w1", "wise measured", OUT_OF_DOMAIN} <= set(found.columns)
+    assert {"type", "r-w1", OUT_OF_DOMAIN} <= set(found.columns)
 
 
 def test_shift_of_an_optional_magnitude_is_drift() -> None:
     rows = make_rows(1)
     found = evaluate(rows.assign(w1=rows["w1"] + 0.7))
     assert found.columns["w1-w2"].drifted
-    assert not found.columns["wise measured"].drifted
 
 
-def test_rows_without_a_group_are_drift_of_its_share_only() -> None:
+@pytest.mark.parametrize("share", [0.1, 1])
+def test_rows_without_a_group_are_no_drift(share: float) -> None:
     rows = make_rows(1)
-    rows.loc[::2, ["w1", "w2"]] = np.nan
+    rows.loc[rows.index < share * len(rows), ["alpha", "delta", "w1", "w2"]] = np.nan
     found = evaluate(rows)
-    assert [name for name, each in found.columns.items() if each.drifted] == ["wise measured"]
-    assert found.verdict is Verdict.DRIFT
-    assert 'the share of rows "wise measured" (by 0.33) drifted' in found.reason
-
-
-def test_column_with_few_measured_rows_is_left_out() -> None:
-    rows = make_rows(1, w1=np.nan, w2=np.nan)
-    found = evaluate(rows)
-    assert "r-w1" not in found.columns
-    assert found.columns["wise measured"].score == pytest.approx(2 / 3, abs=0.01)
+    assert found.verdict is Verdict.NO_DRIFT
+    assert ("r-w1" in found.columns) == (share < 1)
 
 
 def test_extinction_of_the_map_does_not_differ_from_that_of_the_survey() -> None:
     reference = make_rows(0, extinction_r=np.float32(0.115))
     found = evaluate(make_rows(1), reference)
-    assert not found.columns["extinction measured"].drifted
     assert found.columns["extinction_r"].score < 0.01
 
 
@@ -145,7 +135,7 @@ def test_report_shows_columns_with_missing_values() -> None:
     training_set = draft(MODE).training_set
     verdict = make_verdict(window, outcome, accounting, reference, current, training_set)
     html = report.render(verdict, reference, current).html.decode()
-    for name in ("wise measured", OUT_OF_DOMAIN, "type"):
+    for name in (OUT_OF_DOMAIN, "type"):
         assert name in html
 
 

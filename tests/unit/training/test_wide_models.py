@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from skyclass.registry.manifest import ALL_GROUPS
 from skyclass.registry.models import LoadedModel, load_onnx_engine
 from skyclass.registry.releases import DUST_MAP, Release
 from skyclass.survey.dust import DustMap
@@ -123,7 +124,11 @@ def test_magnitudes_alone_are_predicted_as_by_a_model_of_magnitudes(dataset: Dat
 def test_groups_are_evaluated_with_and_without(
     dataset: Dataset, evaluation: ModelEvaluation
 ) -> None:
-    assert set(evaluation.groups) == {"type", "wise"}
+    assert set(evaluation.groups) == {"type", "wise", ALL_GROUPS}
+    everything = evaluation.groups[ALL_GROUPS]
+    assert everything.accuracy_without < min(
+        evaluation.groups[name].accuracy_without for name in ("type", "wise")
+    )
     wise = evaluation.groups["wise"]
     assert wise.rows == dataset.rows["w1"].notna()[dataset.random_holdout].sum()
     assert wise.macro_f1 > wise.macro_f1_without + 0.01

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from skyclass.ingest.step import ingest_step
+from skyclass.registry.manifest import ALL_GROUPS
 from skyclass.registry.models import LoadedModel, download_model
 from skyclass.registry.releases import Registry
 from skyclass.settings import Settings
@@ -37,7 +38,7 @@ def test_release_has_features_scores_and_dust_map(
     optional = ("extinction_r", "type", "r-w1", "w1-w2")
     assert manifest.features == (*FEATURES[MODE], *optional)
     assert manifest.inputs == INPUTS[MODE]
-    assert set(manifest.groups) == {"extinction", "type", "wise"}
+    assert set(manifest.groups) == {"extinction", "type", "wise", ALL_GROUPS}
     assert set(manifest.missing_bands) <= {"u", "z"}
 
     model = download_model(Registry(store), published.release)
