@@ -19,6 +19,7 @@ _SURVEY = {
     "acknowledgement": "Data of the Sloan Digital Sky Survey; wording and funding: "
     "https://www.sdss.org/collaboration/citing-sdss/",
 }
+_SIMULATED = {"note": "The model was trained on simulated objects: practise with it, cite nothing"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def list_facts(
     Raises:
         StoreError: The object store failed.
     """
+    training_set = release.manifest.training_set
     facts: dict[str, Parameter] = {
         "model_release": release.id,
         "mode": str(release.mode),
@@ -61,7 +63,7 @@ def list_facts(
         "rights": publication.licence,
         "row_count": rows,
         "server_software": f"skyclass {metadata.version('skyclass')}",
-        **_SURVEY,
+        **(_SIMULATED if training_set.synthetic_rows == training_set.rows else _SURVEY),
     }
     return {key: value for key, value in facts.items() if value != ""}
 

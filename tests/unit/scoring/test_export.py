@@ -108,7 +108,10 @@ def test_data_release_and_metrics_are_those_of_the_release(
     objects: pd.DataFrame, store: ObjectStore, table: ObservationsTable, tmp_path: Path
 ) -> None:
     version = ingest(open_source("simulated:?rows=60", store), table, store).version
-    training_set = draft().training_set.model_copy(update={"table": table.uri, "version": version})
+    simulated_rows = {"rows": 60, "synthetic_rows": 60}
+    training_set = draft().training_set.model_copy(
+        update={"table": table.uri, "version": version, **simulated_rows}
+    )
     published = publish_tree(store, tmp_path / "tree", Mode.PHOTOMETRIC)
     manifest = published.manifest.model_copy(update={"training_set": training_set})
     release = Registry(store).publish(
@@ -120,6 +123,8 @@ def test_data_release_and_metrics_are_those_of_the_release(
     export_predictions(store.settings, release, target, source=source)
     header: Any = fits.getheader(target, 1)
     assert header["DATAREL"] == "SIMULATED"
+    assert "simulated" in header["NOTE"]
+    assert "ACKNOWL" not in header
     assert header["MODELREL"] == release.id
     assert header["SOURCE"] == source
     with pytest.raises(CatalogError, match=r"no predictions for elsewhere\.csv: choose one of /"):
