@@ -1,7 +1,7 @@
 """Catalogues in, catalogues with predictions out: `skyclass predict`, `Client.classify_table`."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,13 @@ from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES
 from skyclass.tables.prediction_log import PROBABILITIES
 from tests.support.command_line import CommandLine, CommandResult
-from tests.support.predictor import ServerProcess, Site, publish, serving, simulated
+from tests.support.predictor import ServerProcess, simulated
 
 pytestmark = pytest.mark.slow
 
 MODE = Mode.PHOTOMETRIC
 ADDED = ["predicted", *PROBABILITIES, "model_version", "flags", "out_of_domain"]
 ROWS = 20
-
-
-@pytest.fixture(scope="module")
-def server(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("release")
-    release = publish(site, folder / "files", MODE, seed=0)
-    address = f"s3://{site.settings.models_bucket}/{release.prefix}"
-    with serving(site, MODE, address, folder / "log") as server:
-        yield server
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from skyclass.client import Client
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.tables.prediction_log import PROBABILITIES
 from tests.support.command_line import CommandLine, CommandResult
-from tests.support.predictor import ServerProcess, Site, publish, serving, simulated
+from tests.support.predictor import ServerProcess, simulated
 
 pytestmark = pytest.mark.slow
 
@@ -27,15 +27,6 @@ Predict = Callable[..., CommandResult]
 
 MODE = Mode.PHOTOMETRIC
 ADDED = ["predicted", *PROBABILITIES, "model_version", "flags", "out_of_domain"]
-
-
-@pytest.fixture(scope="module")
-def server(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("release")
-    release = publish(site, folder / "files", MODE, seed=0)
-    address = f"s3://{site.settings.models_bucket}/{release.prefix}"
-    with serving(site, MODE, address, folder / "log") as server:
-        yield server
 
 
 @pytest.fixture
