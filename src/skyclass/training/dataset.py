@@ -1,6 +1,7 @@
 """The dataset of a training run: which rows it has, and which of them are held out."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ class Dataset:
                 values[:, column] = self.rows[name].to_numpy(np.float64)
         return values
 
-    @property
+    @cached_property
     def filled_inputs(self) -> npt.NDArray[np.float64]:
         """The inputs, with extinctions from the dust map where there were none."""
         return fill_extinction(self.inputs, self.mode, self.dust_map)
