@@ -129,7 +129,7 @@ class Client:
             For each row, with the same index: PREDICTION_COLUMNS; `groups` if the table has
             optional inputs; `labels` with a coverage. `flags` names values outside the survey's
             range, `out_of_domain` is whether the row differs from the rows that the model was
-            trained on (null if the release cannot tell), `groups` names the groups of optional
+            trained on (null if the release has no domain), `groups` names the groups of optional
             inputs that the model used, and `labels` the classes of the label set. With a purity,
             `predicted` is `uncertain` where the probability is too low for it.
 

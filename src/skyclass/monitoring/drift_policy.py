@@ -83,7 +83,7 @@ def make_drift_frame(
     """Return the compared columns.
 
     These are `DRIFT_COLUMNS` of the mode, the optional features of the release, whether a row is
-    out of the domain (None if the release cannot tell), and `predicted`. Values that were not
+    out of the domain (None if the release has no domain), and `predicted`. Values that were not
     measured are NaN. Whether they were is not compared: it depends on the client, not on the
     objects, the release predicts both, and a training run would not change it.
 

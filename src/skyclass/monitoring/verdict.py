@@ -75,7 +75,7 @@ class DriftVerdict(WindowDocument):
         predictions: Comparison of the predicted classes.
         class_shares: Shares of the predicted classes.
         out_of_domain: Share of the rows that are out of the domain of the release; None if it
-            cannot tell.
+            has none.
         training_rows: Rows the release was trained on.
         synthetic_rows: Number of them that were simulated.
         policy: Constants of the drift policy.

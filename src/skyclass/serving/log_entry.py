@@ -26,7 +26,7 @@ class LogEntry(NamedTuple):
         keys: Plate, MJD and fibre, shape (n, 3), zeros for rows without a key; None when no row
             has one.
         probabilities: Shape (n, 3).
-        out_of_domain: Shape (n,); None if the release cannot tell.
+        out_of_domain: Shape (n,); None if the release has no domain.
     """
 
     time: datetime

@@ -27,7 +27,7 @@ class Prediction(NamedTuple):
         flags: By row, which values lie outside the survey's range or are missing.
         groups: By row that has optional inputs, the groups of them that the model used.
         out_of_domain: Whether each row is unlike the rows that the model was trained on, shape
-            (n,); None if the release cannot tell.
+            (n,); None if the release has no domain.
         labels: Which classes the label set of each row has, shape (n, 3); None unless the client
             requested a coverage.
         certain: Whether each row belongs to a sample of the requested purity, shape (n,); None

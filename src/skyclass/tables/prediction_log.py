@@ -35,7 +35,7 @@ _PREDICTION_FIELDS = [
     *((name, pa.float64()) for name in OPTIONAL_INPUTS[Mode.PHOTOMETRIC]),
     ("predicted", pa.string()),
     *((name, pa.float64()) for name in PROBABILITIES),
-    ("out_of_domain", pa.bool_()),  # null if the release cannot tell
+    ("out_of_domain", pa.bool_()),  # null if the release has no domain
 ]
 
 LOG_SCHEMA = pa.schema(

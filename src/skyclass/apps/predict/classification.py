@@ -29,7 +29,7 @@ class Prediction:
         inputs: What was classified, in the order of `ALL_INPUTS`; NaN where not measured.
         groups: Groups of optional inputs that the model used.
         is_outside: Whether the object is unlike the objects that the model was trained on; None if
-            the release cannot tell.
+            the release has no domain.
         labels: Label set; None if no coverage was requested.
         is_certain: Whether the object belongs to a sample of the requested purity; None if no
             purity was requested.
