@@ -14,7 +14,7 @@ from skyclass.registry.models import Engine, make_joblib_engine
 from skyclass.sources.files import FileSource
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import most_probable_classes
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import (

@@ -19,8 +19,8 @@ from skyclass.proxies import describe_proxy
 from skyclass.survey.features import ALL_INPUTS, INPUTS, OPTIONAL_INPUTS, Mode, model_name
 from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.classified import append_predictions, check_names
+from skyclass.tables.log.schema import PROBABILITIES
 from skyclass.tables.objects import Objects, read_objects
-from skyclass.tables.prediction_log import PROBABILITIES
 
 if TYPE_CHECKING:
     from astropy.table import Table

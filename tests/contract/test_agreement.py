@@ -27,7 +27,7 @@ from skyclass.serving.loading import fetch_release, load_release
 from skyclass.serving.predictor import INLINE_BYTES
 from skyclass.survey.features import INPUTS, Mode, model_name
 from skyclass.survey.observation import CLASSES, KEY
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 from tests.support.grpc_calls import connected, infer
 from tests.support.predictor import (
     ServerProcess,

@@ -16,7 +16,7 @@ from skyclass.client import Client
 from skyclass.errors import CatalogError, ServingError
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 from tests.support.command_line import CommandLine, CommandResult
 from tests.support.predictor import ServerProcess, simulated
 

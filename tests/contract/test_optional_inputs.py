@@ -16,7 +16,8 @@ from skyclass.registry.models import LoadedModel
 from skyclass.serving.loading import fetch_release, load_release
 from skyclass.survey.features import ALL_INPUTS, INPUTS, Mode, find_groups, model_name
 from skyclass.survey.observation import CLASSES, RANGES
-from skyclass.tables.prediction_log import PROBABILITIES, read_log
+from skyclass.tables.log.read import read_log
+from skyclass.tables.log.schema import PROBABILITIES
 from tests.support.command_line import CommandLine
 from tests.support.grpc_calls import connected, error_of, infer, to_grpc
 from tests.support.predictor import ServerProcess, Site, serving

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from skyclass.client import Client
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 from tests.support.command_line import CommandLine, CommandResult
 from tests.support.predictor import ServerProcess, simulated
 

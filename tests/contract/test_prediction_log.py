@@ -16,7 +16,8 @@ from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import Release
 from skyclass.survey.features import INPUTS, Mode, model_name
 from skyclass.survey.observation import KEY
-from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, read_log
+from skyclass.tables.log.read import read_log
+from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES
 from tests.support.grpc_calls import connected
 from tests.support.predictor import Site, eventually, publish, serving, simulated
 

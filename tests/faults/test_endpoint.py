@@ -17,7 +17,7 @@ import pytest
 from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.registry.releases import Release
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.tables.prediction_log import read_log
+from skyclass.tables.log.read import read_log
 from tests.support.predictor import ServerProcess, Site, eventually, publish, serving, simulated
 
 MODE = Mode.SPECTROSCOPIC

@@ -20,8 +20,9 @@ from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES, MEASUREMENTS, Era
+from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES, REFERENCE_SCHEMA
+from skyclass.tables.log.write import write_log
 from skyclass.tables.observations import ObservationsTable
-from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, REFERENCE_SCHEMA, write_log
 from tests.support.releases import draft
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -79,6 +80,7 @@ def make_log_rows(
         time=pd.date_range(START, END, periods=len(rows) + 1)[:-1].floor("us"),
         prediction_id="prediction",
         request_id="request",
+        idempotency_key=None,
         row=np.arange(len(rows)),
         model_version=release,
         mode=str(mode),

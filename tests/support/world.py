@@ -30,8 +30,8 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode, make_features
 from skyclass.survey.observation import CLASSES, Era
 from skyclass.tables import OBSERVATIONS_URI
+from skyclass.tables.log.schema import PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.tables.observations import ObservationsTable
-from skyclass.tables.prediction_log import PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.evaluation import evaluate
 from skyclass.training.gate.comparison import check_not_worse, compare_slices
 from skyclass.training.gate.floors import check_slice_floors

@@ -29,9 +29,10 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES
 from skyclass.tables import OBSERVATIONS_URI
+from skyclass.tables.log.read import read_log
+from skyclass.tables.log.schema import read_reference
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.prediction_history import read_daily_history, read_scored_inputs
-from skyclass.tables.prediction_log import read_log, read_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 STORED = ROOT / "tests/data/v0.1.0"

@@ -18,7 +18,7 @@ from skyclass.registry.releases import REFERENCE, Registry, Release
 from skyclass.survey.features import ALL_INPUTS, InputGroup
 from skyclass.survey.observation import CLASSES, OPTIONAL_COLUMNS, is_sentinel
 from skyclass.survey.optional import find_discarded
-from skyclass.tables.prediction_log import read_reference
+from skyclass.tables.log.schema import read_reference
 
 BACKGROUND_ROWS = 64
 """Reference rows that stand for a feature whose value is unknown. With ten players, 1,024

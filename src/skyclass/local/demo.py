@@ -26,7 +26,7 @@ from skyclass.registry.releases import REPORT as TRAINING_REPORT
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.prediction_log import read_log
+from skyclass.tables.log.read import read_log
 
 _LOG_TIMEOUT_SECONDS = 30
 _RELOAD_TIMEOUT_SECONDS = 30

@@ -12,7 +12,7 @@ from skyclass.registry.patterns import Mask, find_missing_bands
 from skyclass.survey.features import MAGNITUDES, InputGroup
 from skyclass.survey.magnitudes import MAGNITUDE_BINS, find_magnitude_bins
 from skyclass.survey.observation import CLASSES, Era, find_eras
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 
 
 class CoverageCount(Document):

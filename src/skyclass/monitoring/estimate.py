@@ -11,7 +11,7 @@ from scipy.optimize import isotonic_regression  # for few rows ten times as fast
 from sklearn.isotonic import IsotonicRegression
 
 from skyclass.registry.documents import Document
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 
 ASSUMPTION = (
     "valid only while objects with the same measurements have the same class probabilities: it "

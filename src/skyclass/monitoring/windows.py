@@ -18,7 +18,8 @@ from skyclass.registry.releases import REFERENCE, Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES, is_sentinel
-from skyclass.tables.prediction_log import read_log, read_reference
+from skyclass.tables.log.read import read_log
+from skyclass.tables.log.schema import read_reference
 
 MAX_ROWS = 50_000
 """Maximum number of rows compared per side. The policy tests effect sizes, which 50,000 rows give

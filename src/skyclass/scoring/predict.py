@@ -25,7 +25,7 @@ from skyclass.survey.features import (
     find_groups,
 )
 from skyclass.survey.observation import CLASSES, most_probable_classes
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 from skyclass.tables.predictions import SCHEMA, SPEC
 
 _MAX_KEY = {name: 2 ** (SCHEMA.field(name).type.bit_width - 1) - 1 for name in SPEC.key}

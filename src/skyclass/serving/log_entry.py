@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from skyclass.survey.features import ALL_INPUTS, Mode
 from skyclass.survey.observation import KEY, most_probable_classes
-from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES
+from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES
 
 
 class LogEntry(NamedTuple):

@@ -13,7 +13,7 @@ from skyclass.errors import StoreError
 from skyclass.serving.log_entry import LogEntry, to_table
 from skyclass.serving.settings import ServingSettings
 from skyclass.storage.s3 import ObjectStore
-from skyclass.tables.prediction_log import write_log
+from skyclass.tables.log.write import write_log
 
 logger = logging.getLogger(__name__)
 

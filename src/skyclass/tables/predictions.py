@@ -8,7 +8,7 @@ import pyarrow.dataset as ds
 from skyclass.settings import Settings
 from skyclass.storage.delta import KeyedTable, TableSpec
 from skyclass.survey.observation import KEY, MEASUREMENTS
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 
 SOURCE_ID = "source_id"
 """Column with the id of an object without a spectrum; 0 for an object with a key."""

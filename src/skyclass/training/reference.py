@@ -6,7 +6,7 @@ import pandas as pd
 
 from skyclass.survey.features import ALL_INPUTS
 from skyclass.survey.observation import KEY, most_probable_classes
-from skyclass.tables.prediction_log import MAX_REFERENCE_ROWS, PROBABILITIES, REFERENCE_SCHEMA
+from skyclass.tables.log.schema import MAX_REFERENCE_ROWS, PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 
 

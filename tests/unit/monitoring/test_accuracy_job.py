@@ -14,8 +14,8 @@ from skyclass.registry.releases import JOBLIB_MODEL, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
+from skyclass.tables.log.schema import PROBABILITIES
 from skyclass.tables.observations import ObservationsTable
-from skyclass.tables.prediction_log import PROBABILITIES
 from tests.support.monitoring import (
     END,
     START,

@@ -17,7 +17,7 @@ from skyclass.monitoring.verdict import Verdict
 from skyclass.registry.label_sets import LabelSets
 from skyclass.registry.patterns import NO_GROUPS
 from skyclass.survey.observation import CLASSES
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 from skyclass.training.uncertainty.calibration_rows import CalibrationRows
 from skyclass.training.uncertainty.conformal import calibrate_label_sets
 from tests.support.accuracy import CHAMPION, make_holdout, make_labelled_window

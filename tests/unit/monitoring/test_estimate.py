@@ -12,7 +12,7 @@ from skyclass.monitoring.estimate import AccuracyEstimate, estimate_accuracy
 from skyclass.monitoring.interval_score import is_inside, score_intervals
 from skyclass.survey.features import INPUTS, Mode, make_features
 from skyclass.survey.observation import CLASSES, Era
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 from tests.support.accuracy import DAY, make_labelled_window
 from tests.support.monitoring import END, add_predictions, draw_observations
 

@@ -19,7 +19,7 @@ from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import KEY, Era
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 from tests.support.scoring import read_predictions
 
 IDS = [1237648720693755918 + number for number in range(60)]

@@ -41,8 +41,8 @@ from skyclass.survey.features import (
     make_features,
 )
 from skyclass.survey.observation import Era
+from skyclass.tables.log.schema import PROBABILITIES
 from skyclass.tables.observations import ObservationsTable
-from skyclass.tables.prediction_log import PROBABILITIES
 from skyclass.tables.predictions import SCHEMA, SPEC
 from skyclass.training.uncertainty.domain_fit import fit_domain
 from tests.support.releases import draft

@@ -23,8 +23,8 @@ from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY, Era
+from skyclass.tables.log.schema import PROBABILITIES
 from skyclass.tables.observations import ObservationsTable
-from skyclass.tables.prediction_log import PROBABILITIES
 from skyclass.tables.predictions import PredictionsTable
 from tests.support.scoring import publish_tree, read_predictions
 

@@ -15,7 +15,8 @@ from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import ALL_INPUTS, INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY
-from skyclass.tables.prediction_log import LOG_SCHEMA, PROBABILITIES, read_log
+from skyclass.tables.log.read import read_log
+from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)

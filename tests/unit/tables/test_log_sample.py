@@ -8,7 +8,7 @@ import pytest
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import Era
-from skyclass.tables.log_sample import sample_log
+from skyclass.tables.log.sample import sample_log
 from tests.support.monitoring import END, START, draw_observations, make_log_rows, write_log_rows
 
 MODE = Mode.SPECTROSCOPIC

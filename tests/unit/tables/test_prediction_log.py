@@ -9,7 +9,9 @@ import pytest
 
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.prediction_log import LOG_SCHEMA, read_log, write_log
+from skyclass.tables.log.read import read_log
+from skyclass.tables.log.schema import LOG_SCHEMA
+from skyclass.tables.log.write import write_log
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

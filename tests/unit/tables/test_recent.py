@@ -8,7 +8,7 @@ import pytest
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
-from skyclass.tables.recent import Cursor, read_recent_predictions
+from skyclass.tables.log.recent import Cursor, read_recent_predictions
 from tests.support.monitoring import END, START, draw_observations, make_log_rows, write_log_rows
 
 MODE = Mode.SPECTROSCOPIC

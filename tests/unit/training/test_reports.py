@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from skyclass.survey.features import Mode
-from skyclass.tables.prediction_log import PROBABILITIES, REFERENCE_SCHEMA
+from skyclass.tables.log.schema import PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import ModelEvaluation
 from skyclass.training.gate import check_gate

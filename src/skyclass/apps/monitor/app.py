@@ -28,7 +28,7 @@ from skyclass.registry import releases as release_files
 from skyclass.registry.releases import Registry
 from skyclass.storage.s3 import ObjectMissingError
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.tables.recent import Cursor, read_recent_predictions
+from skyclass.tables.log.recent import Cursor, read_recent_predictions
 
 PAGE_ROWS = 50
 

@@ -20,13 +20,13 @@ from skyclass.promotion.lineage import find_parent
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from skyclass.tables.log.layout import make_day_prefix
 from skyclass.tables.prediction_history import (
     ScoredDay,
     ScoredInput,
     read_daily_history,
     read_scored_inputs,
 )
-from skyclass.tables.prediction_log import make_day_prefix
 
 DEFAULT_WINDOWS = 30
 """Number of newest windows shown by default."""

@@ -22,8 +22,8 @@ from skyclass.monitoring.interval_score import is_inside, score_intervals
 from skyclass.monitoring.verdict import Comparison, DriftVerdict
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY
+from skyclass.tables.log.schema import PROBABILITIES
 from skyclass.tables.prediction_history import ScoredDay
-from skyclass.tables.prediction_log import PROBABILITIES
 
 Variables = dict[str, Any]
 """Variables of a template."""

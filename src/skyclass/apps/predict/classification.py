@@ -11,7 +11,7 @@ from skyclass.client import UNCERTAIN, Client, RowError
 from skyclass.errors import ServingError
 from skyclass.survey.features import ALL_INPUTS, INPUTS, MAGNITUDES, OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import CLASSES
-from skyclass.tables.prediction_log import PROBABILITIES
+from skyclass.tables.log.schema import PROBABILITIES
 
 Clients = Mapping[Mode, Client]
 

@@ -12,7 +12,7 @@ from skyclass.registry.releases import CONFUSION, DOMAIN, REFERENCE, REPORT, Reg
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.prediction_log import REFERENCE_SCHEMA
+from skyclass.tables.log.schema import REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate_champion, evaluate_models
 from skyclass.training.fit import load_fitted_models

@@ -22,7 +22,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.dust import DustMap, fill_extinction
 from skyclass.survey.features import ALL_INPUTS, Mode, make_features
 from skyclass.survey.observation import most_probable_classes
-from skyclass.tables.log_sample import sample_log
+from skyclass.tables.log.sample import sample_log
 from skyclass.training.dataset import Dataset
 from skyclass.training.traffic import limits
 from skyclass.training.traffic.disagreement import (

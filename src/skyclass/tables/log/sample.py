@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from skyclass.errors import one_line
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.tables.prediction_log import LOG_SCHEMA, make_day_prefix, parse_log
+from skyclass.tables.log.layout import make_day_prefix
+from skyclass.tables.log.schema import LOG_SCHEMA, parse_log
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.prediction_log import LOG_SCHEMA, make_day_prefix, parse_log
+from skyclass.tables.log.layout import make_day_prefix
+from skyclass.tables.log.schema import LOG_SCHEMA, parse_log
 
 MAX_PAGE_SPAN = timedelta(days=14)
 """Maximum time between the start of a page and its oldest row."""

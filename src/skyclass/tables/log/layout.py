@@ -1,0 +1,149 @@
+"""Where the files of the prediction log are.
+
+A predictor writes small files below `date=YYYY-MM-DD/hour=HH/`; each row is stored under the hour
+of its time, so a window is read from a few prefixes. `skyclass maintain` merges the files of an
+hour. The index of the hour names the merged files and those that they replace, and it is replaced
+in one write, so that a reader sees each row once, however far a merge has got.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import ClassVar
+
+from pydantic import ValidationError
+
+from skyclass.errors import StoreError
+from skyclass.registry.documents import Document
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+
+_SUFFIX = ".parquet"
+
+
+class MergedFile(Document):
+    """A file with all rows of an hour that are of one release and mode.
+
+    Attributes:
+        name: Name below the prefix of the hour.
+        mode: Mode of the release.
+        model_version: Id of the release.
+        rows: Number of rows.
+    """
+
+    name: str
+    mode: Mode
+    model_version: str
+    rows: int
+
+
+class HourIndex(Document):
+    """The merged files of an hour.
+
+    Attributes:
+        merged: The merged files.
+        replaced: Names of the files whose rows are in merged files; a file that is neither here
+            nor in `merged` was written after the merge.
+    """
+
+    file_name: ClassVar[str] = "index.json"
+
+    merged: tuple[MergedFile, ...] = ()
+    replaced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """A file of the log.
+
+    Attributes:
+        key: Its key in the logs bucket.
+        merged: What is known of a merged file; None for one that a predictor wrote.
+    """
+
+    key: str
+    merged: MergedFile | None = None
+
+
+def list_hour(store: ObjectStore, hour: datetime) -> list[LogFile]:
+    """List the files that together hold each row of an hour once.
+
+    A merge may delete a listed file before it is read: list the hour again if one is missing.
+
+    Args:
+        store: The object store.
+        hour: Any time in the hour (UTC).
+
+    Raises:
+        StoreError: The log cannot be listed, or the index is malformed.
+    """
+    prefix = make_hour_prefix(hour)
+    return select_files(store, prefix, store.list_keys(store.settings.logs_bucket, prefix))
+
+
+def select_files(store: ObjectStore, prefix: str, keys: Iterable[str]) -> list[LogFile]:
+    """Select the files that together hold each row of an hour once.
+
+    Args:
+        store: The object store.
+        prefix: Prefix of the hour.
+        keys: All keys below the prefix.
+
+    Raises:
+        StoreError: The index cannot be read or is malformed.
+    """
+    names = [key.removeprefix(prefix) for key in keys]
+    index = HourIndex()
+    if HourIndex.file_name in names:
+        index = read_index(store, prefix)
+    merged = {each.name: each for each in index.merged}
+    replaced = set(index.replaced)
+    written = [
+        name
+        for name in names
+        if name.endswith(_SUFFIX) and "/" not in name and name not in replaced
+    ]
+    return [LogFile(prefix + name, each) for name, each in merged.items()] + [
+        LogFile(prefix + name) for name in written
+    ]
+
+
+def read_index(store: ObjectStore, prefix: str) -> HourIndex:
+    """Read the index of an hour.
+
+    Raises:
+        ObjectMissingError: The hour has no index.
+        StoreError: The index cannot be read or is malformed.
+    """
+    key = prefix + HourIndex.file_name
+    data = store.get(store.settings.logs_bucket, key)
+    try:
+        return HourIndex.model_validate_json(data)
+    except ValidationError as error:
+        raise StoreError(
+            f"s3://{store.settings.logs_bucket}/{key}: not an index of this version: update "
+            "skyclass, or restore the object"
+        ) from error
+
+
+def list_hours(start: datetime, end: datetime) -> Iterator[datetime]:
+    """Yield the hours of a window.
+
+    Args:
+        start: Start of the window (UTC), included.
+        end: End of the window (UTC), excluded.
+    """
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    while hour < end:
+        yield hour
+        hour += timedelta(hours=1)
+
+
+def make_day_prefix(day: date) -> str:
+    """Return the prefix of a day (UTC) in the logs bucket."""
+    return f"date={day:%Y-%m-%d}/"
+
+
+def make_hour_prefix(time: datetime) -> str:
+    """Return the prefix of the hour of a time (UTC) in the logs bucket."""
+    return f"{make_day_prefix(time)}hour={time:%H}/"

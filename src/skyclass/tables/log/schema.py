@@ -1,0 +1,69 @@
+"""Schemas of the prediction log and of the reference rows of a release."""
+
+import io
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from skyclass.survey.features import OPTIONAL_INPUTS, Mode
+from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS
+
+PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
+"""Columns of the class probabilities, in the order of `CLASSES`."""
+
+_PREDICTION_FIELDS = [
+    *((name, pa.int32()) for name in KEY),  # null if the request has no key
+    *((name, pa.float64()) for name in MEASUREMENTS),  # redshift is null in photometric mode
+    *((name, pa.float64()) for name in OPTIONAL_INPUTS[Mode.PHOTOMETRIC]),
+    ("predicted", pa.string()),
+    *((name, pa.float64()) for name in PROBABILITIES),
+    ("out_of_domain", pa.bool_()),  # null if the release has no domain
+]
+
+LOG_SCHEMA = pa.schema(
+    [
+        ("time", pa.timestamp("us", tz="UTC")),
+        ("prediction_id", pa.string()),
+        ("request_id", pa.string()),
+        ("idempotency_key", pa.string()),  # null if the client sent none
+        ("row", pa.int32()),
+        ("model_version", pa.string()),
+        ("mode", pa.string()),
+        *_PREDICTION_FIELDS,
+    ]
+)
+"""One row per predicted object, identified by (`prediction_id`, `row`).
+
+`prediction_id` is the predictor's own id of the request, so no two rows of the log have the same
+identity. `request_id` is the client's id, which may be the same for many requests. The attempts of
+one request have the same `idempotency_key`: readers count the rows of the first attempt only.
+`model_version` is the id of the release.
+"""
+
+REFERENCE_SCHEMA = pa.schema([*_PREDICTION_FIELDS, ("class", pa.string())])
+"""A release's `reference.parquet`: hold-out rows with the release's predictions and labels."""
+
+MAX_REFERENCE_ROWS = 50_000
+
+
+def parse_log(data: bytes) -> pa.Table:
+    """Parse a file of the prediction log: columns of `LOG_SCHEMA`.
+
+    Files of version 0.1.0 have no prediction ids; their rows are identified by the request id.
+
+    Raises:
+        pyarrow.ArrowException: The file is not Parquet of this schema.
+        OSError: The file is truncated.
+    """
+    table = pq.read_table(io.BytesIO(data), schema=LOG_SCHEMA)
+    ids = pc.coalesce(table["prediction_id"], table["request_id"])
+    return table.set_column(
+        table.column_names.index("prediction_id"), LOG_SCHEMA.field("prediction_id"), ids
+    )
+
+
+def read_reference(data: bytes) -> pd.DataFrame:
+    """Read a release's `reference.parquet`: columns of `REFERENCE_SCHEMA`."""
+    return pq.read_table(io.BytesIO(data), schema=REFERENCE_SCHEMA).to_pandas()
