@@ -26,7 +26,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test test-fast coverage test-cluster lint lint-chart images sbom format compile manifests pictures clean
+.PHONY: help setup browser demo test test-fast coverage test-cluster lint lint-chart images sbom format bench compile manifests pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -113,11 +113,8 @@ format: $(READY) ## format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(READY) ## measure ingest, FITS, scoring and training on up to ten million rows (an hour)
-	$(VENV)/bin/python -m benchmarks.data
-	$(VENV)/bin/python -m benchmarks.formats
-	$(VENV)/bin/python -m benchmarks.scoring
-	$(VENV)/bin/python -m benchmarks.training
+bench: $(READY) ## measure against the named peers and write docs/performance.md (NAMES='endpoint scoring')
+	$(VENV)/bin/python -m benchmarks $(NAMES)
 
 compile: $(READY) ## regenerate the KFP packages in manifests/kfp
 	$(VENV)/bin/python -m pipelines.compile

@@ -1,12 +1,13 @@
 """FITS tables beside `astropy.table.Table.read` of the same file: `python -m benchmarks.formats`.
 
-Prints rows per second, peak memory and the ratios, measured alternately. skyclass reads the columns
-of the model from the stream; astropy maps the file and converts the same columns.
+skyclass reads the columns of the model from the stream; astropy maps the file and converts the same
+columns.
 """
 
 import argparse
-import statistics
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -14,11 +15,13 @@ import pyarrow as pa
 from astropy.io import fits
 from astropy.table import Table
 
-from benchmarks.data import print_row
-from benchmarks.measurement import Cost, measure
+from benchmarks.figures import Figure, print_figure
+from benchmarks.measurement import measure
 from skyclass.survey.features import INPUTS, OPTIONAL_INPUTS, Mode
 from skyclass.tables.files import find_columns, open_table
 
+TOPIC = "FITS tables"
+PEER = "astropy Table.read"
 SIZES = (1_000_000, 10_000_000)
 CHUNK_ROWS = 200_000
 _NAMES = ("u", "g", "r", "i", "z", "psf_u", "psf_g", "psf_r", "psf_i", "psf_z", "alpha", "delta")
@@ -60,33 +63,41 @@ def read_with_astropy(path: Path, rows: int) -> None:
     assert len(arrays[0]) == rows  # noqa: S101
 
 
+def compare(rows: int, repeat: int, folder: Path) -> Iterator[Figure]:
+    """Read a file of so many rows with both, alternately."""
+    path = folder / f"{rows}.fits"
+    write_fits(path, rows)
+    pairs = [
+        (measure(read_with_astropy, path, rows), measure(read_with_skyclass, path, rows))
+        for _ in range(repeat)
+    ]
+    path.unlink()
+    own = min((own for _, own in pairs), key=lambda cost: cost.seconds)
+    yield Figure(
+        TOPIC, f"{rows:,} rows", rows / own.seconds, "rows/s", PEER,
+        median(peer.seconds / own.seconds for peer, own in pairs), target=1,
+    )  # fmt: skip
+    yield Figure(
+        TOPIC, f"{rows:,} rows, peak memory", own.megabytes, "MB", PEER,
+        median(peer.megabytes / own.megabytes for peer, own in pairs), target=1,
+    )  # fmt: skip
+
+
+def measure_figures(sizes: Sequence[int] = SIZES, repeat: int = 3) -> Iterator[Figure]:
+    """Compare files of these numbers of rows."""
+    with TemporaryDirectory() as folder:
+        for rows in sizes:
+            yield from compare(rows, repeat, Path(folder))
+
+
 def main() -> None:
-    """Measure both and print the table."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES)
     parser.add_argument("--repeat", type=int, default=3)
     given = parser.parse_args()
-    print_row("rows", "astropy rows/s", "rows/s", "ratio", "astropy MB", "MB")
-    with TemporaryDirectory() as folder:
-        for rows in given.rows:
-            path = Path(folder) / f"{rows}.fits"
-            write_fits(path, rows)
-            pairs: list[tuple[Cost, Cost]] = [
-                (measure(read_with_astropy, path, rows), measure(read_with_skyclass, path, rows))
-                for _ in range(given.repeat)
-            ]
-            before, after = (
-                min(each, key=lambda cost: cost.seconds) for each in zip(*pairs, strict=True)
-            )
-            print_row(
-                f"{rows:,}",
-                f"{rows / before.seconds:,.0f}",
-                f"{rows / after.seconds:,.0f}",
-                f"{statistics.median(a.seconds / b.seconds for a, b in pairs):.2f}",
-                f"{before.megabytes:,.0f}",
-                f"{after.megabytes:,.0f}",
-            )
-            path.unlink()
+    for figure in measure_figures(given.rows, given.repeat):
+        print_figure(figure)
 
 
 if __name__ == "__main__":
