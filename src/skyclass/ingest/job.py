@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 REJECTED_PREFIX = "rejected"
 _PARQUET = "application/vnd.apache.parquet"
+_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+"""An odd number without a pattern, which spreads keys over all 64-bit numbers."""
 
 
 @dataclass(frozen=True)
@@ -145,12 +148,21 @@ def _ingest_batch(
 
 def _drop_duplicate_keys(rows: pa.Table) -> pa.Table:
     """Merge rows of the same key: the last value that is not null wins, as between batches."""
-    grouped = rows.group_by(list(KEY), use_threads=False)  # "last" needs the order of the rows
-    if grouped.aggregate([]).num_rows == rows.num_rows:
+    if _have_unique_keys(rows):
         return rows
+    grouped = rows.group_by(list(KEY), use_threads=False)  # "last" needs the order of the rows
     others = [name for name in rows.column_names if name not in KEY]
     merged = grouped.aggregate([(name, "last") for name in others])
     return merged.rename_columns([name.removesuffix("_last") for name in merged.column_names])
+
+
+def _have_unique_keys(rows: pa.Table) -> bool:
+    """Return whether no key occurs twice; False may also mean that two keys share a hash."""
+    hashes = np.zeros(rows.num_rows, np.uint64)
+    for name in KEY:
+        hashes = hashes * _HASH_FACTOR + rows[name].to_numpy().astype(np.uint64)
+    hashes.sort()
+    return not bool((hashes[1:] == hashes[:-1]).any())
 
 
 def _describe_rejected(rejected: pa.Table) -> dict[str, tuple[str, ...]]:
@@ -190,7 +202,8 @@ def _add_provenance(rows: pa.Table, provenance: dict[str, object]) -> pa.Table:
         name: rows[name] if name in rows.column_names else pa.nulls(rows.num_rows, pa.float64())
         for name in (*ROW_COLUMNS, *OPTIONAL_COLUMNS)
     }
-    columns["era"] = pa.array(find_eras(rows["mjd"].to_numpy()), pa.string())
+    nights = rows["mjd"].combine_chunks().dictionary_encode()
+    columns["era"] = pa.array(find_eras(nights.dictionary), pa.string()).take(nights.indices)
     for name, value in provenance.items():
         columns[name] = pa.repeat(pa.scalar(value, SCHEMA.field(name).type), rows.num_rows)
     return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)

@@ -111,15 +111,18 @@ def validate_rows(rows: pa.Table) -> ValidationResult:
     _add_reason(reasons, ~_to_mask(known), f"class: not one of {', '.join(CLASSES)}")
     _add_reason(reasons, _to_mask(pc.is_null(columns["release"])), "release: missing")
 
-    rejected_mask = np.zeros(rows.num_rows, dtype=bool)
-    rejected_mask[list(reasons)] = True
     names = [*ROW_COLUMNS, *optional]
-    parsed = pa.table({name: columns[name] for name in names})
-    rejected = rows.select(names).filter(pa.array(rejected_mask))
+    valid, rejected = pa.table({name: columns[name] for name in names}), rows.select(names)
+    if reasons:
+        is_rejected = np.zeros(rows.num_rows, dtype=bool)
+        is_rejected[list(reasons)] = True
+        valid, rejected = valid.filter(~is_rejected), rejected.filter(is_rejected)
+    else:
+        rejected = rejected.slice(0, 0)
     texts = {name: to_texts(rejected[name]) for name in names}
     texts["reason"] = pa.array(["; ".join(reasons[row]) for row in sorted(reasons)], pa.string())
     return ValidationResult(
-        valid=_cast_keys(parsed.filter(pa.array(~rejected_mask)) if reasons else parsed),
+        valid=_cast_keys(valid),
         rejected=pa.table(texts),
         not_measured=not_measured,
         discarded=dict(+discarded),

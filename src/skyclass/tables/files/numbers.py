@@ -26,6 +26,9 @@ def parse_numbers(
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         values = pc.cast(column, pa.float64(), safe=False).to_numpy()
         return values, np.zeros(len(values), dtype=bool)
+    numbers = _cast_texts(column)
+    if numbers is not None:
+        return numbers, np.zeros(len(numbers), dtype=bool)
     texts = to_texts(column)
     try:
         values = pc.cast(texts, pa.float64()).to_numpy()
@@ -42,7 +45,24 @@ def to_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     except pa.ArrowException:  # a type without a conversion, such as a list
         values = [None if value is None else str(value) for value in column.to_pylist()]
         texts = pa.chunked_array([pa.array(values, pa.string())])
-    return pc.if_else(pc.is_in(texts, _NULLS), pa.scalar(None, pa.string()), texts)
+    is_null = pc.is_in(texts, _NULLS)
+    if not pc.any(is_null).as_py():
+        return texts
+    return pc.if_else(is_null, pa.scalar(None, pa.string()), texts)
+
+
+def _cast_texts(column: pa.ChunkedArray) -> npt.NDArray[np.float64] | None:
+    """Convert texts that are all numbers, as in most columns; None if a text may be none.
+
+    It takes half of the time of finding the texts that mean "no value" first.
+    """
+    if not pa.types.is_string(column.type):
+        return None
+    try:
+        values = pc.cast(column, pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    return None if np.isnan(values).any() else values
 
 
 def _parse_number(text: str | None) -> float:
