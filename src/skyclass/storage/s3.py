@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
+from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from skyclass.errors import StoreError
@@ -19,6 +20,9 @@ from skyclass.settings import Settings
 
 MAX_SINGLE_PUT = 5 * 2**30
 """Bytes; the limit of S3. Up to it, a retried PUT is safer than a multipart upload."""
+
+UPLOAD_PART = 64 * 2**20
+"""Bytes; a larger file is uploaded in parts, three of which are in memory."""
 
 _DENIED_CODES = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 _MISSING_CODES = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
@@ -80,6 +84,26 @@ class ObjectStore:
                 content_type=content_type,
                 part_size=MAX_SINGLE_PUT,
             )
+
+    def upload(self, bucket: str, key: str, path: Path, content_type: str) -> None:
+        """Write an object from a file of any size, completely or not at all."""
+        with self._translate_errors(bucket, key):
+            self._client.fput_object(
+                bucket_name=bucket,
+                object_name=key,
+                file_path=str(path),
+                content_type=content_type,
+                part_size=UPLOAD_PART,
+            )
+
+    def delete(self, bucket: str, keys: Iterable[str]) -> None:
+        """Delete objects; those that do not exist are deleted already."""
+        with self._translate_errors(bucket, ""):
+            objects = (DeleteObject(key) for key in keys)
+            for error in self._client.remove_objects(
+                bucket_name=bucket, delete_object_list=objects
+            ):
+                raise s3_error(error.code, f"s3://{bucket}/{error.name or ''}")
 
     def get(self, bucket: str, key: str) -> bytes:
         """Read an object.

@@ -1,0 +1,1 @@
+"""Maintenance of stored data: merging, compaction, and deletion of what nothing needs any more."""

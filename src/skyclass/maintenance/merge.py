@@ -1,0 +1,185 @@
+"""Merging the files of an hour of the prediction log into one file for each release.
+
+The merged files are written first, under names made of their content, then the index that names
+them: with that one write, readers change from the old files to the new ones. Nothing is deleted
+here; see `cleaning`.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+
+from skyclass.errors import StoreError, one_line
+from skyclass.maintenance.merged_file import (
+    get_group,
+    read_merged_file,
+    write_merged_file,
+)
+from skyclass.maintenance.spool import TIME, Group, Spool
+from skyclass.storage.s3 import ObjectMissingError, ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.tables.log.layout import (
+    HourIndex,
+    MergedFile,
+    list_hour,
+    make_hour_prefix,
+    read_index,
+)
+from skyclass.tables.log.schema import parse_log
+
+logger = logging.getLogger(__name__)
+
+PARQUET = "application/vnd.apache.parquet"
+
+_THREADS = 8
+_FILES_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class MergedHour:
+    """The outcome of a merge.
+
+    Attributes:
+        files: Number of files that were merged.
+        merged: Number of files that were written.
+        rows: Number of rows in them.
+        unreadable: Number of files that cannot be merged; they stay, and readers count them.
+    """
+
+    files: int = 0
+    merged: int = 0
+    rows: int = 0
+    unreadable: int = 0
+
+
+def merge_hour(store: ObjectStore, hour: datetime) -> MergedHour:
+    """Merge the files of an hour that are not merged yet.
+
+    Memory does not depend on the size of the hour: its rows are spooled to the local disk. If
+    another process merges the hour meanwhile, its index stays, and the next run completes it.
+
+    Args:
+        store: The object store.
+        hour: Any time in the hour (UTC), which has ended.
+
+    Raises:
+        StoreError: The object store failed, or a merged file is missing or damaged.
+    """
+    prefix, bucket = make_hour_prefix(hour), store.settings.logs_bucket
+    before = find_index(store, prefix)
+    new = [file.key for file in list_hour(store, hour) if file.merged is None]
+    with TemporaryDirectory(prefix="skyclass-") as temporary:
+        folder = Path(temporary)
+        spool = Spool(folder)
+        spooled = list(_spool_files(store, new, spool))
+        unreadable = len(new) - len(spooled)
+        if not spooled:
+            return MergedHour(unreadable=unreadable)
+        groups = set(spool.list_groups())
+        superseded = [each for each in before.merged if get_group(each) in groups]
+        files = _write_files(store, prefix, spool, superseded, folder)
+        for entry, path in files.items():
+            store.upload(bucket, prefix + entry.name, path, PARQUET)
+    if find_index(store, prefix) != before:
+        logger.warning("%s: another run has merged this hour, nothing is replaced", prefix)
+        return MergedHour(unreadable=unreadable)
+    replaced = [*(key.removeprefix(prefix) for key in spooled), *(each.name for each in superseded)]
+    index = _make_index(before, list(files), replaced)
+    store.put(bucket, prefix + HourIndex.file_name, index.to_bytes(), "application/json")
+    return MergedHour(len(spooled), len(files), sum(each.rows for each in files), unreadable)
+
+
+def find_index(store: ObjectStore, prefix: str) -> HourIndex:
+    """Read the index of an hour; an hour without an index has an empty one."""
+    try:
+        return read_index(store, prefix)
+    except ObjectMissingError:
+        return HourIndex()
+
+
+def _spool_files(store: ObjectStore, keys: Sequence[str], spool: Spool) -> Iterator[str]:
+    """Add the rows of files to a spool, and yield the keys of the readable ones."""
+
+    def read(key: str) -> pa.Table | None:
+        data = store.get(store.settings.logs_bucket, key)
+        try:
+            return _parse(data)
+        except (pa.ArrowException, OSError) as error:
+            logger.warning("%s cannot be merged, it stays as it is: %s", key, one_line(error))
+            return None
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for start in range(0, len(keys), _FILES_AT_ONCE):
+            part = keys[start : start + _FILES_AT_ONCE]
+            for key, rows in zip(part, pool.map(read, part), strict=True):
+                if rows is not None:
+                    spool.add(rows)
+                    yield key
+
+
+def _write_files(
+    store: ObjectStore,
+    prefix: str,
+    spool: Spool,
+    superseded: Sequence[MergedFile],
+    folder: Path,
+) -> dict[MergedFile, Path]:
+    """Write the rows of a spool and of merged files to one local file for each release."""
+    files = {}
+    for group in spool.list_groups():
+        runs = [
+            _read_earlier(store, prefix, each, folder)
+            for each in superseded
+            if get_group(each) == group
+        ]
+        entry, path = write_merged_file(spool.read_sorted(group, runs), group, folder)
+        files[entry] = path
+    rows = sum(each.rows for each in files)
+    expected = spool.rows + sum(each.rows for each in superseded)
+    if rows != expected:
+        raise StoreError(f"{prefix}: {rows:,} of {expected:,} rows were merged: report a bug")
+    return files
+
+
+def _read_earlier(
+    store: ObjectStore, prefix: str, file: MergedFile, folder: Path
+) -> Iterator[pa.RecordBatch]:
+    path = folder / Path(file.name).name
+    store.download(store.settings.logs_bucket, prefix + file.name, path)
+    try:
+        yield from read_merged_file(path)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(
+            f"s3://{store.settings.logs_bucket}/{prefix}{file.name} is damaged "
+            f"({one_line(error)}): restore it from a backup or an earlier version of the object"
+        ) from error
+
+
+def _make_index(
+    before: HourIndex, written: Sequence[MergedFile], replaced: Iterable[str]
+) -> HourIndex:
+    """Return the index after a merge.
+
+    Names stay in `replaced` after the files are deleted: a predictor may repeat a write hours
+    later, if its acknowledgement was lost, and its rows must not count again.
+    """
+    groups = {get_group(each) for each in written}
+    kept = [each for each in before.merged if get_group(each) not in groups]
+    names = {*before.replaced, *replaced} - {each.name for each in written}
+    return HourIndex(merged=(*kept, *written), replaced=tuple(sorted(names)))
+
+
+def _parse(data: bytes) -> pa.Table:
+    rows = parse_log(data)
+    columns = (TIME, *Group._fields)
+    if any(rows[name].null_count for name in columns):
+        raise pa.ArrowInvalid(f"a row lacks one of {', '.join(columns)}")
+    if unknown := set(rows["mode"].unique().to_pylist()) - set(Mode):
+        raise pa.ArrowInvalid(f"unknown modes: {', '.join(unknown)}")
+    return rows

@@ -1,0 +1,78 @@
+"""Files with all rows of an hour that are of one release, in the order of time."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from skyclass.maintenance.sorting import BATCH_ROWS
+from skyclass.maintenance.spool import TIME, Group
+from skyclass.survey.features import Mode
+from skyclass.tables.log.layout import MergedFile
+from skyclass.tables.log.schema import LOG_SCHEMA
+
+MERGED_FOLDER = "merged/"
+"""Folder of merged files below the prefix of an hour. Readers take its files from the index only:
+one that was written by a run that was killed before its index does not exist for them."""
+
+ROW_GROUP_ROWS = 100_000
+
+_ENCODING: dict[str, Any] = {
+    "compression": "zstd",
+    "write_statistics": [TIME],  # a reader of a part of the hour skips row groups
+    "use_dictionary": [field.name for field in LOG_SCHEMA if field.type == pa.string()],
+    "use_byte_stream_split": [field.name for field in LOG_SCHEMA if field.type == pa.float64()],
+}
+
+
+def write_merged_file(
+    tables: Iterable[pa.Table], group: Group, folder: Path
+) -> tuple[MergedFile, Path]:
+    """Write rows of a release to a local file.
+
+    Args:
+        tables: The rows, in the order of time.
+        group: The release.
+        folder: Where to write.
+
+    Returns:
+        The entry of the index, whose name is made of the content, and the local file.
+    """
+    path = folder / f"{'-'.join(group)}.parquet"
+    rows = 0
+    with pq.ParquetWriter(path, LOG_SCHEMA, **_ENCODING) as writer:
+        for part in _regroup(tables):
+            writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
+            rows += part.num_rows
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    name = f"{MERGED_FOLDER}{digest}.parquet"
+    mode, release = Mode(group.mode), group.model_version
+    return MergedFile(name=name, mode=mode, model_version=release, rows=rows), path
+
+
+def get_group(file: MergedFile) -> Group:
+    """Return the release of a merged file."""
+    return Group(str(file.mode), file.model_version)
+
+
+def read_merged_file(path: Path) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a local copy of a merged file, in the order of time."""
+    dataset = ds.dataset(path, schema=LOG_SCHEMA, format="parquet")
+    return dataset.to_batches(batch_size=BATCH_ROWS, batch_readahead=1, fragment_readahead=1)
+
+
+def _regroup(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the same rows in tables of `ROW_GROUP_ROWS`, the last one excepted."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        while sum(each.num_rows for each in waiting) >= ROW_GROUP_ROWS:
+            rows = pa.concat_tables(waiting)
+            yield rows.slice(0, ROW_GROUP_ROWS)
+            waiting = [rows.slice(ROW_GROUP_ROWS)]
+    yield pa.concat_tables(waiting)

@@ -1,0 +1,48 @@
+"""Hours of the prediction log, as several predictors write them."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from skyclass.survey.observation import Era
+from skyclass.tables.log.layout import list_hour
+from skyclass.tables.log.schema import LOG_SCHEMA, parse_log
+from tests.support.monitoring import START, draw_observations, make_log_rows, write_log_rows
+
+HOUR = START + timedelta(hours=5)
+SPECTROSCOPIC, PHOTOMETRIC, NEXT = "a" * 64, "b" * 64, "c" * 64
+RELEASES = {SPECTROSCOPIC: Mode.SPECTROSCOPIC, PHOTOMETRIC: Mode.PHOTOMETRIC}
+
+
+def make_hour(release: str, mode: Mode, rows: int, seed: int) -> pd.DataFrame:
+    """Return rows of one hour in random order of time."""
+    drawn = make_log_rows(draw_observations(Era.LEGACY, rows, seed), release, mode)
+    seconds = np.random.default_rng(seed).uniform(0, 3599, rows)
+    times = [HOUR + timedelta(seconds=each) for each in seconds]
+    return drawn.assign(
+        time=pd.to_datetime(times).floor("us"), prediction_id=[f"{seed}-{n}" for n in range(rows)]
+    )
+
+
+def write_files(
+    store: ObjectStore, files: int = 4, rows: int = 20, first_seed: int = 1
+) -> list[str]:
+    """Write files of both modes to the hour, and return their keys."""
+    keys = []
+    for seed in range(first_seed, first_seed + files):
+        release, mode = list(RELEASES.items())[seed % 2]
+        keys += write_log_rows(store, make_hour(release, mode, rows, seed))
+    return keys
+
+
+def read_hour(store: ObjectStore, hour: datetime = HOUR) -> list[str]:
+    """Return the identities of the rows that a reader sees, and sort them."""
+    tables = []
+    for file in list_hour(store, hour):
+        tables.append(parse_log(store.get(store.settings.logs_bucket, file.key)))
+    rows = [row for table in tables for row in table.to_pylist()]
+    assert all(set(row) == set(LOG_SCHEMA.names) for row in rows)
+    return sorted(str(sorted(row.items(), key=str)) for row in rows)

@@ -1,0 +1,106 @@
+"""Merging the files of an hour of the prediction log."""
+
+import io
+from datetime import timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from skyclass.errors import StoreError
+from skyclass.maintenance.merge import MergedHour, find_index, merge_hour
+from skyclass.storage.s3 import ObjectStore
+from skyclass.tables.log.layout import list_hour, make_hour_prefix
+from tests.support.maintenance import HOUR, RELEASES, read_hour, write_files
+
+PREFIX = make_hour_prefix(HOUR)
+
+
+def list_keys(store: ObjectStore) -> list[str]:
+    return list(store.list_keys(store.settings.logs_bucket, PREFIX))
+
+
+def test_merged_hour_has_one_sorted_file_for_each_release(store: ObjectStore) -> None:
+    keys = write_files(store, files=6)
+    truth = read_hour(store)
+
+    merged = merge_hour(store, HOUR)
+
+    assert merged == MergedHour(files=6, merged=2, rows=120)
+    assert read_hour(store) == truth
+    files = list_hour(store, HOUR)
+    assert {(each.merged.model_version, each.merged.mode) for each in files if each.merged} == set(
+        RELEASES.items()
+    )
+    for file in files:
+        rows = pq.read_table(io.BytesIO(store.get(store.settings.logs_bucket, file.key)))
+        times = rows["time"].to_pylist()
+        assert times == sorted(times)
+        assert file.merged is not None
+        assert len(times) == file.merged.rows
+        assert set(rows["model_version"].to_pylist()) == {file.merged.model_version}
+    assert set(keys) <= set(list_keys(store))  # readers may still read them
+
+
+def test_merge_is_idempotent(store: ObjectStore) -> None:
+    write_files(store)
+    merge_hour(store, HOUR)
+    before = list_keys(store)
+    assert merge_hour(store, HOUR) == MergedHour()
+    assert list_keys(store) == before
+
+
+def test_late_file_is_merged_with_the_merged_file_of_its_release(store: ObjectStore) -> None:
+    write_files(store)
+    merge_hour(store, HOUR)
+    first = find_index(store, PREFIX)
+    (late,) = write_files(store, files=1, first_seed=9)
+    truth = read_hour(store)
+
+    assert merge_hour(store, HOUR) == MergedHour(files=1, merged=1, rows=60)
+
+    assert read_hour(store) == truth
+    index = find_index(store, PREFIX)
+    kept = set(index.merged) & set(first.merged)
+    (superseded,) = {each.name for each in first.merged} - {each.name for each in kept}
+    assert set(index.replaced) == {*first.replaced, late.removeprefix(PREFIX), superseded}
+
+
+def test_unreadable_file_stays(store: ObjectStore, caplog: pytest.LogCaptureFixture) -> None:
+    write_files(store, files=2)
+    damaged = f"{PREFIX}damaged.parquet"
+    store.put(store.settings.logs_bucket, damaged, b"no Parquet", "")
+
+    assert merge_hour(store, HOUR).unreadable == 1
+
+    assert [each.key for each in list_hour(store, HOUR) if each.merged is None] == [damaged]
+    assert f"{damaged} cannot be merged, it stays as it is: " in caplog.text
+    assert merge_hour(store, HOUR) == MergedHour(unreadable=1)
+
+
+def test_write_that_is_repeated_after_the_merge_is_not_counted_again(store: ObjectStore) -> None:
+    (key, *_) = write_files(store)
+    data = store.get(store.settings.logs_bucket, key)
+    truth = read_hour(store)
+    merge_hour(store, HOUR)
+    store.delete(store.settings.logs_bucket, [key])
+
+    store.put(store.settings.logs_bucket, key, data, "")
+
+    assert read_hour(store) == truth
+    assert merge_hour(store, HOUR) == MergedHour()
+
+
+def test_damaged_merged_file_is_an_error(store: ObjectStore) -> None:
+    write_files(store)
+    merge_hour(store, HOUR)
+    for file in find_index(store, PREFIX).merged:
+        store.put(store.settings.logs_bucket, PREFIX + file.name, b"no Parquet", "")
+    write_files(store, files=1, first_seed=9)
+
+    with pytest.raises(StoreError, match=r"merged/\w+\.parquet is damaged .*restore it"):
+        merge_hour(store, HOUR)
+
+
+def test_hour_without_files_gets_no_index(store: ObjectStore) -> None:
+    assert merge_hour(store, HOUR + timedelta(hours=1)) == MergedHour()
+    assert not list(store.list_keys(store.settings.logs_bucket, ""))
