@@ -338,12 +338,12 @@ def test_the_log_has_the_optional_inputs_that_the_model_used(
     now, hour = datetime.now(UTC), timedelta(hours=1)
     version = served.model.release.id
     rows = read_log(served.site.store, now - hour, now + hour, MODE, version).rows
-    found = rows[rows["prediction_id"] == "the-request"].drop_duplicates("row").sort_values("row")
+    found = rows[rows["idempotency_key"] == "the-request"].drop_duplicates("row").sort_values("row")
     expected = inputs[:3].reset_index(drop=True)
     names = list(NAMES)
     pd.testing.assert_frame_equal(found[names][:3].reset_index(drop=True), expected)
     assert found[names].iloc[3].dropna().to_dict() == {**ROW, "alpha": 12.0}
-    assert (rows["prediction_id"] == "the-request").sum() == 8
-    (other,) = rows[rows["prediction_id"] == "another"].to_dict("records")
+    assert (rows["idempotency_key"] == "the-request").sum() == 8
+    (other,) = rows[rows["idempotency_key"] == "another"].to_dict("records")
     assert pd.isna(other["psf_u"])
     assert set(rows["out_of_domain"]) <= {True, False}

@@ -3,10 +3,12 @@
 import http.client
 import json
 import re
+import signal
 import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -18,12 +20,14 @@ from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.registry.releases import Release
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.tables.log.read import read_log
+from tests.support.lossy_proxy import losing_acknowledgements
 from tests.support.predictor import ServerProcess, Site, eventually, publish, serving, simulated
 
 MODE = Mode.SPECTROSCOPIC
 V1 = "/v1/models/skyclass-spectroscopic:predict"
 CLOSED = re.compile(r"the prediction log is closed: (\d+) rows written, (\d+) dropped")
 HOUR = timedelta(hours=1)
+NEVER = 3600
 CLIENTS = 4
 OUTAGE_SECONDS = 30
 REQUEST_INTERVAL_SECONDS = 0.01
@@ -157,3 +161,50 @@ def test_the_log_is_complete_after_an_outage(tmp_path: Path) -> None:
             assert server.stop() == 0
             assert check_log(site, release, client.predictions, server.log) == 0
             assert client.max_latency < 5, "a request was blocked by the log"
+
+
+def test_a_write_whose_acknowledgement_is_lost_is_repeated_without_duplicates(
+    s3: Access, tmp_path: Path
+) -> None:
+    direct = Site.make(s3, tmp_path / "home")
+    release = publish(direct, tmp_path / "files", MODE, seed=1)
+    direct.registry.download(release, tmp_path / "release")
+    instances = simulated(50)[list(INPUTS[MODE])].to_numpy().tolist()
+    with losing_acknowledgements(s3.endpoint_url, number=3) as proxy:
+        environment = {
+            **direct.environment,
+            "AWS_ENDPOINT_URL": proxy.url,
+            "SKYCLASS_S3_RETRIES": "0",  # each loss is an error of the log writer
+        }
+        site = replace(direct, environment=environment)
+        settings = {"log_flush_rows": 50, "log_flush_seconds": 0.2}
+        with serving(site, MODE, tmp_path / "release", tmp_path / "log", **settings) as server:
+            server.predict(instances)
+            written = 'skyclass_log_rows_total{outcome="written"}'
+            eventually(lambda: server.metric(written) == 50, 30)
+            assert server.stop() == 0
+            assert "cannot write the prediction log" in server.log
+        assert proxy.lost == 3
+    logged = read_predictions(direct, release)
+    assert len(logged) == len(dict(logged)) == 50
+    assert len(list(direct.store.list_keys(direct.settings.logs_bucket, ""))) == 1
+
+
+def test_sigkill_loses_only_the_rows_that_wait_for_the_next_flush(
+    s3: Access, tmp_path: Path
+) -> None:
+    site = Site.make(s3, tmp_path / "home")
+    release = publish(site, tmp_path / "files", MODE, seed=1)
+    site.registry.download(release, tmp_path / "release")
+    instances = simulated(110)[list(INPUTS[MODE])].to_numpy().tolist()
+    settings = {"log_flush_rows": 50, "log_flush_seconds": NEVER}
+    with serving(site, MODE, tmp_path / "release", tmp_path / "log", **settings) as server:
+        written = 'skyclass_log_rows_total{outcome="written"}'
+        for flush in (1, 2):
+            server.predict(instances[:50])
+            eventually(lambda flush=flush: server.metric(written) == 50 * flush, 30)
+        server.predict(instances[100:])
+        assert server.metric("skyclass_log_queue_rows") == 10
+        server.process.kill()
+        assert server.process.wait() == -signal.SIGKILL
+    assert len(set(read_predictions(site, release))) == 100

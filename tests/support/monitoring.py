@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES, MEASUREMENTS, Era
 from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES, REFERENCE_SCHEMA
-from skyclass.tables.log.write import write_log
+from skyclass.tables.log.write import encode_log, write_batch
 from skyclass.tables.observations import ObservationsTable
 from tests.support.releases import draft
 
@@ -89,8 +90,15 @@ def make_log_rows(
 
 def write_log_rows(store: ObjectStore, rows: pd.DataFrame) -> list[str]:
     """Write rows to the prediction log, and return the keys of the files."""
-    table = pa.Table.from_pandas(rows, schema=LOG_SCHEMA, preserve_index=False)
-    return write_log(store, table, "predictor-0")
+    return write_log(store, pa.Table.from_pandas(rows, schema=LOG_SCHEMA, preserve_index=False))
+
+
+def write_log(store: ObjectStore, rows: pa.Table) -> list[str]:
+    """Write a table to the prediction log in new files, and return their keys."""
+    batches = encode_log(rows, f"predictor-0-{uuid4().hex}")
+    for batch in batches:
+        write_batch(store, batch)
+    return [batch.key for batch in batches]
 
 
 def ingest_rows(

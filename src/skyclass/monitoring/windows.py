@@ -30,7 +30,6 @@ SEED = 0
 
 DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ROW_KEY = ["prediction_id", "row"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Accounting:
     Attributes:
         rows_in: Rows read.
         rows_used: Distinct valid rows.
-        duplicates: Rows whose prediction id and row number were read before.
+        duplicates: Rows of later attempts of a request, which have its idempotency key.
         rejected: Distinct invalid rows.
         reasons: Number of rows per cause of invalidity; a row can have several causes.
         files: Log files read.
@@ -151,7 +150,8 @@ def read_window(store: ObjectStore, window: Window) -> WindowRows:
         StoreError: The object store failed.
     """
     log = read_log(store, window.start, window.end, window.mode, window.release)
-    duplicate = log.rows.duplicated(_ROW_KEY).to_numpy()
+    requests = log.rows["idempotency_key"].fillna(log.rows["prediction_id"])
+    duplicate = log.rows[["row"]].assign(request=requests).duplicated().to_numpy()
     causes = _find_invalid_rows(log.rows, window.mode, window.missing_bands)
     invalid = np.logical_or.reduce(list(causes.values())) & ~duplicate
     used = np.flatnonzero(~invalid & ~duplicate)

@@ -18,8 +18,8 @@ class LogEntry(NamedTuple):
 
     Attributes:
         time: Time of the prediction (UTC).
-        prediction_id: Id of the prediction, unique unless the request is a retry.
         request_id: Id of the request, chosen by the client.
+        idempotency_key: The same for all attempts of one request; None if the client sent none.
         model_version: Id of the release.
         mode: Mode of the release.
         inputs: Shape (n, len(INPUTS[mode])) or (n, len(ALL_INPUTS[mode])); NaN is logged as null.
@@ -30,8 +30,8 @@ class LogEntry(NamedTuple):
     """
 
     time: datetime
-    prediction_id: str
     request_id: str
+    idempotency_key: str | None
     model_version: str
     mode: Mode
     inputs: npt.NDArray[np.float64]
@@ -40,18 +40,27 @@ class LogEntry(NamedTuple):
     out_of_domain: npt.NDArray[np.bool_] | None = None
 
 
-def to_table(entries: Sequence[LogEntry]) -> pa.Table:
+def to_table(entries: Sequence[LogEntry], process_id: str, first_number: int = 0) -> pa.Table:
     """Convert entries of one mode to rows of the prediction log: schema `LOG_SCHEMA`.
 
     It runs beside requests, so the work per row is left to libraries that release the GIL.
+
+    Args:
+        entries: What to log.
+        process_id: Unique id of the predictor process.
+        first_number: Number of the first entry in the process; with the process id, the number of
+            an entry is its prediction id.
     """
     counts = [len(entry.inputs) for entry in entries]
     positions = pa.array(np.repeat(np.arange(len(entries)), counts))
     requests = pa.table(
         {
             "time": pa.array([entry.time for entry in entries], LOG_SCHEMA.field("time").type),
-            "prediction_id": [entry.prediction_id for entry in entries],
+            "prediction_id": [
+                f"{process_id}-{number}" for number, _ in enumerate(entries, first_number)
+            ],
             "request_id": [entry.request_id for entry in entries],
+            "idempotency_key": pa.array([entry.idempotency_key for entry in entries], pa.string()),
             "model_version": [entry.model_version for entry in entries],
             "mode": [str(entry.mode) for entry in entries],
         }

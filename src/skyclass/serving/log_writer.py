@@ -3,17 +3,17 @@
 import logging
 import socket
 import threading
+import uuid
 from collections import deque
-from itertools import groupby
+from itertools import count
 
-import pyarrow as pa
 from prometheus_client import Counter, Gauge
 
 from skyclass.errors import StoreError
 from skyclass.serving.log_entry import LogEntry, to_table
 from skyclass.serving.settings import ServingSettings
 from skyclass.storage.s3 import ObjectStore
-from skyclass.tables.log.write import write_log
+from skyclass.tables.log.write import LogBatch, encode_log, write_batch
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +26,17 @@ class PredictionLogWriter:
     """A bounded queue of predictions, and the thread that writes them to the object store.
 
     An entry that does not fit into the queue is dropped and counted. While the object store is
-    unreachable, entries stay in the queue. A write whose acknowledgement was lost is retried, so
-    rows may be duplicated: readers deduplicate by (prediction id, row).
+    unreachable, rows wait as encoded batches: a write whose acknowledgement was lost is repeated
+    with the same key and bytes, so each row is stored once.
     """
 
     def __init__(self, store: ObjectStore, settings: ServingSettings) -> None:
         self._store = store
         self._settings = settings
+        self._process_id = uuid.uuid4().hex  # names are unique although a pod may restart
         self._host = socket.gethostname()
+        self._batch_numbers = count()
+        self._encoded = 0  # entries that were taken from the queue
         self._queue: deque[LogEntry] = deque()
         self._queued = 0  # rows in the queue
         self._pending = 0  # rows in the queue or with the thread
@@ -85,38 +88,38 @@ class PredictionLogWriter:
             )
 
     def _run(self) -> None:
-        tables: deque[pa.Table] = deque()
+        batches: deque[LogBatch] = deque()
         while not self._closing.is_set():
             self._wake.wait(self._settings.log_flush_seconds)
             self._wake.clear()
-            tables.extend(self._take())
-            if not self._write(tables):
+            batches.extend(self._encode())
+            if not self._write(batches):
                 self._closing.wait(self._settings.log_flush_seconds)
-        tables.extend(self._take())
-        self._write(tables)
+        batches.extend(self._encode())
+        self._write(batches)
 
-    def _take(self) -> list[pa.Table]:
-        """Empty the queue into one table per hour."""
+    def _encode(self) -> list[LogBatch]:
+        """Empty the queue into one batch per hour."""
         with self._lock:
             entries, self._queue, self._queued = self._queue, deque(), 0
-        hours = groupby(
-            entries, key=lambda entry: entry.time.replace(minute=0, second=0, microsecond=0)
-        )
-        return [to_table(list(each)) for _, each in hours]
+        if not entries:
+            return []
+        rows = to_table(entries, self._process_id, self._encoded)
+        self._encoded += len(entries)
+        return encode_log(rows, f"{self._host}-{self._process_id}-{next(self._batch_numbers)}")
 
-    def _write(self, tables: deque[pa.Table]) -> bool:
-        """Write tables, the oldest first, until one fails; return whether all were written."""
-        while tables:
+    def _write(self, batches: deque[LogBatch]) -> bool:
+        """Write batches, the oldest first, until one fails; return whether all were written."""
+        while batches:
             try:
-                # A table of one hour is one object: it is written entirely or not at all.
-                write_log(self._store, tables[0], self._host)
+                write_batch(self._store, batches[0])
             except StoreError as error:
                 if not self._store_failing:
                     logger.warning("cannot write the prediction log, retrying: %s", error)
                 self._store_failing = True
                 return False
             self._store_failing = False
-            rows = tables.popleft().num_rows
+            rows = batches.popleft().rows
             _WRITTEN.inc(rows)
             with self._lock:
                 self._written += rows

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import count
 from typing import ParamSpec, TypeVar
 
 from skyclass.registry.models import LoadedModel
@@ -41,8 +40,6 @@ class Predictor:
         self.mode = mode
         self._model: LoadedModel | None = None
         self._log = log
-        self._start_id = uuid.uuid4().hex
-        self._numbers = count()
         self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "model")
 
     def is_ready(self, version: str = "") -> bool:
@@ -110,8 +107,8 @@ class Predictor:
         self._log.append(
             LogEntry(
                 time=datetime.now(UTC),
-                prediction_id=idempotency_key or f"{self._start_id}-{next(self._numbers)}",
                 request_id=prediction.request_id,
+                idempotency_key=idempotency_key,
                 model_version=model.release.id,
                 mode=self.mode,
                 inputs=inputs.values,

@@ -26,8 +26,8 @@ def make_entry(rows: int, request: str = "request", **changes: Any) -> LogEntry:
     rng = np.random.default_rng(rows)
     fields: dict[str, Any] = {
         "time": NOW,
-        "prediction_id": f"prediction-{request}",
         "request_id": request,
+        "idempotency_key": None,
         "model_version": "release",
         "mode": Mode.PHOTOMETRIC,
         "inputs": rng.uniform(15, 25, (rows, 5)),
@@ -56,12 +56,14 @@ def test_to_table_has_one_row_per_prediction(mode: Mode) -> None:
     keys = np.array([[1, 2, 3], [0, 0, 0]], np.int32)
     first = make_entry(3, "a", mode=mode, inputs=rng.uniform(15, 25, (3, width)))
     second = make_entry(2, "b", mode=mode, inputs=rng.uniform(15, 25, (2, width)), keys=keys)
-    table = to_table([first, second])
+    second = second._replace(idempotency_key="key")
+    table = to_table([first, second], "process", 7)
 
     assert table.schema == LOG_SCHEMA
     rows = table.to_pandas()
     assert rows["request_id"].tolist() == ["a", "a", "a", "b", "b"]
-    assert rows["prediction_id"].tolist() == [f"prediction-{each}" for each in "aaabb"]
+    assert rows["prediction_id"].tolist() == [f"process-{each}" for each in (7, 7, 7, 8, 8)]
+    assert table["idempotency_key"].to_pylist() == [None, None, None, "key", "key"]
     assert rows["row"].tolist() == [0, 1, 2, 0, 1]
     assert set(rows["mode"]) == {mode}
     inputs = np.concatenate([first.inputs, second.inputs])
@@ -84,13 +86,13 @@ def test_entries_of_different_widths_and_releases_are_written_together() -> None
     wide[0, names.index("u")] = wide[1, names.index("w1")] = np.nan
     outside = np.array([True, False])
     narrow, full = make_entry(1), make_entry(2, inputs=wide, out_of_domain=outside)
-    rows = to_table([narrow, full]).to_pylist()
+    rows = to_table([narrow, full], "process").to_pylist()
     assert [[row[name] for name in names] for row in rows] == [
         [*narrow.inputs[0].tolist(), *[None] * (len(names) - 5)],
         *([None if np.isnan(cell) else cell for cell in row] for row in wide.tolist()),
     ]
     assert [row["out_of_domain"] for row in rows] == [None, True, False]
-    assert to_table([narrow]).column("out_of_domain").null_count == 1
+    assert to_table([narrow], "process").column("out_of_domain").null_count == 1
 
 
 def test_a_full_queue_drops_and_counts(store: ObjectStore) -> None:

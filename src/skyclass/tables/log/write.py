@@ -1,7 +1,11 @@
-"""Write the prediction log."""
+"""Write the prediction log.
+
+A batch of rows becomes one object whose key and bytes are fixed before the first write, so that a
+repeated write replaces the object by itself: rows are never duplicated.
+"""
 
 import io
-import uuid
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -24,25 +28,53 @@ _ENCODING: dict[str, Any] = {
 }
 
 
-def write_log(store: ObjectStore, rows: pa.Table, writer: str) -> list[str]:
-    """Append rows to the prediction log.
+@dataclass(frozen=True)
+class LogBatch:
+    """A file of the log that is ready to be written.
+
+    Attributes:
+        key: Its key in the logs bucket.
+        data: The Parquet file.
+        rows: Number of rows.
+    """
+
+    key: str
+    data: bytes
+    rows: int
+
+
+def encode_log(rows: pa.Table, name: str) -> list[LogBatch]:
+    """Encode rows as files of the log, one for each hour of their times.
 
     Args:
-        store: The object store.
         rows: Schema `LOG_SCHEMA`.
-        writer: Unique name of the writing process, such as its pod.
-
-    Returns:
-        The keys of the files written, one per hour.
+        name: Name of the files without suffix; no other call for the same hours may use it.
     """
     row_hours = pc.floor_temporal(rows["time"], unit="hour")
-    keys = []
     hours = pc.unique(row_hours)
+    batches = []
     for hour in hours:
         part = rows if len(hours) == 1 else rows.filter(pc.equal(row_hours, hour))
-        sink = io.BytesIO()
-        pq.write_table(part, sink, **_ENCODING)
-        key = f"{make_hour_prefix(hour.as_py())}{writer}-{uuid.uuid4()}.parquet"
-        store.put(store.settings.logs_bucket, key, sink.getvalue(), _CONTENT_TYPE)
-        keys.append(key)
-    return keys
+        key = f"{make_hour_prefix(hour.as_py())}{name}.parquet"
+        batches.append(LogBatch(key, encode_file(part), len(part)))
+    return batches
+
+
+def encode_file(rows: pa.Table) -> bytes:
+    """Encode rows as one Parquet file of the log.
+
+    Args:
+        rows: Schema `LOG_SCHEMA`.
+    """
+    sink = io.BytesIO()
+    pq.write_table(rows, sink, **_ENCODING)
+    return sink.getvalue()
+
+
+def write_batch(store: ObjectStore, batch: LogBatch) -> None:
+    """Write a batch; a retry writes the same bytes to the same key.
+
+    Raises:
+        StoreError: It is not known whether the batch was written: retry.
+    """
+    store.put(store.settings.logs_bucket, batch.key, batch.data, _CONTENT_TYPE)
