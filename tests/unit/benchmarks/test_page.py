@@ -1,9 +1,10 @@
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.figures import TIMES, Figure
-from benchmarks.history import Machine, Run, find_latest, read_history
+from benchmarks.history import ROOT, Machine, Run, find_latest, read_history
 from benchmarks.page import PAGE, render_page
 from benchmarks.plot import collect_series, draw_history
 from skyclass.training.reports.plots import to_svg
@@ -64,3 +65,16 @@ def test_ratios_to_different_peers_are_not_one_line() -> None:
 def test_the_chart_names_each_figure_and_its_last_ratio() -> None:
     svg = to_svg(draw_history(collect_series([SLOWER, RUN], [RUN]), ["048e847", "be19c58"]))
     assert all(text in svg for text in ("1 row", f"32 {TIMES}", "257 MB", "048e847"))
+
+
+def test_other_pages_state_no_speed() -> None:
+    speed = re.compile(r"\d ?(rows/s|requests/s|ms\b)|\d times as fast|peak memory|CPU seconds")
+    pages = [ROOT / "README.md", *(page for page in ROOT.glob("docs/*.md") if page != PAGE)]
+    allowed = ("histogram from", "5 ms or 25 ms")  # a metric's bucket, a threshold
+    found = [
+        f"{page.name}: {line}"
+        for page in pages
+        for line in page.read_text().splitlines()
+        if speed.search(line) and not any(text in line for text in allowed)
+    ]
+    assert not found, f"move these figures to a benchmark and link to docs/performance.md: {found}"
