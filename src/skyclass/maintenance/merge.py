@@ -6,10 +6,11 @@ here; see `cleaning`.
 """
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,7 +39,12 @@ logger = logging.getLogger(__name__)
 PARQUET = "application/vnd.apache.parquet"
 
 _THREADS = 8
-_FILES_AT_ONCE = 32
+_FILES_AT_ONCE = 16
+
+GRACE = timedelta(hours=2)
+"""Age of an index at which the files that it replaces may be deleted. A run writes an index at most
+half of it after it has read the hour, so no file is deleted that an index of a slower run, written
+later, does not replace."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +67,19 @@ class MergedHour:
 def merge_hour(store: ObjectStore, hour: datetime) -> MergedHour:
     """Merge the files of an hour that are not merged yet.
 
-    Memory does not depend on the size of the hour: its rows are spooled to the local disk. If
-    another process merges the hour meanwhile, its index stays, and the next run completes it.
+    Memory does not depend on the size of the hour: its rows are spooled to the local disk. Of two
+    runs at the same time, the index that is written last counts; files that it does not replace are
+    merged by the next run.
 
     Args:
         store: The object store.
         hour: Any time in the hour (UTC), which has ended.
 
     Raises:
-        StoreError: The object store failed, or a merged file is missing or damaged.
+        StoreError: The object store failed, a merged file is missing or damaged, or the merge took
+            too long.
     """
+    started = time.monotonic()
     prefix, bucket = make_hour_prefix(hour), store.settings.logs_bucket
     before = find_index(store, prefix)
     new = [file.key for file in list_hour(store, hour) if file.merged is None]
@@ -86,9 +95,8 @@ def merge_hour(store: ObjectStore, hour: datetime) -> MergedHour:
         files = _write_files(store, prefix, spool, superseded, folder)
         for entry, path in files.items():
             store.upload(bucket, prefix + entry.name, path, PARQUET)
-    if find_index(store, prefix) != before:
-        logger.warning("%s: another run has merged this hour, nothing is replaced", prefix)
-        return MergedHour(unreadable=unreadable)
+    if time.monotonic() - started > GRACE.total_seconds() / 2:
+        raise StoreError(f"{prefix}: the merge took longer than {GRACE / 2}: run it again")
     replaced = [*(key.removeprefix(prefix) for key in spooled), *(each.name for each in superseded)]
     index = _make_index(before, list(files), replaced)
     store.put(bucket, prefix + HourIndex.file_name, index.to_bytes(), "application/json")
@@ -117,10 +125,11 @@ def _spool_files(store: ObjectStore, keys: Sequence[str], spool: Spool) -> Itera
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(keys), _FILES_AT_ONCE):
             part = keys[start : start + _FILES_AT_ONCE]
-            for key, rows in zip(part, pool.map(read, part), strict=True):
-                if rows is not None:
-                    spool.add(rows)
-                    yield key
+            tables = dict(zip(part, pool.map(read, part), strict=True))
+            readable = {key: rows for key, rows in tables.items() if rows is not None}
+            if readable:
+                spool.add(pa.concat_tables(readable.values()).combine_chunks())
+            yield from readable
 
 
 def _write_files(

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-BATCH_ROWS = 16_384
+BATCH_ROWS = 4_096
 """Rows of each run in memory while runs are merged."""
 
 

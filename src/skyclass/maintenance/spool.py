@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from skyclass.maintenance.sorting import merge_runs, read_run, write_run
 
-RUN_ROWS = 200_000
+RUN_ROWS = 100_000
 """Rows that are in memory until they are sorted and written."""
 
 TIME = "time"
