@@ -66,24 +66,20 @@ class Served:
 @pytest.fixture(
     scope="module",
     params=[
-        (Mode.SPECTROSCOPIC, True, None),
-        (Mode.PHOTOMETRIC, False, None),
-        (Mode.PHOTOMETRIC, True, 20),
+        (Mode.SPECTROSCOPIC, True),
+        (Mode.PHOTOMETRIC, False),
     ],
-    ids=["spectroscopic-onnx", "photometric-joblib", "photometric-both"],
+    ids=["spectroscopic-onnx", "photometric-joblib"],
 )
 def served(
     request: pytest.FixtureRequest, site: Site, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    mode, onnx, joblib_faster_from_rows = request.param
+    mode, onnx = request.param
     folder = tmp_path_factory.mktemp("release")
-    release = publish(
-        site, folder, mode, seed=0, onnx=onnx, joblib_faster_from_rows=joblib_faster_from_rows
-    )
+    release = publish(site, folder, mode, seed=0, onnx=onnx)
     address = f"s3://{site.settings.models_bucket}/{release.prefix}"
     model = load_release(fetch_release(release, site.registry, site.settings.home), mode)
     assert model.engine_name == ("onnx" if onnx else "joblib")
-    assert (model.bulk_engine is not None) == (joblib_faster_from_rows is not None)
     with serving(site, mode, address, folder / "log") as server:
         yield Served(server, model, mode)
 

@@ -176,7 +176,6 @@ def publish(
     mode: Mode,
     seed: int,
     onnx: bool = True,
-    joblib_faster_from_rows: int | None = None,
     **changes: Any,
 ) -> Release:
     """Train a tiny model and publish it, with its training rows as the reference.
@@ -187,7 +186,6 @@ def publish(
         mode: Mode of the model.
         seed: Random seed; another seed trains another model.
         onnx: Whether the ONNX model may be served.
-        joblib_faster_from_rows: Number of rows from which the joblib model is declared faster.
         changes: Changes to the manifest.
     """
     rows = simulated(1500, seed)
@@ -199,9 +197,7 @@ def publish(
         mode,
         **{
             "libraries": get_library_versions(),
-            "parity": parity.model_copy(
-                update={"passed": onnx, "joblib_faster_from_rows": joblib_faster_from_rows}
-            ),
+            "parity": parity.model_copy(update={"passed": onnx}),
             **changes,
         },
     )

@@ -88,7 +88,7 @@ def publish_wide(site: Site, folder: Path, **changes: object) -> Release:
         MODE,
         **{
             "libraries": get_library_versions(),
-            "parity": parity.model_copy(update={"joblib_faster_from_rows": None}),
+            "parity": parity,
             "features": NAMES,
             "missing_bands": {MISSING_BAND: BandScores(rows=500, accuracy=0.8, macro_f1=0.8)},
             "label_sets": calibrate_label_sets(patterns),

@@ -83,8 +83,8 @@ class OnnxParity(Document):
         rows: Rows compared.
         label_mismatches: Rows whose predicted classes differ.
         max_difference: Largest absolute difference of a probability.
-        joblib_faster_from_rows: Batch size from which the joblib model is faster, as measured at
-            export; None if it never is. Manifests of version 0.1.0 call it `faster_below`.
+        joblib_faster_from_rows: Not used; older manifests have the batch size from which the joblib
+            model was faster than ONNX then. Manifests of version 0.1.0 call it `faster_below`.
     """
 
     passed: bool

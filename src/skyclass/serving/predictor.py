@@ -1,12 +1,14 @@
 """The predictor: runs the model that is served now, and logs what it predicts."""
 
 import asyncio
-import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
+
+import joblib
 
 from skyclass.registry.models import LoadedModel
 from skyclass.serving.errors import RequestError
@@ -14,6 +16,7 @@ from skyclass.serving.inputs import Inputs
 from skyclass.serving.log_entry import LogEntry
 from skyclass.serving.log_writer import PredictionLogWriter
 from skyclass.serving.options import Options
+from skyclass.serving.parallel import ParallelEngine
 from skyclass.serving.prediction import Prediction, classify
 from skyclass.survey.features import Mode, model_name
 
@@ -40,7 +43,8 @@ class Predictor:
         self.mode = mode
         self._model: LoadedModel | None = None
         self._log = log
-        self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "model")
+        self._cores = joblib.cpu_count()  # heeds the CPU limit of a container
+        self._threads = ThreadPoolExecutor(self._cores, "model")
 
     def is_ready(self, version: str = "") -> bool:
         """Return whether a model is loaded.
@@ -77,6 +81,9 @@ class Predictor:
 
     def set_model(self, model: LoadedModel) -> None:
         """Serve a model from now on; requests in flight keep the previous one."""
+        if model.engine_name == "onnx":
+            engine = ParallelEngine(model.engine, self._threads, self._cores)
+            model = replace(model, engine=engine)
         self._model = model
 
     def predict(

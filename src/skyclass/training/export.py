@@ -1,6 +1,5 @@
 """Export of a fitted model as joblib, which is canonical, and as ONNX, which is faster."""
 
-import timeit
 from pathlib import Path
 
 import joblib
@@ -20,11 +19,6 @@ MAX_DIFFERENCE = 1e-4
 
 MAX_MODEL_BYTES = 18_000_000
 """Largest size of both formats together. The other files of a release have 2 MB."""
-
-_TIMED_ROWS = (300, 1_000, 3_000, 10_000)
-_TIMED_CALLS = 3
-_FASTER_RATIO = 0.8
-"""joblib counts as faster if it takes at most this share of ONNX Runtime's time."""
 
 
 def export(
@@ -57,28 +51,6 @@ def export(
     return _compare(make_joblib_engine(model), load_onnx_engine(onnx_model), probe)
 
 
-def find_joblib_threshold(
-    joblib_model: Engine, onnx_model: Engine, probe: npt.NDArray[np.float32]
-) -> int | None:
-    """Find the number of rows from which joblib is faster, as it is for deep forests.
-
-    Args:
-        joblib_model: The model in joblib format.
-        onnx_model: The same model in ONNX format.
-        probe: Features, shape (n, k); repeated to the sizes that are timed.
-
-    Returns:
-        Smallest timed size at and above which joblib is faster; None if it is not at the largest.
-    """
-    threshold = None
-    for rows in reversed(_TIMED_ROWS):
-        features = np.resize(probe, (rows, probe.shape[1]))
-        if _time_call(joblib_model, features) > _FASTER_RATIO * _time_call(onnx_model, features):
-            break
-        threshold = rows
-    return threshold
-
-
 def _compare(
     joblib_model: Engine, onnx_model: Engine, probe: npt.NDArray[np.float32]
 ) -> OnnxParity:
@@ -92,12 +64,7 @@ def _compare(
         rows=len(probe),
         label_mismatches=mismatches,
         max_difference=difference,
-        joblib_faster_from_rows=find_joblib_threshold(joblib_model, onnx_model, probe),
     )
-
-
-def _time_call(engine: Engine, features: npt.NDArray[np.float32]) -> float:
-    return min(timeit.repeat(lambda: engine(features), number=1, repeat=_TIMED_CALLS))
 
 
 def _check_size(folder: Path) -> None:

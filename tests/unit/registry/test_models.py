@@ -1,4 +1,4 @@
-"""Selection of the engine by the number of rows, and the extinction of rows with a position."""
+"""Predictions of a loaded model: the order of large batches, and the extinction of rows."""
 
 from pathlib import Path
 
@@ -16,27 +16,6 @@ from skyclass.survey.features import ALL_INPUTS, FEATURES, INPUTS, Mode
 from skyclass.training.export import export
 from tests.support.releases import draft
 
-DEFAULT, BULK = 1.0, 2.0
-
-
-def make_constant_engine(value: float) -> object:
-    def run(features: npt.NDArray[np.float32], /) -> npt.NDArray[np.float64]:
-        return np.full((len(features), 3), value)
-
-    return run
-
-
-@pytest.mark.parametrize(("rows", "expected"), [(1, DEFAULT), (9, DEFAULT), (10, BULK), (11, BULK)])
-def test_bulk_engine_predicts_large_batches(rows: int, expected: float) -> None:
-    mode = Mode.PHOTOMETRIC
-    release = Release("ab" * 32, draft(mode))
-    model = LoadedModel(
-        release, "onnx", make_constant_engine(DEFAULT), make_constant_engine(BULK), bulk_rows=10
-    )
-    inputs = np.zeros((rows, len(INPUTS[mode])))
-    assert (model.predict_probabilities(inputs) == expected).all()
-
-
 MODE = Mode.PHOTOMETRIC
 WITH_EXTINCTION = (*FEATURES[MODE], "extinction_r")
 
@@ -53,6 +32,16 @@ def write_release(folder: Path, *files: str) -> Release:
 def make_row(**values: float) -> np.ndarray:
     row = dict.fromkeys(INPUTS[MODE], 20.0) | values
     return np.array([[row.get(name, np.nan) for name in ALL_INPUTS[MODE]]])
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_probabilities_are_in_the_order_of_the_rows(mode: Mode) -> None:
+    def copy_features(features: npt.NDArray[np.float32], /) -> npt.NDArray[np.float64]:
+        return features[:, :3].astype(np.float64)
+
+    model = LoadedModel(Release("ab" * 32, draft(mode)), "onnx", copy_features)
+    features = np.random.default_rng(0).random((1_000, len(FEATURES[mode])), dtype=np.float32)
+    np.testing.assert_array_equal(model.predict_from_features(features), features[:, :3])
 
 
 def test_row_with_a_position_gets_its_extinction(tmp_path: Path) -> None:

@@ -16,12 +16,7 @@ from skyclass.survey.observation import CLASSES
 from skyclass.training import export as export_module
 from skyclass.training.candidates import CANDIDATES, MAX_LEAF_NODES, Calibration
 from skyclass.training.dataset import Dataset
-from skyclass.training.export import (
-    MAX_DIFFERENCE,
-    MAX_MODEL_BYTES,
-    export,
-    find_joblib_threshold,
-)
+from skyclass.training.export import MAX_DIFFERENCE, MAX_MODEL_BYTES, export
 from skyclass.training.recalibration import calibrate
 
 pytestmark = pytest.mark.slow
@@ -41,26 +36,6 @@ def test_onnx_predicts_like_joblib(name: str, dataset: Dataset, tmp_path: Path) 
     predicted = load_onnx_engine((tmp_path / "model.onnx").read_bytes())(probe)
     np.testing.assert_allclose(predicted, expected, atol=MAX_DIFFERENCE)
     np.testing.assert_allclose(predicted.sum(axis=1), 1, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("per_row", "expected"),
-    [(2e-8, None), (1e-6, 3_000), (1e-4, 300)],
-    ids=["never", "many", "few"],
-)
-def test_joblib_threshold_is_the_smallest_size_at_which_joblib_is_faster(
-    per_row: float, expected: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The engines return how long they take (s), so that the test does not depend on the machine.
-    monkeypatch.setattr(export_module, "_time_call", lambda engine, features: engine(features))
-
-    def constant(features: Features) -> float:
-        return 0.002
-
-    def growing(features: Features) -> float:
-        return per_row * len(features)
-
-    assert find_joblib_threshold(constant, growing, np.zeros((7, 6), np.float32)) == expected
 
 
 @pytest.mark.parametrize(

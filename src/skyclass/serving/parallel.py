@@ -1,0 +1,57 @@
+"""Predicts a large request on all cores that are idle.
+
+A forest takes milliseconds for a thousand rows, while the other cores may have nothing to do. When
+they are busy with other requests, the request is predicted by its own thread alone: throughput is
+the same as without this module.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from skyclass.registry.models import Engine, Probabilities
+
+PART_ROWS = 250
+"""Least rows of a part: about a millisecond of work, ten times what its handover costs."""
+
+
+class ParallelEngine:
+    """Computes probabilities in parts, which idle threads take from the caller.
+
+    The engine must release the GIL, as ONNX Runtime does.
+    """
+
+    def __init__(self, engine: Engine, threads: ThreadPoolExecutor, cores: int) -> None:
+        """Create an engine.
+
+        Args:
+            engine: Computes the probabilities of a part.
+            threads: Help where they are idle. The caller may be one of them: it never waits for a
+                part that no thread has taken.
+            cores: Most threads that predict a request, its own included.
+        """
+        self._engine = engine
+        self._threads = threads
+        self._cores = cores
+
+    def __call__(self, features: npt.NDArray[np.float32], /) -> Probabilities:
+        """Map features of shape (n, k) to probabilities of shape (n, 3)."""
+        count = len(features) // PART_ROWS
+        helpers = min(self._cores, count) - 1
+        if helpers < 1:
+            return self._engine(features)
+        parts = np.array_split(features, count)
+        results = [np.empty(0)] * count
+        waiting = iter(enumerate(parts))  # its next() is atomic
+
+        def work() -> None:
+            for number, part in waiting:
+                results[number] = self._engine(part)
+
+        futures = [self._threads.submit(work) for _ in range(helpers)]
+        work()
+        for future in futures:
+            if not future.cancel():  # it has begun: its last part may not be done yet
+                future.result()
+        return np.concatenate(results)

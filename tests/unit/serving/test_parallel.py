@@ -1,0 +1,81 @@
+"""Large requests on idle threads."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from skyclass.serving.parallel import PART_ROWS, ParallelEngine
+
+TIMEOUT_SECONDS = 10
+CORES = 2
+
+Features = npt.NDArray[np.float32]
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(CORES) as pool:
+        yield pool
+
+
+def make_features(rows: int) -> Features:
+    return np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
+
+
+def double(features: Features, /) -> npt.NDArray[np.float64]:
+    return features.astype(np.float64) * 2
+
+
+@pytest.mark.parametrize("rows", [1, PART_ROWS, 2 * PART_ROWS, 4 * PART_ROWS + 3])
+def test_probabilities_are_in_the_order_of_the_rows(rows: int, threads: ThreadPoolExecutor) -> None:
+    features = make_features(rows)
+    found = ParallelEngine(double, threads, CORES)(features)
+    np.testing.assert_array_equal(found, double(features))
+
+
+def test_an_idle_thread_helps(threads: ThreadPoolExecutor) -> None:
+    both = threading.Barrier(CORES)
+
+    def wait_for_the_other(features: Features, /) -> npt.NDArray[np.float64]:
+        both.wait(TIMEOUT_SECONDS)  # fails unless two threads are at work
+        return double(features)
+
+    features = make_features(CORES * PART_ROWS)
+    found = ParallelEngine(wait_for_the_other, threads, CORES)(features)
+    np.testing.assert_array_equal(found, double(features))
+
+
+def test_requests_complete_while_all_threads_are_busy(threads: ThreadPoolExecutor) -> None:
+    engine, features = ParallelEngine(double, threads, CORES), make_features(10 * PART_ROWS)
+    requests = [threads.submit(engine, features) for _ in range(4 * CORES)]
+    for request in requests:
+        np.testing.assert_array_equal(request.result(TIMEOUT_SECONDS), double(features))
+
+
+def test_a_single_core_predicts_in_one_part(threads: ThreadPoolExecutor) -> None:
+    sizes = []
+
+    def record(features: Features, /) -> npt.NDArray[np.float64]:
+        sizes.append(len(features))
+        return double(features)
+
+    ParallelEngine(record, threads, 1)(make_features(4 * PART_ROWS))
+    assert sizes == [4 * PART_ROWS]
+
+
+def test_an_error_of_a_helper_is_raised(threads: ThreadPoolExecutor) -> None:
+    caller, begun = threading.get_ident(), threading.Event()
+
+    def fail_in_helper(features: Features, /) -> npt.NDArray[np.float64]:
+        if threading.get_ident() != caller:
+            begun.set()
+            raise ValueError("helper")
+        assert begun.wait(TIMEOUT_SECONDS)
+        return double(features)
+
+    with pytest.raises(ValueError, match="helper"):
+        ParallelEngine(fail_in_helper, threads, CORES)(make_features(4 * PART_ROWS))
