@@ -60,7 +60,8 @@ def training(
         candidates: Algorithms to compare: `all`, or some of decision_tree, forest_and_boosting,
             hist_gradient_boosting, mlp, random_forest and svc, separated by commas.
         mode: Inputs of the model: `spectroscopic` with the redshift, `photometric` without.
-        newest_rows: Maximum number of rows to train on, the newest nights first.
+        newest_rows: Maximum number of rows to train on, the newest nights first; more than
+            1,000,000 are sampled.
         promotion: `if_better` promotes a release that is better than the champion and nowhere
             worse; `if_not_worse` also one that is only trained on newer data and nowhere worse;
             `approve` lets every one that is nowhere worse wait until a person approves it; `never`

@@ -90,7 +90,7 @@ def _describe_origin(lineage: "Lineage") -> Iterator[tuple[str, str]]:
         end = f"{lineage.origin.window_end:%Y-%m-%d %H:%M}"
         yield "started by", f"the decision after the window ending {end}: {lineage.origin.reason}"
     yield "training set", f"{data.table}, version {data.version}"
-    yield "rows", f"{data.rows:,}, {data.synthetic_rows:,} of them simulated"
+    yield "rows", f"{data.row_counts}, {data.synthetic_rows:,} of them simulated"
     yield "nights", f"MJD {data.first_mjd} to {data.watermark}"
     for each in lineage.siblings:
         yield "same data", each.id

@@ -64,6 +64,8 @@ class TrainingSet(Document):
         first_mjd: Oldest night (MJD).
         watermark: Newest night (MJD).
         synthetic_rows: Number of simulated rows.
+        sampled_from: Labelled, complete rows of these nights that the rows are a sample of; None
+            if they are all.
     """
 
     table: str
@@ -72,6 +74,13 @@ class TrainingSet(Document):
     first_mjd: int
     watermark: int
     synthetic_rows: int
+    sampled_from: int | None = None
+
+    @property
+    def row_counts(self) -> str:
+        """The number of rows in words, and of those that they are a sample of."""
+        sample = f", a sample of {self.sampled_from:,}" if self.sampled_from else ""
+        return f"{self.rows:,}{sample}"
 
 
 class OnnxParity(Document):

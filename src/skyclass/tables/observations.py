@@ -1,7 +1,12 @@
 """The observations table: one Delta Lake table on S3, merged by key and read at a version."""
 
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from skyclass.settings import Settings
 from skyclass.storage.delta import KeyedTable, TableSpec
@@ -51,7 +56,11 @@ class ObservationsTable(KeyedTable):
             return str(self._open(None).metadata().id)
 
     def read(
-        self, version: int, columns: list[str], nights: tuple[int, int] | None = None
+        self,
+        version: int,
+        columns: Sequence[str],
+        nights: tuple[int, int] | None = None,
+        keep: Callable[[pa.RecordBatch], npt.NDArray[np.bool_]] | None = None,
     ) -> pd.DataFrame:
         """Read the table at a version, sorted by night, plate and fibre.
 
@@ -59,22 +68,49 @@ class ObservationsTable(KeyedTable):
             version: Version of the table; a version always has the same rows.
             columns: Columns of the schema to read; those that this version lacks are null.
             nights: First and last night (MJD), both included; None for all nights.
+            keep: Returns a mask of the rows to keep of a batch, which has at least the columns of
+                the key; only these are held in memory. None for all rows.
 
         Raises:
             StoreError: The object store failed, or there is no such version.
         """
-        filters = [("mjd", ">=", nights[0]), ("mjd", "<=", nights[1])] if nights else None
-        with self._translate_errors():
-            opened = self._open(version)
-            stored = {field.name for field in opened.schema().fields}
-            read_columns = [name for name in dict.fromkeys([*columns, *KEY]) if name in stored]
-            table = opened.to_pyarrow_table(columns=read_columns, filters=filters)
-        for name in dict.fromkeys(columns):
-            if name not in stored:
-                nulls = pa.nulls(table.num_rows, SCHEMA.field(name).type)
-                table = table.append_column(name, nulls)
+        names = list(dict.fromkeys([*columns, *KEY]))
+        schema = pa.schema([SCHEMA.field(name) for name in names])
+        batches = self.read_batches(version, names, nights)
+        kept = [batch.filter(pa.array(keep(batch))) if keep else batch for batch in batches]
         order = [(name, "ascending") for name in ("mjd", "plate", "fiber_id")]
-        return table.sort_by(order).select(columns).to_pandas()
+        rows = pa.Table.from_batches(kept, schema).sort_by(order)
+        return rows.select(list(columns)).to_pandas()
+
+    def read_batches(
+        self, version: int, columns: Sequence[str], nights: tuple[int, int] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the table at a version in batches, in any order and with bounded memory.
+
+        Args:
+            version: Version of the table.
+            columns: Distinct columns of the schema; those that this version lacks are null.
+            nights: First and last night (MJD), both included; None for all nights.
+
+        Raises:
+            StoreError: The object store failed, or there is no such version.
+        """
+        night = ds.field("mjd")
+        within = (night >= nights[0]) & (night <= nights[1]) if nights else None
+        schema = pa.schema([SCHEMA.field(name) for name in columns])
+        with self._translate_errors():
+            dataset = self._open(version).to_pyarrow_dataset()
+            stored = [name for name in columns if name in dataset.schema.names]
+            batches = dataset.to_batches(
+                columns=stored, filter=within, batch_readahead=2, fragment_readahead=1
+            )
+            for batch in batches:
+                read = dict(zip(stored, batch.columns, strict=True))
+                arrays = [
+                    read[field.name] if field.name in read else pa.nulls(len(batch), field.type)
+                    for field in schema
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def list_data_releases(self, version: int) -> list[str]:
         """Return the data releases of the survey that the rows of a version are from.

@@ -15,6 +15,7 @@ from skyclass.sources.simulated import is_synthetic
 from skyclass.survey.dust import DustMap, fill_extinction
 from skyclass.survey.features import ALL_INPUTS, INPUTS, OPTIONAL_INPUTS, Mode, make_features
 from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS
+from skyclass.training.selection import Selection, draw_sample
 
 HOLDOUT_MODULUS = 5
 """One row in five is in the random hold-out: those whose key has a hash divisible by 5. The
@@ -122,11 +123,11 @@ class Dataset:
 
 
 def select_dataset(
-    observations: pd.DataFrame,
+    rows: pd.DataFrame,
     table: str,
     version: int,
     mode: Mode,
-    newest_rows: int,
+    selection: Selection,
     dust_map: DustMap | None = None,
 ) -> Dataset:
     """Select the newest rows that have a label and every input of the mode.
@@ -134,48 +135,35 @@ def select_dataset(
     The newest rows are taken because the next observations resemble them most.
 
     Args:
-        observations: Columns `ROW_COLUMNS`, in order of time; older tables lack optional inputs.
+        rows: Rows of the selection, columns `ROW_COLUMNS`, in order of time; older tables lack
+            optional inputs.
         table: URI of the observations table.
         version: Version of the table.
         mode: Mode to train.
-        newest_rows: Maximum number of rows.
+        selection: Which rows to use.
         dust_map: Map for rows with a position and without an extinction.
 
     Raises:
         TrainingError: A class has fewer than `MIN_ROWS_PER_CLASS` rows.
     """
-    optional = [name for name in OPTIONAL_INPUTS[mode] if name in observations]
-    rows = observations[[*KEY, *MEASUREMENTS, *optional, "class", "release"]]
-    rows = _find_newest(rows, mode, newest_rows).reset_index(drop=True)
-    counts = rows["class"].value_counts().reindex(CLASSES, fill_value=0)
+    optional = [name for name in OPTIONAL_INPUTS[mode] if name in rows]
+    rows = rows[[*KEY, *MEASUREMENTS, *optional, "class", "release"]]
+    complete = rows.dropna(subset=[*INPUTS[mode], "class"]).tail(selection.newest_rows)
+    used = draw_sample(complete, selection.sample_rows).reset_index(drop=True)
+    counts = used["class"].value_counts().reindex(CLASSES, fill_value=0)
     if counts.min() < MIN_ROWS_PER_CLASS:
         raise TrainingError(
             f"only {counts.min()} labelled rows of class {counts.idxmin()} with all {mode} inputs "
-            f"among the newest {newest_rows} (at least {MIN_ROWS_PER_CLASS} are needed): "
+            f"among the newest {selection.newest_rows} (at least {MIN_ROWS_PER_CLASS} are needed): "
             "ingest more"
         )
     summary = TrainingSet(
         table=table,
         version=version,
-        rows=len(rows),
-        first_mjd=int(rows["mjd"].min()),
-        watermark=int(rows["mjd"].max()),
-        synthetic_rows=int(rows["release"].map(is_synthetic).sum()),
+        rows=len(used),
+        first_mjd=int(used["mjd"].min()),
+        watermark=int(used["mjd"].max()),
+        synthetic_rows=int(used["release"].map(is_synthetic).sum()),
+        sampled_from=selection.complete_rows if selection.is_sample else None,
     )
-    return Dataset(rows, summary, mode, dust_map)
-
-
-def find_first_night(observations: pd.DataFrame, mode: Mode, newest_rows: int) -> int | None:
-    """Return the oldest night (MJD) of the rows that `select_dataset` would select, if any.
-
-    Args:
-        observations: The inputs of the mode, `class` and `mjd`, in order of time.
-        mode: Mode to train.
-        newest_rows: Maximum number of rows.
-    """
-    nights = _find_newest(observations, mode, newest_rows)["mjd"]
-    return None if nights.empty else int(nights.min())
-
-
-def _find_newest(observations: pd.DataFrame, mode: Mode, newest_rows: int) -> pd.DataFrame:
-    return observations.dropna(subset=[*INPUTS[mode], "class"]).tail(newest_rows)
+    return Dataset(used, summary, mode, dust_map)

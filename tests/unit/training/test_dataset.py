@@ -14,6 +14,7 @@ from skyclass.survey.features import Mode
 from skyclass.survey.observation import KEY, ROW_COLUMNS
 from skyclass.tables.observations import ObservationsTable
 from skyclass.training.dataset import Dataset, select_dataset
+from skyclass.training.selection import SAMPLE_ROWS, read_selected, select_rows
 
 
 def test_random_holdout_is_about_a_fifth(dataset: Dataset) -> None:
@@ -60,8 +61,9 @@ def test_dataset_is_unchanged_by_save_and_load(dataset: Dataset, tmp_path: Path)
 
 
 def select_from(table: ObservationsTable, version: int, mode: Mode, newest_rows: int) -> Dataset:
-    observations = table.read(version, list(ROW_COLUMNS))
-    return select_dataset(observations, table.uri, version, mode, newest_rows)
+    selection = select_rows(table, version, mode, newest_rows, SAMPLE_ROWS)
+    rows = read_selected(table, version, list(ROW_COLUMNS), selection)
+    return select_dataset(rows, table.uri, version, mode, selection)
 
 
 class TestSelectDataset:

@@ -54,8 +54,8 @@ def render_result(
             "",
             f"- Release: `{release.id}`",
             f"- Champion at the evaluation: `{manifest.gate.champion or 'none'}`",
-            f"- Training set: {data.rows:,} rows ({data.synthetic_rows:,} simulated) of version "
-            f"{data.version} of the observations table, nights {data.first_mjd} to "
+            f"- Training set: {data.row_counts} rows ({data.synthetic_rows:,} simulated) of "
+            f"version {data.version} of the observations table, nights {data.first_mjd} to "
             f"{data.watermark} (MJD)",
             "",
             *(("## Checks of the gate", "", render_checks_markdown(checks)) if checks else ()),

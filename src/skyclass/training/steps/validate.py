@@ -18,28 +18,36 @@ from skyclass.survey.dust import DustMap
 from skyclass.survey.features import INPUTS, OPTIONAL_INPUTS, Mode, find_group_inputs
 from skyclass.survey.observation import OPTIONAL_COLUMNS, ROW_COLUMNS
 from skyclass.tables.observations import ObservationsTable
-from skyclass.training.dataset import find_first_night, select_dataset
+from skyclass.training.dataset import select_dataset
 from skyclass.training.reports.exploration import SourceSample, render_exploration
+from skyclass.training.selection import SAMPLE_ROWS, Selection, read_selected, select_rows
 
 logger = logging.getLogger(__name__)
 
 
 def validate_step(
-    settings: Settings, version: int, mode: Mode, newest_rows: int, folder: Path, exploration: Path
+    settings: Settings,
+    version: int,
+    mode: Mode,
+    newest_rows: int,
+    folder: Path,
+    exploration: Path,
+    sample_rows: int = SAMPLE_ROWS,
 ) -> TrainingSet:
     """Validate the rows of the newest nights, and write those to train on as a dataset.
 
-    All rows of these nights are validated, including rows that lack a label or an input and are
-    not part of the dataset. The exploration report is written first, so that it can explain a
-    failed validation.
+    All rows of these nights are validated, or a sample of them: also rows that lack a label or an
+    input and are not part of the dataset. The exploration report is written first, so that it can
+    explain a failed validation.
 
     Args:
         settings: Where the table and the registry are.
         version: Version of the table.
         mode: Mode to train.
-        newest_rows: Maximum number of rows of the dataset, the newest first.
+        newest_rows: Maximum number of rows to consider for the dataset, the newest first.
         folder: Output folder for the dataset.
         exploration: Output file for the exploration report, an HTML page.
+        sample_rows: Maximum number of rows of the dataset.
 
     Raises:
         ValidationError: The rows violate the expectations, or the limits are malformed.
@@ -47,14 +55,13 @@ def validate_step(
     """
     limits = load_expectations(settings.expectations_file)
     table = ObservationsTable(settings)
-    observations = table.read(version, [*ROW_COLUMNS, *OPTIONAL_COLUMNS])
+    selection = select_rows(table, version, mode, newest_rows, sample_rows)
+    rows = read_selected(table, version, [*ROW_COLUMNS, *OPTIONAL_COLUMNS], selection)
     dust_map = _find_dust_map(mode)
-    dataset = select_dataset(observations, table.uri, version, mode, newest_rows, dust_map)
-    newest = observations["mjd"] >= dataset.summary.first_mjd
-    rows = observations[newest].reset_index(drop=True)
-    name = f"observations table, version {version}"
+    dataset = select_dataset(rows, table.uri, version, mode, selection, dust_map)
+    name = f"observations table, version {version}{', a sample' if selection.is_sample else ''}"
     exploration.write_text(render_exploration(SourceSample(name, rows, len(rows), 0)))
-    earlier = _read_earlier_rows(settings, table, mode, newest_rows)
+    earlier = _read_earlier_rows(settings, table, mode, selection)
     expect_rows(rows, INPUTS[mode], earlier, limits)
     dataset.save(folder)
     return dataset.summary
@@ -72,7 +79,7 @@ def _find_dust_map(mode: Mode) -> DustMap | None:
 
 
 def _read_earlier_rows(
-    settings: Settings, table: ObservationsTable, mode: Mode, newest_rows: int
+    settings: Settings, table: ObservationsTable, mode: Mode, selection: Selection
 ) -> pd.DataFrame | None:
     """Read the rows that this run would have validated when the last release was trained.
 
@@ -93,12 +100,11 @@ def _read_earlier_rows(
     if trained_on.table != table.uri:
         logger.warning("%s: it was trained on %s", message, trained_on.table)
         return None
+    limits = (selection.newest_rows, selection.sample_rows)
     try:
-        observations = table.read(trained_on.version, [*INPUTS[mode], "class", "mjd", *used])
+        earlier = select_rows(table, trained_on.version, mode, *limits)
+        rows = read_selected(table, trained_on.version, ["mjd", *used], earlier)
     except VersionMissingError as error:
         logger.warning("%s: %s", message, error)
         return None
-    first_night = find_first_night(observations, mode, newest_rows)
-    if first_night is None:
-        return None
-    return observations.loc[observations["mjd"] >= first_night, ["mjd", *used]]
+    return rows if earlier.complete_rows else None
