@@ -18,6 +18,7 @@ from skyclass.ingest.job import REJECTED_PREFIX, Accounting, ingest
 from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.settings import Settings
 from skyclass.sources import FileSource, files
+from skyclass.storage import parts
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.observations import SCHEMA, ObservationsTable
 from tests.support.processes import (
@@ -35,8 +36,8 @@ KILL_POINTS_PER_BATCH = 4
 
 
 def ingest_file(file: Path, settings: Settings, **hooks: Any) -> Accounting:
-    """Ingest a file in small batches."""
-    files.BATCH_ROWS = BATCH_ROWS
+    """Ingest a file in small batches, each of which is a part."""
+    files.BATCH_ROWS = parts.PART_ROWS = BATCH_ROWS
     source = FileSource(file, str(file))
     return ingest(source, ObservationsTable(settings), ObjectStore(settings), **hooks)
 
@@ -78,6 +79,7 @@ def batch_rows() -> Iterator[None]:
     """Restore the batch size after the tests and the fixtures of this module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "BATCH_ROWS", BATCH_ROWS)
+        patch.setattr(parts, "PART_ROWS", BATCH_ROWS)
         yield
 
 
@@ -162,9 +164,13 @@ def test_a_store_killed_during_an_ingest_is_one_error_and_the_next_ingest_resume
     first_batch_committed = threading.Event()
     errors: list[str] = []
 
+    def report(rows: int) -> None:
+        if rows > BATCH_ROWS:
+            first_batch_committed.set()
+
     def ingest_until_error(settings: Settings) -> None:
         try:
-            ingest_file(observations, settings, progress=lambda rows: first_batch_committed.set())
+            ingest_file(observations, settings, progress=report)
         except StoreError as error:
             errors.append(str(error))
 

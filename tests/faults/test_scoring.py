@@ -19,6 +19,7 @@ from skyclass.scoring.shards import Shard
 from skyclass.settings import Settings
 from skyclass.sources import open_source
 from skyclass.sources.simulated import draw
+from skyclass.storage import parts
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
@@ -32,7 +33,7 @@ from tests.support.processes import (
 )
 from tests.support.scoring import publish_tree, read_predictions
 
-ROWS, CHUNK_ROWS, PIECE_ROWS = 400, 50, 200
+ROWS, PIECE_ROWS, PART_ROWS, CHUNK_ROWS = 400, 200, 50, 25
 DUPLICATES = 10
 
 
@@ -41,6 +42,7 @@ def score_folder(
 ) -> ScoringResult:
     """Score a folder in small chunks."""
     chunks.CHUNK_ROWS, inputs.PIECE_ROWS = CHUNK_ROWS, PIECE_ROWS
+    parts.PART_ROWS = PART_ROWS
     found = find_release(settings, Mode.PHOTOMETRIC, release)
     return score(settings, open_input(settings, str(folder)), found, Shard.parse(shard))
 
@@ -67,6 +69,7 @@ def restored_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restore the sizes of chunks and pieces after each test."""
     monkeypatch.setattr(chunks, "CHUNK_ROWS", CHUNK_ROWS)
     monkeypatch.setattr(inputs, "PIECE_ROWS", PIECE_ROWS)
+    monkeypatch.setattr(parts, "PART_ROWS", PART_ROWS)
 
 
 @pytest.fixture
@@ -80,8 +83,8 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "observations"
     folder.mkdir()
     rows = draw(Era.BOSS, 0, ROWS, 0).to_pandas()
-    parts = rows[: ROWS // 2], rows[ROWS // 2 - DUPLICATES :]
-    for number, part in enumerate(parts):
+    halves = rows[: ROWS // 2], rows[ROWS // 2 - DUPLICATES :]
+    for number, part in enumerate(halves):
         table = pa.Table.from_pandas(part, preserve_index=False)
         pq.write_table(table, folder / f"{number}.parquet", row_group_size=40)
     return folder
@@ -103,7 +106,7 @@ def test_next_run_completes_a_run_killed_around_a_commit(
     resumed = score_folder(folder, settings, release.id)
     assert resumed.is_balanced
     rows, commits = ROWS + DUPLICATES, (kill_point + 1) // 2
-    assert resumed.rows_in == rows - min(commits * CHUNK_ROWS, rows)
+    assert resumed.rows_in == rows - min(commits * PART_ROWS, rows)
     assert_each_object_scored_once(settings, release)
     assert score_folder(folder, settings, release.id).rows_in == 0
 

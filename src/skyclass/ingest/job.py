@@ -4,11 +4,12 @@ import hashlib
 import io
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import reduce
+from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,17 +17,21 @@ from skyclass.errors import CatalogError, StoreError
 from skyclass.ingest.validation import ValidationResult, validate_rows
 from skyclass.ingest.violations import MAX_EXAMPLES, describe_rows, split_reason
 from skyclass.sources import Batch, Source
+from skyclass.storage.parts import gather
 from skyclass.storage.prefetch import prefetch
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.observation import KEY, OPTIONAL_COLUMNS, ROW_COLUMNS, find_eras
+from skyclass.storage.table_spec import Watermark
+from skyclass.survey.observation import OPTIONAL_COLUMNS, ROW_COLUMNS, find_eras
 from skyclass.tables.observations import SCHEMA, ObservationsTable
 
 logger = logging.getLogger(__name__)
 
 REJECTED_PREFIX = "rejected"
+
+_BATCHES_AHEAD = 4
+"""Batches that are read and validated while a part is committed."""
+
 _PARQUET = "application/vnd.apache.parquet"
-_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-"""An odd number without a pattern, which spreads keys over all 64-bit numbers."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,18 @@ class Accounting:
         return self.rows_in == self.inserted + self.updated + self.duplicates + self.rejected
 
 
+class _ValidatedBatch(NamedTuple):
+    """A batch, the validation of its rows, and the position in the source before it."""
+
+    batch: Batch
+    result: ValidationResult
+    watermark: int
+
+    @property
+    def rows_in(self) -> int:
+        return self.batch.rows.num_rows + len(self.batch.malformed)
+
+
 def ingest(
     source: Source,
     table: ObservationsTable,
@@ -77,14 +94,15 @@ def ingest(
 ) -> Accounting:
     """Merge the rows that follow a source's watermark into the observations table.
 
-    The job is idempotent. Rejected rows are written before the table is changed: after a kill in
-    between, the next ingest overwrites that object with the same bytes.
+    The job is idempotent: a part of several batches is committed at once, together with the
+    watermark. Rejected rows are written before the table is changed: after a kill in between, the
+    next ingest overwrites these objects with the same bytes.
 
     Args:
         source: Source of the observations.
         table: Table to merge into.
         store: Object store for rejected rows.
-        progress: Called after each batch with the number of rows read so far.
+        progress: Called with the number of rows read after each batch.
 
     Raises:
         CatalogError: The source cannot be read, or all of its rows were rejected.
@@ -92,12 +110,9 @@ def ingest(
     """
     resumed_after = table.watermark(source.watermark_id)
     total = Accounting(source.name, version=0, resumed_after=resumed_after)
-    position = resumed_after
-    batches = ((batch, validate_rows(batch.rows)) for batch in source.read_batches(resumed_after))
-    for batch, result in prefetch(batches):
-        total = _add(total, _ingest_batch(batch, result, position, source, table, store))
-        position = batch.position
-        progress(total.rows_in)
+    batches = prefetch(_validate(source, resumed_after), _BATCHES_AHEAD)
+    for part in gather(_report(batches, progress), lambda batch: batch.rows_in):
+        total = _add(total, _ingest_part(part, source, table, store))
     if not total.is_balanced:
         raise StoreError(f"the accounting of {source.name} does not balance: {total}: report a bug")
     if total.rows_in == 0:
@@ -110,33 +125,55 @@ def ingest(
     return total
 
 
-def _ingest_batch(
-    batch: Batch,
-    result: ValidationResult,
-    watermark: int,
-    source: Source,
-    table: ObservationsTable,
-    store: ObjectStore,
+def _validate(source: Source, position: int) -> Iterator[_ValidatedBatch]:
+    for batch in source.read_batches(position):
+        yield _ValidatedBatch(batch, validate_rows(batch.rows), position)
+        position = batch.position
+
+
+def _report(
+    batches: Iterable[_ValidatedBatch], progress: Callable[[int], None]
+) -> Iterator[_ValidatedBatch]:
+    rows = 0
+    for batch in batches:
+        rows += batch.rows_in
+        progress(rows)
+        yield batch
+
+
+def _ingest_part(
+    part: list[_ValidatedBatch], source: Source, table: ObservationsTable, store: ObjectStore
 ) -> Accounting:
-    batch_id = _make_batch_id(source, watermark, batch.position)
+    rejected = reduce(_add, [_quarantine(batch, source, store) for batch in part])
+    rows = pa.concat_tables([_add_provenance(batch, source) for batch in part])
+    watermark = Watermark(source.watermark_id, part[0].watermark, part[-1].batch.position)
+    merged = table.merge(rows, watermark)
+    accepted = Accounting(
+        source=source.name,
+        version=merged.version,
+        rows_in=rows.num_rows,
+        inserted=merged.inserted,
+        updated=merged.updated,
+        duplicates=rows.num_rows - merged.inserted - merged.updated,
+    )
+    return _add(rejected, accepted)
+
+
+def _quarantine(each: _ValidatedBatch, source: Source, store: ObjectStore) -> Accounting:
+    """Write the rejected rows of a batch, and account for what is not in the table."""
+    batch, result = each.batch, each.result
     malformed = pa.table({"reason": pa.array(batch.malformed, pa.string())})
     rejected = pa.concat_tables([result.rejected, malformed], promote_options="default")
     if rejected.num_rows:
-        key = f"{REJECTED_PREFIX}/{batch_id}.parquet"
+        key = f"{REJECTED_PREFIX}/{_make_batch_id(each, source)}.parquet"
         store.put(store.settings.data_bucket, key, _to_parquet(rejected), _PARQUET)
         logger.warning("%d rows rejected, written to %s", rejected.num_rows, key)
     if result.discarded:
         logger.warning("values of optional inputs were discarded: %s", result.discarded)
-    provenance = {"source": source.name, "batch_id": batch_id, "ingested_at": datetime.now(UTC)}
-    rows = _add_provenance(_drop_duplicate_keys(result.valid), provenance)
-    merged = table.merge(rows, source.watermark_id, watermark, batch.position)
     return Accounting(
         source=source.name,
-        version=merged.version,
-        rows_in=batch.rows.num_rows + len(batch.malformed),
-        inserted=merged.inserted,
-        updated=merged.updated,
-        duplicates=result.valid.num_rows - merged.inserted - merged.updated,
+        version=0,
+        rows_in=rejected.num_rows,
         rejected=rejected.num_rows,
         not_measured=result.not_measured,
         coded_classes=batch.coded_classes,
@@ -144,25 +181,6 @@ def _ingest_batch(
         examples=_describe_rejected(result.rejected) | dict.fromkeys(batch.malformed, ()),
         discarded=result.discarded,
     )
-
-
-def _drop_duplicate_keys(rows: pa.Table) -> pa.Table:
-    """Merge rows of the same key: the last value that is not null wins, as between batches."""
-    if _have_unique_keys(rows):
-        return rows
-    grouped = rows.group_by(list(KEY), use_threads=False)  # "last" needs the order of the rows
-    others = [name for name in rows.column_names if name not in KEY]
-    merged = grouped.aggregate([(name, "last") for name in others])
-    return merged.rename_columns([name.removesuffix("_last") for name in merged.column_names])
-
-
-def _have_unique_keys(rows: pa.Table) -> bool:
-    """Return whether no key occurs twice; False may also mean that two keys share a hash."""
-    hashes = np.zeros(rows.num_rows, np.uint64)
-    for name in KEY:
-        hashes = hashes * _HASH_FACTOR + rows[name].to_numpy().astype(np.uint64)
-    hashes.sort()
-    return not bool((hashes[1:] == hashes[:-1]).any())
 
 
 def _describe_rejected(rejected: pa.Table) -> dict[str, tuple[str, ...]]:
@@ -196,22 +214,28 @@ def _add(total: Accounting, part: Accounting) -> Accounting:
     )
 
 
-def _add_provenance(rows: pa.Table, provenance: dict[str, object]) -> pa.Table:
-    """Return the rows in the table's schema; optional inputs that they lack are null."""
+def _add_provenance(batch: _ValidatedBatch, source: Source) -> pa.Table:
+    """Return the valid rows in the table's schema; optional inputs that they lack are null."""
+    rows = batch.result.valid
     columns = {
         name: rows[name] if name in rows.column_names else pa.nulls(rows.num_rows, pa.float64())
         for name in (*ROW_COLUMNS, *OPTIONAL_COLUMNS)
     }
     nights = rows["mjd"].combine_chunks().dictionary_encode()
     columns["era"] = pa.array(find_eras(nights.dictionary), pa.string()).take(nights.indices)
+    provenance = {
+        "source": source.name,
+        "batch_id": _make_batch_id(batch, source),
+        "ingested_at": datetime.now(UTC),
+    }
     for name, value in provenance.items():
         columns[name] = pa.repeat(pa.scalar(value, SCHEMA.field(name).type), rows.num_rows)
     return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
 
 
-def _make_batch_id(source: Source, watermark: int, position: int) -> str:
+def _make_batch_id(batch: _ValidatedBatch, source: Source) -> str:
     """Return an id that depends on the place in the source alone, so that a retry has the same."""
-    text = f"{source.watermark_id}#{watermark}-{position}"
+    text = f"{source.watermark_id}#{batch.watermark}-{batch.batch.position}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -17,6 +17,7 @@ from skyclass.registry.models import LoadedModel
 from skyclass.registry.patterns import NO_GROUPS, find_patterns
 from skyclass.scoring.chunks import read_chunks
 from skyclass.scoring.inputs import Input, Piece
+from skyclass.storage.table_spec import Watermark
 from skyclass.survey.features import (
     ALL_INPUTS,
     INPUTS,
@@ -42,13 +43,14 @@ class ScoredChunk:
 
     Attributes:
         rows_in: Rows read.
-        complete_rows: Rows that have what the model needs.
-        predictions: One row per object, in the schema of the predictions table.
+        predictions: One row for each that has what the model needs, in the schema of the
+            predictions table.
+        watermark: The step in the piece.
     """
 
     rows_in: int
-    complete_rows: int
     predictions: pa.Table
+    watermark: Watermark
 
 
 class _Predictions(NamedTuple):
@@ -60,9 +62,16 @@ class _Predictions(NamedTuple):
 
 
 def predict_chunks(
-    source: Input, piece: Piece, model: LoadedModel, start_row: int
+    source: Input, piece: Piece, model: LoadedModel, watermark_id: str, start_row: int
 ) -> Iterator[ScoredChunk]:
     """Predict the rows of a piece from row `start_row` on, a chunk at a time.
+
+    Args:
+        source: The input.
+        piece: The piece.
+        model: The model.
+        watermark_id: Identifier of the piece's watermark.
+        start_row: The watermark.
 
     Raises:
         CatalogError: A column is missing, or a value has the wrong type.
@@ -86,7 +95,9 @@ def predict_chunks(
             "scored_at": datetime.now(UTC),
         }
         rows = _make_table(values, complete.num_rows)
-        yield ScoredChunk(chunk.num_rows, complete.num_rows, _drop_duplicates(rows))
+        end_row = start_row + chunk.num_rows
+        yield ScoredChunk(chunk.num_rows, rows, Watermark(watermark_id, start_row, end_row))
+        start_row = end_row
 
 
 def _to_inputs(rows: pa.Table, mode: Mode) -> npt.NDArray[np.float64]:
@@ -155,9 +166,3 @@ def _make_table(values: dict[str, object], rows: int) -> pa.Table:
         else:
             columns.append(pa.repeat(pa.scalar(value, field.type), rows))
     return pa.table(columns, schema=SCHEMA)
-
-
-def _drop_duplicates(rows: pa.Table) -> pa.Table:
-    """Keep the last row of each object."""
-    duplicated = rows.select(list(SPEC.key)).to_pandas().duplicated(keep="last")
-    return rows.filter(pa.array(~duplicated)) if duplicated.any() else rows

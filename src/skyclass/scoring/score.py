@@ -1,21 +1,30 @@
 """Score an input with a release: streamed, resumable and idempotent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
+
+import pyarrow as pa
 
 from skyclass.errors import ReleaseError, StoreError
 from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.models import download_model
 from skyclass.registry.releases import Registry, Release
 from skyclass.scoring.inputs import Input
-from skyclass.scoring.predict import predict_chunks
+from skyclass.scoring.predict import ScoredChunk, predict_chunks
 from skyclass.scoring.result import ScoringResult
 from skyclass.scoring.shards import Shard
 from skyclass.settings import Settings
+from skyclass.storage.delta import MergeResult
+from skyclass.storage.parts import gather
 from skyclass.storage.prefetch import prefetch
 from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.table_spec import join_watermarks
 from skyclass.survey.features import Mode
 from skyclass.tables.predictions import PredictionsTable
+
+_CHUNKS_AHEAD = 4
+"""Chunks that are predicted while a part is committed."""
 
 
 def find_release(settings: Settings, mode: Mode, name: str) -> Release:
@@ -44,8 +53,8 @@ def score(
 ) -> ScoringResult:
     """Score the rows of an input that a release has not scored yet.
 
-    Each chunk is committed together with the watermark of its piece, so a killed run neither loses
-    nor duplicates rows. Memory does not depend on the size of the input.
+    A part of the rows is committed at once, together with the watermarks of its pieces, so a killed
+    run neither loses nor duplicates rows. Memory does not depend on the size of the input.
 
     Args:
         settings: Location of the registry and the predictions table.
@@ -62,29 +71,45 @@ def score(
     table = PredictionsTable(settings)
     total = ScoringResult(source.uri, release.id, release.mode)
     model = download_model(Registry(ObjectStore(settings)), release)
-    for piece in source.pieces[shard.number :: shard.count]:
-        watermark_id = f"{piece.id}#{release.id}"
-        position = table.watermark(watermark_id)
-        for chunk in prefetch(predict_chunks(source, piece, model, position)):
-            merged = table.merge(
-                chunk.predictions,
-                watermark_id,
-                position,
-                position + chunk.rows_in,
-                always_commit=True,
-            )
-            position += chunk.rows_in
-            changed = merged.inserted + merged.updated
-            total = replace(
-                total,
-                version=merged.version,
-                rows_in=total.rows_in + chunk.rows_in,
-                inserted=total.inserted + merged.inserted,
-                updated=total.updated + merged.updated,
-                duplicates=total.duplicates + chunk.complete_rows - changed,
-                incomplete=total.incomplete + chunk.rows_in - chunk.complete_rows,
-            )
-            progress(total.rows_in)
+    pieces = {f"{piece.id}#{release.id}": piece for piece in shard.select(source.pieces)}
+    chunks = chain.from_iterable(
+        predict_chunks(source, pieces[watermark_id], model, watermark_id, position)
+        for watermark_id, position in table.watermarks(pieces).items()
+    )
+    predicted = _report(prefetch(chunks, _CHUNKS_AHEAD), progress)
+    for part in gather(predicted, lambda chunk: chunk.rows_in):
+        total = _add(total, part, _merge(table, part))
     if not total.is_balanced:
         raise StoreError(f"the accounting of {source.uri} does not balance: {total}: report a bug")
     return total
+
+
+def _report(
+    chunks: Iterable[ScoredChunk], progress: Callable[[int], None]
+) -> Iterator[ScoredChunk]:
+    rows = 0
+    for chunk in chunks:
+        rows += chunk.rows_in
+        progress(rows)
+        yield chunk
+
+
+def _merge(table: PredictionsTable, part: list[ScoredChunk]) -> MergeResult:
+    rows = pa.concat_tables([chunk.predictions for chunk in part])
+    watermarks = join_watermarks(chunk.watermark for chunk in part)
+    return table.merge(rows, *watermarks, always_commit=True)
+
+
+def _add(total: ScoringResult, part: list[ScoredChunk], merged: MergeResult) -> ScoringResult:
+    rows_in = sum(chunk.rows_in for chunk in part)
+    complete = sum(chunk.predictions.num_rows for chunk in part)
+    changed = merged.inserted + merged.updated
+    return replace(
+        total,
+        version=merged.version,
+        rows_in=total.rows_in + rows_in,
+        inserted=total.inserted + merged.inserted,
+        updated=total.updated + merged.updated,
+        duplicates=total.duplicates + complete - changed,
+        incomplete=total.incomplete + rows_in - complete,
+    )

@@ -1,29 +1,30 @@
 """Delta Lake tables on S3 with a unique key, for any number of concurrent writers."""
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
-from deltalake import (
-    ColumnProperties,
-    CommitProperties,
-    DeltaTable,
-    Schema,
-    Transaction,
-    WriterProperties,
-    write_deltalake,
-)
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+from pyarrow import fs
 
 from skyclass.errors import StoreError
 from skyclass.settings import Settings
 from skyclass.storage.delta_errors import explain
 from skyclass.storage.delta_options import make_storage_options
-from skyclass.storage.key_index import KeyIndex
+from skyclass.storage.part import Part
+from skyclass.storage.table_spec import TableSpec, Watermark
+from skyclass.storage.upsert import upsert
 
 MAX_ATTEMPTS = 20
-"""Attempts to commit a change while other writers commit theirs."""
+"""Attempts to commit a part while other writers commit theirs."""
+
+_FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 0.05, 2.0
 
 _KEEP_EVERY_VERSION = {"delta.enableExpiredLogCleanup": "false"}
 """By default, delta-rs drops versions after 30 days, and training sets refer to versions."""
@@ -44,34 +45,6 @@ class MergeResult:
     version: int
 
 
-@dataclass(frozen=True)
-class TableSpec:
-    """Location, schema and key of a table.
-
-    Attributes:
-        prefix: Key prefix in the data bucket.
-        schema: Arrow schema.
-        partition_column: Partition column; the rows of a key are always in one partition.
-        key: Columns that identify a row.
-        values: Columns that a merge may change.
-        provenance: Columns that are replaced whenever a value changes.
-        description: Content of the table, for messages.
-        missing_hint: What to do if the table does not exist, for messages.
-        late_columns: Columns that a table gets with the first rows that have values for them.
-            Until then they cost nothing, and older versions can write to the table.
-    """
-
-    prefix: str
-    schema: pa.Schema
-    partition_column: str
-    key: tuple[str, ...]
-    values: tuple[str, ...]
-    provenance: tuple[str, ...]
-    description: str
-    missing_hint: str
-    late_columns: tuple[str, ...] = ()
-
-
 class KeyedTable:
     """A table with a unique key that is changed in transactions and read at a version."""
 
@@ -80,76 +53,58 @@ class KeyedTable:
         self._spec = spec
         self._endpoint = settings.endpoint_url
         self._options = make_storage_options(settings)
-        self._key_index = KeyIndex(spec.key)
         self._table: DeltaTable | None = None
 
     def merge(
-        self,
-        rows: pa.Table,
-        watermark_id: str,
-        previous_watermark: int,
-        watermark: int,
-        *,
-        always_commit: bool = False,
+        self, rows: pa.Table, *watermarks: Watermark, always_commit: bool = False
     ) -> MergeResult:
-        """Insert rows with new keys and update those with other values, in one transaction.
+        """Insert the rows of a part that have new keys, and update those with other values.
 
-        The source's watermark is committed with the rows, so that a retry neither loses nor
-        duplicates a row. A null never overwrites a value. Rows without a change do not make a new
-        version. Late columns are added before the first rows that have values for them, in a
-        version of their own.
+        New rows are written to data files, which one commit adds together with the watermarks, so
+        that a retry neither loses nor duplicates a row. Known rows are merged: before that commit
+        if there are also new rows, otherwise with the watermarks. A null never overwrites a value.
+        Without a change there is no new version. Late columns are added before the first rows that
+        have values for them, in a version of their own.
 
-        Concurrency is optimistic: a change is committed as the version after the one that was
-        read, and is retried if another writer has committed that version.
+        Concurrency is optimistic: a part is committed as the version after the one that its keys
+        were compared with. If another writer has committed that version, the part is compared with
+        the files that were added since, and is tried again after a random backoff.
 
         Args:
-            rows: Columns of the schema; keys are unique.
-            watermark_id: Identifier of the source (a Delta application id).
-            previous_watermark: Position in the source before these rows.
-            watermark: Position in the source after these rows.
-            always_commit: Whether to commit the watermark even if no row changes the table.
+            rows: Columns of the schema. Of a repeated key, the last value that is not null counts.
+            watermarks: The step in each source of the rows.
+            always_commit: Whether to commit the watermarks even if no row changes the table.
 
         Raises:
             StoreError: The object store failed, or another writer has committed later rows of the
                 same source, whose corrections these rows might undo.
         """
-        commit = CommitProperties(
-            max_commit_retries=0, app_transactions=[Transaction(watermark_id, watermark)]
-        )
-        for _ in range(MAX_ATTEMPTS):
+        part = Part(rows, self._spec)
+        for attempt in range(MAX_ATTEMPTS):
             with self._translate_errors():
                 table = self._refresh()
-                if (table.transaction_version(watermark_id) or 0) > previous_watermark:
-                    raise StoreError(
-                        f"another run has overtaken this one of {watermark_id.partition('#')[0]}: "
-                        "wait until it ends; committed rows are kept"
-                    )
-                read_version = table.version()
                 try:
-                    fitted = self._fit_schema(table, rows)
-                    read_version = table.version()
-                    result = MergeResult(inserted=0, updated=0, version=read_version)
-                    if rows.num_rows and self._key_index.are_new(rows, table):
-                        return self._append(table, fitted, commit)
-                    if rows.num_rows:
-                        result = self._upsert(table, fitted, commit)
-                    if always_commit and result.version == read_version:
-                        result = self._append(table, fitted.slice(0, 0), commit)
-                    return result
+                    return self._commit(table, part, watermarks, always_commit)
                 except CommitFailedError:
-                    if self._open(None).version() == read_version:
-                        raise
+                    if self._open(None).version() == table.version():
+                        raise  # not a conflict
+            _back_off(attempt)
         raise StoreError(
             f"{self.uri}: {MAX_ATTEMPTS} commits conflicted with other writers: try again later"
         )
 
     def watermark(self, watermark_id: str) -> int:
         """Return the committed position in a source; 0 if the source or the table is new."""
+        return self.watermarks([watermark_id])[watermark_id]
+
+    def watermarks(self, watermark_ids: Iterable[str]) -> dict[str, int]:
+        """Return the committed position in each source; 0 if the source or the table is new."""
         with self._translate_errors():
             try:
-                return self._open(None).transaction_version(watermark_id) or 0
+                table = self._open(None)
             except TableNotFoundError:
-                return 0
+                return dict.fromkeys(watermark_ids, 0)
+            return {each: table.transaction_version(each) or 0 for each in watermark_ids}
 
     def newest_version(self) -> int | None:
         """Return the newest version of the table, or None if there is no table."""
@@ -168,69 +123,49 @@ class KeyedTable:
         with self._translate_errors():
             return self._open(None).version()
 
-    def _fit_schema(self, table: DeltaTable, rows: pa.Table) -> pa.Table:
-        """Return rows with the columns of the table, and add late columns if they have values."""
+    def _commit(
+        self,
+        table: DeltaTable,
+        part: Part,
+        watermarks: tuple[Watermark, ...],
+        always_commit: bool,
+    ) -> MergeResult:
+        """Commit a part as the version after that of `table`.
+
+        Raises:
+            CommitFailedError: Another writer has committed that version.
+        """
+        self._add_late_columns(table, part.rows)
+        if not part.is_in(table):
+            _check_not_overtaken(table, watermarks)
+            known, version = part.find_known(table, self._filesystem), table.version()
+            if known.num_rows:
+                commit = _make_commit(() if part.new_rows else watermarks)
+                part.add_merged(*upsert(table, known, self._spec, commit))
+                if part.new_rows:  # others may have committed since
+                    return self._commit(table, part, watermarks, always_commit)
+            if part.new_rows or (always_commit and table.version() == version):
+                table.create_write_transaction(
+                    part.write_new(table, self._filesystem),
+                    mode="append",
+                    schema=table.schema(),
+                    partition_by=[self._spec.partition_column],
+                    commit_properties=_make_commit(watermarks),
+                )
+                table.update_incremental()
+        return MergeResult(part.inserted + part.new_rows, part.updated, table.version())
+
+    def _add_late_columns(self, table: DeltaTable, rows: pa.Table) -> None:
+        """Add the columns that the table lacks, if the rows have values for them."""
         stored = {field.name for field in table.schema().fields}
         lacking = [field for field in self._spec.schema if field.name not in stored]
-        if all(rows[field.name].null_count == rows.num_rows for field in lacking):
-            return rows.drop_columns([field.name for field in lacking])
-        table.alter.add_columns(Schema.from_arrow(pa.schema(lacking)).fields)
-        table.update_incremental()
-        return rows
+        if any(rows[field.name].null_count < rows.num_rows for field in lacking):
+            table.alter.add_columns(Schema.from_arrow(pa.schema(lacking)).fields)
+            table.update_incremental()
 
-    def _append(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> MergeResult:
-        read_version, files = table.version(), _list_files(table)
-        # Measurements rarely repeat, and building dictionaries takes half of the time of a write.
-        plain = ColumnProperties(dictionary_enabled=False)
-        numbers = [each.name for each in rows.schema if pa.types.is_floating(each.type)]
-        write_deltalake(
-            table,
-            rows,
-            mode="append",
-            commit_properties=commit,
-            writer_properties=WriterProperties(column_properties=dict.fromkeys(numbers, plain)),
-        )
-        table.update_incremental()
-        if rows.num_rows and table.version() == read_version + 1:  # all new files are ours
-            self._key_index.add(rows, _list_files(table) - files)
-        return MergeResult(inserted=rows.num_rows, updated=0, version=table.version())
-
-    def _upsert(self, table: DeltaTable, rows: pa.Table, commit: CommitProperties) -> MergeResult:
-        spec = self._spec
-        # A column without values changes nothing, and each column costs time in the join.
-        given = [
-            name
-            for name in spec.values
-            if name in rows.column_names and rows[name].null_count < rows.num_rows
-        ]
-        is_changed = " OR ".join(
-            f"(s.`{name}` IS NOT NULL AND s.`{name}` IS DISTINCT FROM t.`{name}`)" for name in given
-        )
-        is_changed = is_changed or "FALSE"
-        values = {f"t.`{name}`": f"COALESCE(s.`{name}`, t.`{name}`)" for name in given}
-        provenance = {f"t.`{name}`": f"s.`{name}`" for name in spec.provenance}
-        same = " AND ".join(
-            f"t.`{name}` = s.`{name}`" for name in (spec.partition_column, *spec.key)
-        )
-        metrics = (
-            table.merge(
-                rows,
-                predicate=same,
-                source_alias="s",
-                target_alias="t",
-                streamed_exec=False,  # the bounds of the rows then prune files
-                commit_properties=commit,
-            )
-            .when_matched_update(updates={**values, **provenance}, predicate=is_changed)
-            .when_not_matched_insert_all()
-            .execute()
-        )
-        table.update_incremental()
-        return MergeResult(
-            inserted=metrics["num_target_rows_inserted"],
-            updated=metrics["num_target_rows_updated"],
-            version=table.version(),
-        )
+    @cached_property
+    def _filesystem(self) -> fs.FileSystem:
+        return fs.PyFileSystem(DeltaStorageHandler(self.uri, self._options))
 
     def _refresh(self) -> DeltaTable:
         """Return the table at its newest version; create it if it does not exist."""
@@ -270,5 +205,22 @@ class KeyedTable:
             raise explain(str(error), self.uri, self._endpoint) from error
 
 
-def _list_files(table: DeltaTable) -> set[str]:
-    return set(pa.table(table.get_add_actions())["path"].to_pylist())
+def _check_not_overtaken(table: DeltaTable, watermarks: tuple[Watermark, ...]) -> None:
+    for watermark in watermarks:
+        if (table.transaction_version(watermark.id) or 0) > watermark.before:
+            raise StoreError(
+                f"another run has overtaken this one of {watermark.id.partition('#')[0]}: "
+                "wait until it ends; committed rows are kept"
+            )
+
+
+def _make_commit(watermarks: tuple[Watermark, ...]) -> CommitProperties:
+    return CommitProperties(
+        max_commit_retries=0,  # the keys are compared again before the next attempt
+        app_transactions=[Transaction(each.id, each.after) for each in watermarks],
+    )
+
+
+def _back_off(attempt: int) -> None:
+    longest = min(_FIRST_BACKOFF_SECONDS * 2**attempt, _MAX_BACKOFF_SECONDS)
+    time.sleep(random.uniform(0, longest))  # noqa: S311 - no secret

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from skyclass.settings import Settings
-from skyclass.storage.delta import KeyedTable, TableSpec
+from skyclass.storage.delta import KeyedTable
+from skyclass.storage.table_spec import TableSpec
 from skyclass.survey.observation import KEY, MEASUREMENTS, OPTIONAL_COLUMNS, POSITION
 
 SCHEMA = pa.schema(

@@ -11,6 +11,7 @@ import pytest
 from skyclass.errors import CatalogError, StoreError
 from skyclass.ingest.job import REJECTED_PREFIX, Accounting, ingest
 from skyclass.sources import files, open_source
+from skyclass.storage import parts
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey import dialects
 from skyclass.survey.dialects import Dialect
@@ -226,6 +227,7 @@ def test_a_rejected_last_batch_is_read_again_by_the_next_ingest(
     ingester: Ingester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "BATCH_ROWS", 2)
+    monkeypatch.setattr(parts, "PART_ROWS", 2)
     file = ingester.folder / "a.parquet"
     frame({}, {}, {"u": "7"}, {"u": "99"}).astype(str).to_parquet(file)
     frame({}, {}, {"u": "3"}, {"u": "99"}).astype(str).to_parquet(file)
@@ -236,16 +238,17 @@ def test_a_rejected_last_batch_is_read_again_by_the_next_ingest(
     assert again.version == first.version
 
 
-def test_an_ingest_resumes_after_the_last_committed_batch(
+def test_an_ingest_resumes_after_the_last_committed_part(
     ingester: Ingester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "BATCH_ROWS", 2)
+    monkeypatch.setattr(files, "BATCH_ROWS", 1)
+    monkeypatch.setattr(parts, "PART_ROWS", 2)
     file = ingester.folder / "a.parquet"
     frame(*[{}] * 5).astype(str).to_parquet(file)
     source = open_source(str(file), ingester.store)
 
     def interrupt(rows: int) -> None:
-        if rows == 4:
+        if rows == 5:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
@@ -259,12 +262,13 @@ def test_an_overtaken_ingest_does_not_undo_corrections(
     ingester: Ingester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "BATCH_ROWS", 1)
+    monkeypatch.setattr(parts, "PART_ROWS", 1)
     file = ingester.folder / "a.parquet"
     changes = [{"fiber_id": 9}, {"fiber_id": 1}, {"fiber_id": 1, "u": 22.5}]
     frame(*changes).astype(str).to_parquet(file)
 
     def overtake(rows: int) -> None:
-        if rows == 1:
+        if rows == 2:
             ingester.ingest_uri(str(file))
 
     with pytest.raises(StoreError, match="another run has overtaken this one of") as error:

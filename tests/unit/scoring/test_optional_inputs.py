@@ -31,6 +31,7 @@ from skyclass.sources.dust_map import read_dust_map
 from skyclass.sources.simulated import draw
 from skyclass.storage.delta import KeyedTable
 from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.table_spec import Watermark
 from skyclass.survey.dust import fill_extinction
 from skyclass.survey.features import (
     ALL_INPUTS,
@@ -227,7 +228,7 @@ def old_release(store: ObjectStore, tmp_path: Path) -> Release:
     row = {"source_id": 7, "plate": 0, "mjd": 0, "fiber_id": 0, "model_version": release.id}
     old = OldPredictions(store.settings)
     schema = pa.schema([field for field in SCHEMA if field.name in old._spec.schema.names])
-    old.merge(pa.Table.from_pylist([row], schema=schema), "old", 0, 1)
+    old.merge(pa.Table.from_pylist([row], schema=schema), Watermark("old", 0, 1))
     return release
 
 

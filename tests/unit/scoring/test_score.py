@@ -20,6 +20,7 @@ from skyclass.scoring.score import find_release, score
 from skyclass.scoring.shards import Shard
 from skyclass.sources import open_source
 from skyclass.sources.simulated import draw
+from skyclass.storage import parts as storage_parts
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY, Era
@@ -48,6 +49,7 @@ def write_parquet(
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_ROWS", 70)
     monkeypatch.setattr(inputs, "PIECE_ROWS", 150)
+    monkeypatch.setattr(storage_parts, "PART_ROWS", 140)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from skyclass.sources import SimulatedSource
 from skyclass.storage.delta import KeyedTable
 from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.table_spec import Watermark
 from skyclass.survey.observation import OPTIONAL_COLUMNS
 from skyclass.tables.observations import SCHEMA, SPEC, ObservationsTable
 
@@ -103,13 +104,13 @@ def make_rows(*fibres: int, **changes: object) -> pa.Table:
 def old_version(settings: Settings, store: ObjectStore) -> int:
     """A version of a table without optional inputs that has one row."""
     rows = make_rows(1).drop_columns(list(OPTIONAL_COLUMNS))
-    return OldTable(settings).merge(rows, "old", 0, 1).version
+    return OldTable(settings).merge(rows, Watermark("old", 0, 1)).version
 
 
 def test_old_table_gets_the_optional_inputs_of_a_source(
     old_version: int, table: ObservationsTable
 ) -> None:
-    merged = table.merge(make_rows(2, psf_r=17.5), "new", 0, 1)
+    merged = table.merge(make_rows(2, psf_r=17.5), Watermark("new", 0, 1))
     assert (merged.inserted, merged.version) == (1, old_version + 2)
     rows = table.read(merged.version, ["fiber_id", "psf_r"])
     assert rows.fillna(-1).values.tolist() == [[1, -1], [2, 17.5]]
@@ -118,7 +119,7 @@ def test_old_table_gets_the_optional_inputs_of_a_source(
 def test_optional_inputs_fill_a_row_of_an_old_table(
     old_version: int, table: ObservationsTable
 ) -> None:
-    merged = table.merge(make_rows(1, psf_r=17.5), "new", 0, 1)
+    merged = table.merge(make_rows(1, psf_r=17.5), Watermark("new", 0, 1))
     assert (merged.inserted, merged.updated) == (0, 1)
     assert table.read(merged.version, ["u", "psf_r"]).values.tolist() == [[21, 17.5]]
 
@@ -126,7 +127,7 @@ def test_optional_inputs_fill_a_row_of_an_old_table(
 def test_old_version_lacks_the_values_and_not_the_columns(
     old_version: int, table: ObservationsTable
 ) -> None:
-    table.merge(make_rows(1, psf_r=17.5), "new", 0, 1)
+    table.merge(make_rows(1, psf_r=17.5), Watermark("new", 0, 1))
     rows = table.read(old_version, ["psf_r", "u", "w1"])
     assert list(rows.columns) == ["psf_r", "u", "w1"]
     assert rows.dtypes.unique().tolist() == [float]
@@ -137,23 +138,25 @@ def test_old_version_lacks_the_values_and_not_the_columns(
 def test_source_without_optional_inputs_leaves_an_old_table_as_it_is(
     old_version: int, table: ObservationsTable, settings: Settings
 ) -> None:
-    assert table.merge(make_rows(1, 2), "new", 0, 1).inserted == 1
-    assert table.merge(make_rows(1, u=22.0), "new", 1, 2).updated == 1
+    assert table.merge(make_rows(1, 2), Watermark("new", 0, 1)).inserted == 1
+    assert table.merge(make_rows(1, u=22.0), Watermark("new", 1, 2)).updated == 1
     rows = make_rows(3).drop_columns(list(OPTIONAL_COLUMNS))
-    assert OldTable(settings).merge(rows, "old", 1, 2).inserted == 1
+    assert OldTable(settings).merge(rows, Watermark("old", 1, 2)).inserted == 1
 
 
 def test_two_writers_can_add_the_columns(old_version: int, settings: Settings) -> None:
     first, second = ObservationsTable(settings), ObservationsTable(settings)
     for number, writer in enumerate((first, second), start=2):
-        writer.merge(make_rows(number), f"source {number}", 0, 1)  # both have opened the table
-    first.merge(make_rows(4, psf_r=17.5), "source 2", 1, 2)
-    second.merge(make_rows(5, w1=14.5), "source 3", 1, 2)
+        writer.merge(
+            make_rows(number), Watermark(f"source {number}", 0, 1)
+        )  # both have opened the table
+    first.merge(make_rows(4, psf_r=17.5), Watermark("source 2", 1, 2))
+    second.merge(make_rows(5, w1=14.5), Watermark("source 3", 1, 2))
     rows = first.read(first.version(), ["psf_r", "w1"])
     assert rows.notna().sum().tolist() == [1, 1]
     assert len(rows) == 5
 
 
 def test_rows_without_any_value_change_nothing(old_version: int, table: ObservationsTable) -> None:
-    merged = table.merge(make_rows(1, u=None, **{"class": None}), "new", 0, 1)
+    merged = table.merge(make_rows(1, u=None, **{"class": None}), Watermark("new", 0, 1))
     assert (merged.inserted, merged.updated, merged.version) == (0, 0, old_version)

@@ -1,0 +1,89 @@
+"""A part: rows that are committed to a table together."""
+
+import numpy as np
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction
+from pyarrow import fs
+
+from skyclass.storage.data_files import write_data_files
+from skyclass.storage.keys import Mask, PartKeys
+from skyclass.storage.table_spec import TableSpec
+
+
+class Part:
+    """Rows with unique keys, and how far they have got into a table.
+
+    Known rows have a key that the table holds. They are merged; the other rows are appended.
+
+    Args:
+        rows: Columns of the schema. Of a key that is repeated, the last value of each column that
+            is not null counts.
+        spec: The table.
+
+    Attributes:
+        rows: The rows, with unique keys.
+        inserted: Rows that were inserted by merges: their keys have the hash of another.
+        updated: Rows that merges changed.
+    """
+
+    def __init__(self, rows: pa.Table, spec: TableSpec) -> None:
+        self._spec = spec
+        self._keys = PartKeys(rows, spec.key, spec.partition_column)
+        are_repeated = self._keys.find_repeated()
+        if are_repeated.any():
+            merged = _merge_repeated(rows.filter(pa.array(are_repeated)), spec.key)
+            rows = pa.concat_tables([rows.filter(pa.array(~are_repeated)), merged])
+            self._keys = PartKeys(rows, spec.key, spec.partition_column)
+        self.rows = rows
+        self.inserted = self.updated = 0
+        self._are_merged = np.zeros(rows.num_rows, dtype=bool)
+        self._files: list[AddAction] = []
+        self._rows_in_files = 0
+
+    @property
+    def new_rows(self) -> int:
+        """Number of rows whose key was not found."""
+        return self.rows.num_rows - int(self._keys.are_known.sum())
+
+    def find_known(self, table: DeltaTable, filesystem: fs.FileSystem) -> pa.Table:
+        """Return the rows that the table holds and that were not merged yet."""
+        self._keys.find_known(table, filesystem)
+        return self._select(self._keys.are_known & ~self._are_merged, table)
+
+    def add_merged(self, inserted: int, updated: int) -> None:
+        """Count the known rows as merged."""
+        self._are_merged = self._keys.are_known.copy()
+        self.inserted += inserted
+        self.updated += updated
+
+    def write_new(self, table: DeltaTable, filesystem: fs.FileSystem) -> list[AddAction]:
+        """Write the new rows to data files, unless these exist since an earlier call."""
+        if self._rows_in_files != self.new_rows:
+            new = self._select(~self._keys.are_known, table)
+            self._files = write_data_files(new, self._spec.partition_column, filesystem)
+            self._rows_in_files = new.num_rows
+        return self._files
+
+    def is_in(self, table: DeltaTable) -> bool:
+        """Return whether a table has the data files: a commit whose response was lost."""
+        if not self._files:
+            return False
+        paths = pa.table(table.get_add_actions())["path"].to_pylist()
+        return self._files[0].path in paths
+
+    def _select(self, mask: Mask, table: DeltaTable) -> pa.Table:
+        """Return some of the rows, with the columns that the table has."""
+        stored = {field.name for field in table.schema().fields}
+        rows = self.rows.select([name for name in self.rows.column_names if name in stored])
+        return rows if mask.all() else rows.filter(pa.array(mask))
+
+
+def _merge_repeated(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    """Merge rows of the same key: the last value that is not null wins, as between parts."""
+    grouped = rows.group_by(list(key), use_threads=False)  # "last" needs the order of the rows
+    others = [name for name in rows.column_names if name not in key]
+    merged = grouped.aggregate([(name, "last") for name in others])
+    return merged.rename_columns(
+        [name.removesuffix("_last") for name in merged.column_names]
+    ).select(rows.column_names)
