@@ -1,181 +1,184 @@
 """Compare the predictor with KServe's servers: `python -m benchmarks.endpoint`.
 
-Four servers of the same random forest run at once and take load in turn, a second at a time, so
-that other load on the machine affects all of them alike:
+Servers of the same model run at once and take load in turn, a second at a time, so that other load
+on the machine affects all of them alike:
 
     stock    KServe's sklearn server, with the same joblib file
-    no-op    a KServe model that does nothing
+    no-op    a KServe model that does nothing, for V1
     skyclass the predictor
     no log   the predictor without its prediction log
 
-Figures are medians over the rounds; ratios compare two servers within a round.
+Rates and latencies are medians over the rounds, their ratios compare two servers within a round.
+CPU is that of all rounds, with what the servers do between them, such as writing the log.
 """
 
+import argparse
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
-import orjson
-import typer
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from benchmarks.load import Request, generate_load
-from benchmarks.models import publish_model
-from benchmarks.servers import Server, running
-from skyclass.local.ports import find_free_ports
-from skyclass.local.s3_server import Access, EmbeddedS3
-from skyclass.registry.releases import JOBLIB_MODEL, Registry
-from skyclass.settings import Settings
-from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import Mode, make_features, model_name
+from benchmarks.endpoint_servers import (
+    NO_LOG,
+    NOOP,
+    SKYCLASS,
+    STOCK,
+    Endpoint,
+    Matrix,
+    Protocol,
+    publish,
+    start_servers,
+)
+from benchmarks.figures import Figure, print_figure
+from benchmarks.load import generate_load
+from skyclass.local.s3_server import EmbeddedS3
 
-MODE = Mode.SPECTROSCOPIC
-TRAINING_ROWS = 20_000
-STOCK, NOOP, SKYCLASS, NO_LOG = "stock", "no-op", "skyclass", "no log"
-CASES = [(rows, clients) for rows in (1, 100, 1000) for clients in (1, 8)]
-
-Matrix = npt.NDArray[np.float64]
-console = Console(width=132)
+TOPIC = "Serving"
+PEER = "KServe's sklearn server"
+ROUNDS, SECONDS = 7, 1.0
 
 
 @dataclass(frozen=True)
-class Round:
-    """One round of one server: requests per second, latencies and CPU per request in ms."""
+class Case:
+    """A kind of request.
 
-    rate: float
-    p50: float
-    p99: float
-    cpu: float
+    Attributes:
+        rows: Rows of a request.
+        clients: Concurrent clients, each with one request at a time.
+        protocol: Protocol of the requests.
+        target: The least rate that we want, as a multiple of the stock server's.
+    """
 
+    rows: int
+    clients: int
+    protocol: Protocol = Protocol.V1
+    target: float | None = None
 
-Rounds = dict[str, list[Round]]
-"""The rounds of each server, in order."""
-
-
-def main(
-    rounds: Annotated[int, typer.Option(help="Rounds of each server in a case.")] = 7,
-    seconds: Annotated[float, typer.Option(help="Duration of a round in seconds.")] = 1.0,
-) -> None:
-    """Measure and print the tables."""
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        console.print(f"training a forest of 100 trees on {TRAINING_ROWS:,} simulated rows")
-        access = stack.enter_context(EmbeddedS3(folder / "s3"))
-        inputs = _publish(access, folder)
-        servers = {
-            name: stack.enter_context(server)
-            for name, server in _servers(access, folder, _body(SKYCLASS, inputs[:1]))
-        }
-        console.print(_start_table(servers))
-        schedule = [case for case in CASES for _ in range(rounds)]
-        found: dict[tuple[int, int], Rounds] = {case: {} for case in CASES}
-        for number, case in enumerate(
-            track(schedule, "measuring", console=console, transient=True)
-        ):
-            names = list(servers)[number % 4 :] + list(servers)[: number % 4]
-            for name in names:
-                body = _body(name, inputs[: case[0]])
-                measured = _measure(servers[name], body, case[1], seconds)
-                found[case].setdefault(name, []).append(measured)
-        console.print(_speed_table(found))
+    def __str__(self) -> str:
+        rows = f"{self.rows:,} row{'s' if self.rows > 1 else ''}"
+        protocol = "" if self.protocol is Protocol.V1 else f" over {self.protocol}"
+        return f"{rows}{protocol}, {'one client' if self.clients == 1 else 'eight clients'}"
 
 
-def _publish(access: Access, folder: Path) -> Matrix:
-    """Train and publish a forest; return rows to classify."""
-    store = ObjectStore(Settings(**access.environment(), home=folder / "home"))
-    store.make_buckets()
-    release, inputs = publish_model(store, MODE, "random_forest", folder / "files")
-    Registry(store).download(release, folder / "release")
-    return inputs
+CASES = {
+    "random_forest": [
+        Case(1, 1),
+        Case(1, 8),
+        Case(100, 1),
+        Case(100, 8),
+        Case(1_000, 1, target=2),
+        Case(1_000, 8, target=2),
+        Case(1_000, 1, Protocol.V2),
+        Case(1_000, 1, Protocol.GRPC),
+    ],
+    "hist_gradient_boosting": [Case(1_000, 1, target=4), Case(1_000, 8, target=4)],
+}
+"""Requests to measure for each candidate model: a forest of 100 trees, and boosting."""
+NAMES = {"random_forest": "", "hist_gradient_boosting": ", boosting"}
 
 
-def _servers(
-    access: Access, folder: Path, probe: bytes
-) -> Iterator[tuple[str, AbstractContextManager[Server]]]:
-    """Return a context manager for each server."""
-    for name, port in zip((STOCK, NOOP, SKYCLASS, NO_LOG), find_free_ports(4), strict=True):
-        environment = {
-            **access.environment(),
-            "OMP_NUM_THREADS": "1",
-            "SKYCLASS_HOME": str(folder / "home"),
-            "SKYCLASS_SERVING_LOG": str(name != NO_LOG),
-        }
-        if name in (STOCK, NOOP):
-            model, file = "peer", str(folder / "files" / JOBLIB_MODEL)
-            command = ["-m", "benchmarks.peers", name, str(port), file]
-        else:
-            model, release = model_name(MODE), str(folder / "release")
-            command = ["-m", "skyclass", "serve", "--mode", MODE, "--release", release]
-            command += ["--port", str(port)]
-        url = f"http://127.0.0.1:{port}/v1/models/{model}:predict"
-        yield name, running(command, url, probe, environment)
+@dataclass
+class Rounds:
+    """What was measured of a server: one value a round, and the CPU of all of them.
+
+    Attributes:
+        rates: Requests per second.
+        p50: Median latencies (ms).
+        p99: 99th percentiles of the latencies (ms).
+        requests: Requests of all rounds.
+        cpu: CPU of the server (ms) from the first round to the end of the case.
+    """
+
+    rates: list[float] = field(default_factory=list)
+    p50: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+    requests: int = 0
+    cpu: float = 0
+
+    @property
+    def cpu_of_request(self) -> float:
+        """CPU of a request (ms)."""
+        return self.cpu / self.requests
+
+    def compare_rate(self, peer: "Rounds") -> float:
+        """Return the median ratio of the rates within a round."""
+        return median(own / other for own, other in zip(self.rates, peer.rates, strict=True))
 
 
-def _body(name: str, inputs: Matrix) -> bytes:
-    """Return the request body for a server; KServe's servers take features, not inputs."""
-    rows = inputs if name in (SKYCLASS, NO_LOG) else make_features(inputs, MODE)
-    return orjson.dumps({"instances": rows.tolist()})
+def measure_figures(rounds: int = ROUNDS, seconds: float = SECONDS) -> Iterator[Figure]:
+    """Measure every case of every model."""
+    for candidate, cases in CASES.items():
+        with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+            access = stack.enter_context(EmbeddedS3(Path(name) / "s3"))
+            inputs = publish(candidate, access, Path(name))
+            servers = start_servers(stack, access, Path(name), inputs)
+            for case in cases:
+                found = _measure(case, servers, inputs, rounds, seconds)
+                _print_rounds(f"{candidate}, {case}", found)
+                yield from _make_figures(f"{case}{NAMES[candidate]}", case, found)
 
 
-def _measure(server: Server, body: bytes, clients: int, seconds: float) -> Round:
-    cpu = server.cpu_seconds()
-    latencies = generate_load(Request(server.url, body), clients, seconds) * 1000
-    cpu = server.cpu_seconds() - cpu
-    return Round(
-        rate=len(latencies) / (latencies.sum() / 1000 / clients),
-        p50=float(np.median(latencies)),
-        p99=float(np.percentile(latencies, 99)),
-        cpu=cpu * 1000 / len(latencies),
-    )
+def _measure(
+    case: Case, servers: dict[str, Endpoint], inputs: Matrix, rounds: int, seconds: float
+) -> dict[str, Rounds]:
+    """Measure a case with every server that speaks its protocol."""
+    names = [name for name in servers if name != NOOP or case.protocol is Protocol.V1]
+    requests = {
+        name: servers[name].address.make_request(case.protocol, inputs[: case.rows])
+        for name in names
+    }
+    found = {name: Rounds(cpu=-servers[name].server.cpu_seconds() * 1000) for name in names}
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            latencies = generate_load(requests[name], case.clients, seconds)
+            own = found[name]
+            own.rates.append(len(latencies) / (latencies.sum() / case.clients))
+            own.p50.append(float(np.median(latencies)) * 1000)
+            own.p99.append(float(np.percentile(latencies, 99)) * 1000)
+            own.requests += len(latencies)
+    for name in names:
+        found[name].cpu += servers[name].server.cpu_seconds() * 1000
+    return found
 
 
-def _start_table(servers: dict[str, Server]) -> Table:
-    table = Table("server", box=None, title="Start", title_justify="left")
-    for heading in ("seconds to the first response", "memory (MB)"):
-        table.add_column(heading, justify="right")
-    for name, server in servers.items():
-        memory = f"{server.memory_megabytes():.0f}"
-        table.add_row(name, f"{server.ready_seconds:.1f}", memory)
-    return table
+def _make_figures(name: str, case: Case, found: dict[str, Rounds]) -> Iterator[Figure]:
+    own, stock, without_log = found[SKYCLASS], found[STOCK], found[NO_LOG]
+    rate, ratio = median(own.rates), own.compare_rate(stock)
+    yield Figure(TOPIC, name, rate, "requests/s", PEER, ratio, case.target)
+    cpu, ratio = own.cpu_of_request, stock.cpu_of_request / own.cpu_of_request
+    yield Figure(TOPIC, f"{name}, CPU", cpu, "ms a request", PEER, ratio)
+    share = 1 - without_log.cpu_of_request / own.cpu_of_request
+    yield Figure(TOPIC, f"{name}, log", share * 100, "% of the CPU", target=5)
 
 
-def _speed_table(found: dict[tuple[int, int], Rounds]) -> Table:
-    table = Table(box=None, title="V1 requests", title_justify="left")
-    for heading in ("rows", "clients", "server", "per second", "p50 ms", "p99 ms", "CPU ms"):
-        table.add_column(heading, justify="right")
-    for heading in ("rate / stock", "rate / no-op", "rate / no log", "CPU / stock", "CPU / no log"):
-        table.add_column(heading, justify="right")
-    for (rows, clients), rounds in found.items():
-        for name in (STOCK, NOOP, SKYCLASS, NO_LOG):
-            own = rounds[name]
-            table.add_row(
-                f"{rows:,}",
-                str(clients),
-                name,
-                f"{median(each.rate for each in own):,.0f}",
-                *(
-                    f"{median(getattr(each, field) for each in own):.2f}"
-                    for field in ("p50", "p99", "cpu")
-                ),
-                *(_ratio(own, rounds[other], "rate") for other in (STOCK, NOOP, NO_LOG)),
-                *(_ratio(own, rounds[other], "cpu") for other in (STOCK, NO_LOG)),
-            )
-        table.add_section()
-    return table
+def _print_rounds(title: str, found: dict[str, Rounds]) -> None:
+    """Print the medians of every server."""
+    sys.stdout.write(f"\n{title}\n")
+    for name, each in found.items():
+        sys.stdout.write(
+            f"  {name:<10}{median(each.rates):>9,.0f} requests/s   "
+            f"p50 {median(each.p50):>8.2f} ms   p99 {median(each.p99):>8.2f} ms   "
+            f"CPU {each.cpu_of_request:>6.2f} ms   "
+            f"rate / stock {each.compare_rate(found[STOCK]):>6.2f}\n"
+        )
+    sys.stdout.flush()
 
 
-def _ratio(own: list[Round], others: list[Round], field: str) -> str:
-    pairs = zip(own, others, strict=True)
-    return f"{median(getattr(a, field) / getattr(b, field) for a, b in pairs):.2f}"
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each server in a case")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of a round")
+    given = parser.parse_args()
+    for figure in measure_figures(given.rounds, given.seconds):
+        print_figure(figure)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

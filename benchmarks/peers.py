@@ -1,4 +1,4 @@
-"""KServe servers to compare with: `python -m benchmarks.peers {stock,no-op} PORT FILE`."""
+"""KServe servers: `python -m benchmarks.peers {stock,no-op} PORT GRPC_PORT FILE`."""
 
 import sys
 from pathlib import Path
@@ -40,6 +40,6 @@ class Noop(Model):
 
 
 if __name__ == "__main__":
-    kind, port, file = sys.argv[1:]
+    kind, port, grpc_port, file = sys.argv[1:]
     peer = Stock(Path(file)) if kind == "stock" else Noop()
-    ModelServer(http_port=int(port), enable_grpc=False).start([peer])
+    ModelServer(http_port=int(port), grpc_port=int(grpc_port)).start([peer])
