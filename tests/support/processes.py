@@ -10,7 +10,12 @@ from typing import Any
 # no thread, connection or lock with the tests.
 fork_server = multiprocessing.get_context("forkserver")
 fork_server.set_forkserver_preload(
-    ["skyclass.ingest.job", "skyclass.registry.releases", "skyclass.scoring.score"]
+    [
+        "skyclass.ingest.job",
+        "skyclass.maintenance.job",
+        "skyclass.registry.releases",
+        "skyclass.scoring.score",
+    ]
 )
 
 SIGKILL_EXIT_CODE = -signal.SIGKILL

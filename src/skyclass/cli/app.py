@@ -17,6 +17,7 @@ from skyclass.cli import (
     explain,
     export,
     local,
+    maintenance,
     monitoring,
     notifications,
     pipelines,
@@ -33,6 +34,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 for group in (
     local,
     data,
+    maintenance,
     pipelines,
     releases,
     promotion,

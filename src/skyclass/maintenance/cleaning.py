@@ -2,11 +2,10 @@
 
 from datetime import datetime
 
-from skyclass.errors import StoreError
 from skyclass.maintenance.merge import GRACE, find_index
 from skyclass.maintenance.merged_file import MERGED_FOLDER
 from skyclass.storage.s3 import ObjectStore
-from skyclass.tables.log.layout import HourIndex, make_hour_prefix
+from skyclass.tables.log.layout import HourIndex, LogDamagedError, make_hour_prefix
 
 
 def find_replaced(store: ObjectStore, hour: datetime, now: datetime) -> list[str]:
@@ -22,7 +21,8 @@ def find_replaced(store: ObjectStore, hour: datetime, now: datetime) -> list[str
         now: The current time.
 
     Raises:
-        StoreError: The object store failed, or a merged file is missing.
+        LogDamagedError: A merged file is missing.
+        StoreError: The object store failed.
     """
     prefix = make_hour_prefix(hour)
     index = find_index(store, prefix)  # read first: a list of older files is never too young
@@ -32,7 +32,7 @@ def find_replaced(store: ObjectStore, hour: datetime, now: datetime) -> list[str
     }
     merged = {each.name for each in index.merged}
     if missing := merged - written.keys():
-        raise StoreError(
+        raise LogDamagedError(
             f"s3://{store.settings.logs_bucket}/{prefix}{min(missing)} is missing: restore it from "
             f"a backup or an earlier version of the object, or delete {HourIndex.file_name} there "
             "if no file of the hour was deleted"

@@ -27,6 +27,7 @@ from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.log.layout import (
     HourIndex,
+    LogDamagedError,
     MergedFile,
     list_hour,
     make_hour_prefix,
@@ -42,9 +43,11 @@ _THREADS = 8
 _FILES_AT_ONCE = 16
 
 GRACE = timedelta(hours=2)
-"""Age of an index at which the files that it replaces may be deleted. A run writes an index at most
-half of it after it has read the hour, so no file is deleted that an index of a slower run, written
-later, does not replace."""
+"""Age of an index at which the files that it replaces may be deleted."""
+
+MAX_SECONDS = GRACE.total_seconds() / 2
+"""Longest time from reading an hour to writing its index. When files are deleted, every run that
+did not know of their index has ended, so it cannot replace the index by one without them."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,25 @@ class MergedHour:
     """The outcome of a merge.
 
     Attributes:
-        files: Number of files that were merged.
-        merged: Number of files that were written.
-        rows: Number of rows in them.
+        files: Number of files of predictors that were merged.
+        bytes_in: Their size.
+        written: Number of merged files that were written.
+        bytes_out: Their size.
+        rows: Number of rows in the merged files.
         unreadable: Number of files that cannot be merged; they stay, and readers count them.
     """
 
     files: int = 0
-    merged: int = 0
+    bytes_in: int = 0
+    written: int = 0
+    bytes_out: int = 0
     rows: int = 0
     unreadable: int = 0
+
+
+def count_new_files(store: ObjectStore, hour: datetime) -> int:
+    """Return the number of files of an hour that are not merged."""
+    return sum(file.merged is None for file in list_hour(store, hour))
 
 
 def merge_hour(store: ObjectStore, hour: datetime) -> MergedHour:
@@ -86,21 +98,29 @@ def merge_hour(store: ObjectStore, hour: datetime) -> MergedHour:
     with TemporaryDirectory(prefix="skyclass-") as temporary:
         folder = Path(temporary)
         spool = Spool(folder)
-        spooled = list(_spool_files(store, new, spool))
-        unreadable = len(new) - len(spooled)
-        if not spooled:
+        sizes = dict(_spool_files(store, new, spool))
+        unreadable = len(new) - len(sizes)
+        if not sizes:
             return MergedHour(unreadable=unreadable)
         groups = set(spool.list_groups())
         superseded = [each for each in before.merged if get_group(each) in groups]
         files = _write_files(store, prefix, spool, superseded, folder)
         for entry, path in files.items():
             store.upload(bucket, prefix + entry.name, path, PARQUET)
-    if time.monotonic() - started > GRACE.total_seconds() / 2:
-        raise StoreError(f"{prefix}: the merge took longer than {GRACE / 2}: run it again")
-    replaced = [*(key.removeprefix(prefix) for key in spooled), *(each.name for each in superseded)]
+        bytes_out = sum(path.stat().st_size for path in files.values())
+    if time.monotonic() - started > MAX_SECONDS:
+        raise StoreError(f"{prefix}: the merge took longer than {MAX_SECONDS:.0f} s: run it again")
+    replaced = [*(key.removeprefix(prefix) for key in sizes), *(each.name for each in superseded)]
     index = _make_index(before, list(files), replaced)
     store.put(bucket, prefix + HourIndex.file_name, index.to_bytes(), "application/json")
-    return MergedHour(len(spooled), len(files), sum(each.rows for each in files), unreadable)
+    return MergedHour(
+        files=len(sizes),
+        bytes_in=sum(sizes.values()),
+        written=len(files),
+        bytes_out=bytes_out,
+        rows=sum(each.rows for each in files),
+        unreadable=unreadable,
+    )
 
 
 def find_index(store: ObjectStore, prefix: str) -> HourIndex:
@@ -111,25 +131,28 @@ def find_index(store: ObjectStore, prefix: str) -> HourIndex:
         return HourIndex()
 
 
-def _spool_files(store: ObjectStore, keys: Sequence[str], spool: Spool) -> Iterator[str]:
-    """Add the rows of files to a spool, and yield the keys of the readable ones."""
+def _spool_files(
+    store: ObjectStore, keys: Sequence[str], spool: Spool
+) -> Iterator[tuple[str, int]]:
+    """Add the rows of files to a spool, and yield key and size of the readable ones."""
 
-    def read(key: str) -> pa.Table | None:
+    def read(key: str) -> tuple[str, int, pa.Table | None]:
         data = store.get(store.settings.logs_bucket, key)
         try:
-            return _parse(data)
+            return key, len(data), _parse(data)
         except (pa.ArrowException, OSError) as error:
             logger.warning("%s cannot be merged, it stays as it is: %s", key, one_line(error))
-            return None
+            return key, len(data), None
 
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(keys), _FILES_AT_ONCE):
-            part = keys[start : start + _FILES_AT_ONCE]
-            tables = dict(zip(part, pool.map(read, part), strict=True))
-            readable = {key: rows for key, rows in tables.items() if rows is not None}
-            if readable:
-                spool.add(pa.concat_tables(readable.values()).combine_chunks())
-            yield from readable
+            tables = []
+            for key, size, rows in pool.map(read, keys[start : start + _FILES_AT_ONCE]):
+                if rows is not None:
+                    tables.append(rows)
+                    yield key, size
+            if tables:
+                spool.add(pa.concat_tables(tables).combine_chunks())
 
 
 def _write_files(
@@ -164,7 +187,7 @@ def _read_earlier(
     try:
         yield from read_merged_file(path)
     except (pa.ArrowException, OSError) as error:
-        raise StoreError(
+        raise LogDamagedError(
             f"s3://{store.settings.logs_bucket}/{prefix}{file.name} is damaged "
             f"({one_line(error)}): restore it from a backup or an earlier version of the object"
         ) from error

@@ -21,6 +21,10 @@ from skyclass.survey.features import Mode
 _SUFFIX = ".parquet"
 
 
+class LogDamagedError(StoreError):
+    """The index of an hour is malformed, or a merged file is missing or damaged."""
+
+
 class MergedFile(Document):
     """A file with all rows of an hour that are of one release and mode.
 
@@ -120,7 +124,7 @@ def read_index(store: ObjectStore, prefix: str) -> HourIndex:
     try:
         return HourIndex.model_validate_json(data)
     except ValidationError as error:
-        raise StoreError(
+        raise LogDamagedError(
             f"s3://{store.settings.logs_bucket}/{key}: not an index of this version: update "
             "skyclass, or restore the object"
         ) from error

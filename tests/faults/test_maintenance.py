@@ -1,0 +1,190 @@
+"""Maintenance that is killed, or runs beside readers and itself, loses and doubles no row."""
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from skyclass.errors import StoreError
+from skyclass.maintenance import merge
+from skyclass.maintenance.job import maintain
+from skyclass.maintenance.merge import GRACE, merge_hour
+from skyclass.maintenance.settings import MaintenanceSettings
+from skyclass.settings import Settings
+from skyclass.storage.s3 import ObjectStore
+from skyclass.tables.log.layout import HourIndex, list_hour, make_hour_prefix
+from tests.support.maintenance import HOUR, read_hour, write_files
+from tests.support.processes import (
+    SIGKILL_EXIT_CODE,
+    KillSwitch,
+    run_concurrently,
+    run_in_child,
+)
+
+PREFIX = make_hour_prefix(HOUR)
+FILES = 4
+MERGE_KILL_POINTS = 6
+"""Before and after the upload of two merged files, and before and after the write of the index."""
+
+
+def run(settings: Settings, later: timedelta = timedelta(0)) -> None:
+    """Run the job at a later time."""
+    maintain(ObjectStore(settings), MaintenanceSettings(), datetime.now(UTC) + later)
+
+
+def run_until_killed(kill_point: int, settings: Settings, later: timedelta) -> None:
+    """Run the job in a child process that is killed at a kill point."""
+    switch = KillSwitch(kill_point)
+    delete_one = switch.wrap(ObjectStore.delete)
+
+    def delete(store: ObjectStore, bucket: str, keys: Iterable[str]) -> None:
+        for key in keys:
+            delete_one(store, bucket, [key])
+
+    ObjectStore.upload = switch.wrap(ObjectStore.upload)
+    ObjectStore.put = switch.wrap(ObjectStore.put)
+    ObjectStore.delete = delete
+    run(settings, later)
+
+
+def run_at_once(settings: Settings, start: threading.Barrier, results: object) -> None:
+    """Run the job in a child process together with others."""
+    start.wait()
+    run(settings)
+    results.put(None)
+
+
+def list_names(store: ObjectStore) -> set[str]:
+    keys = store.list_keys(store.settings.logs_bucket, PREFIX)
+    return {key.removeprefix(PREFIX) for key in keys}
+
+
+def assert_only_merged_files_are_left(store: ObjectStore) -> None:
+    merged = {each.merged.name for each in list_hour(store, HOUR) if each.merged}
+    assert list_names(store) == {HourIndex.file_name, *merged}
+
+
+@pytest.mark.parametrize("kill_point", range(MERGE_KILL_POINTS))
+def test_merge_that_is_killed(kill_point: int, store: ObjectStore) -> None:
+    write_files(store, FILES)
+    truth = read_hour(store)
+    killed = run_in_child(run_until_killed, kill_point, store.settings, timedelta(0))
+    assert killed == SIGKILL_EXIT_CODE
+    assert read_hour(store) == truth
+
+    run(store.settings)
+    assert read_hour(store) == truth
+    run(store.settings, 2 * GRACE)
+    assert read_hour(store) == truth
+    assert_only_merged_files_are_left(store)
+
+
+@pytest.mark.parametrize("kill_point", [0, 1, FILES, 2 * FILES - 1])
+def test_deletion_that_is_killed(kill_point: int, store: ObjectStore) -> None:
+    write_files(store, FILES)
+    truth = read_hour(store)
+    run(store.settings)
+    killed = run_in_child(run_until_killed, kill_point, store.settings, 2 * GRACE)
+    assert killed == SIGKILL_EXIT_CODE
+    assert read_hour(store) == truth
+    deleted = (kill_point + 1) // 2
+    assert len(list_names(store)) == FILES - deleted + len(list_hour(store, HOUR)) + 1
+
+    run(store.settings, 2 * GRACE)
+    assert read_hour(store) == truth
+    assert_only_merged_files_are_left(store)
+
+
+@pytest.mark.parametrize("kill_point", range(4))
+def test_merge_of_a_late_file_that_is_killed(kill_point: int, store: ObjectStore) -> None:
+    write_files(store, FILES)
+    run(store.settings)
+    run(store.settings, 2 * GRACE)
+    write_files(store, files=1, first_seed=9)
+    truth = read_hour(store)
+    killed = run_in_child(run_until_killed, kill_point, store.settings, 2 * GRACE)
+    assert killed == SIGKILL_EXIT_CODE
+    assert read_hour(store) == truth
+
+    run(store.settings)
+    run(store.settings, 2 * GRACE)
+    assert read_hour(store) == truth
+    assert_only_merged_files_are_left(store)
+
+
+def test_runs_at_the_same_time(store: ObjectStore) -> None:
+    write_files(store, FILES)
+    truth = read_hour(store)
+    run_concurrently(run_at_once, (store.settings,), (store.settings,), (store.settings,))
+    assert read_hour(store) == truth
+    run(store.settings, 2 * GRACE)
+    assert read_hour(store) == truth
+    assert_only_merged_files_are_left(store)
+
+
+class SlowStore(ObjectStore):
+    """A store in which something happens before the index is written."""
+
+    before_index: Callable[[], None]
+
+    def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
+        if key.endswith(HourIndex.file_name):
+            self.before_index()
+        super().put(bucket, key, data, content_type)
+
+
+def test_slow_run_overwrites_the_index_of_a_run_that_read_more_files(store: ObjectStore) -> None:
+    write_files(store, FILES)
+    slow, truths = SlowStore(store.settings), []
+
+    def merge_more() -> None:
+        write_files(store, files=2, first_seed=9)
+        truths.append(read_hour(store))
+        merge_hour(store, HOUR)
+        run(store.settings)  # deletes nothing, because the index is young
+        assert read_hour(store) == truths[0]
+
+    slow.before_index = merge_more
+    merge_hour(slow, HOUR)
+
+    assert read_hour(store) == truths[0]
+    for _ in range(2):  # deletes and merges the late files again, then deletes these
+        run(store.settings, 2 * GRACE)
+        assert read_hour(store) == truths[0]
+    assert_only_merged_files_are_left(store)
+
+
+def test_run_that_is_too_slow_does_not_write_its_index(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(store, FILES)
+    truth = read_hour(store)
+    monkeypatch.setattr(merge, "MAX_SECONDS", 0)
+    with pytest.raises(StoreError, match="took longer than 0 s: run it again"):
+        merge_hour(store, HOUR)
+    assert HourIndex.file_name not in list_names(store)
+    assert read_hour(store) == truth
+
+
+def test_readers_beside_merges_and_deletions_see_every_row_once(store: ObjectStore) -> None:
+    write_files(store, FILES)
+    states, reads, stop = [read_hour(store)], [], threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            reads.append(read_hour(store))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for seed in range(9, 14):
+        run(store.settings)
+        run(store.settings, 2 * GRACE)
+        write_files(store, files=1, first_seed=seed)
+        states.append(read_hour(store))
+    stop.set()
+    reader.join()
+
+    seen = [states.index(rows) for rows in reads]  # fails if a row is lost or doubled
+    assert seen == sorted(seen)
+    assert len(seen) > len(states)
