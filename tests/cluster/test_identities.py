@@ -12,7 +12,6 @@ from skyclass.storage.s3 import ObjectStore
 from tests.support.cluster.chart import Installation
 
 PREFIXES = sorted({(grant.bucket, grant.prefix) for grants in GRANTS.values() for grant in grants})
-VERBS = ("get", "put", "list", "delete")
 
 
 @pytest.fixture(scope="module")
@@ -45,34 +44,32 @@ def test_a_role_has_exactly_the_granted_access(
     found = {
         (bucket, prefix, verb): _is_allowed(client, buckets[bucket], prefix, verb)
         for bucket, prefix in PREFIXES
-        for verb in VERBS
+        for verb in Verb
     }
 
     assert found == {
         (bucket, prefix, verb): _is_granted(GRANTS[role], bucket, prefix, verb)
         for bucket, prefix in PREFIXES
-        for verb in VERBS
+        for verb in Verb
     }
     assert any(found.values())
 
 
-def _is_granted(grants: tuple[Grant, ...], bucket: str, prefix: str, verb: str) -> bool:
-    if verb == "delete":
-        return False
+def _is_granted(grants: tuple[Grant, ...], bucket: str, prefix: str, verb: Verb) -> bool:
     return any(
-        grant.bucket == bucket and prefix.startswith(grant.prefix) and Verb(verb) in grant.verbs
+        grant.bucket == bucket and prefix.startswith(grant.prefix) and verb in grant.verbs
         for grant in grants
     )
 
 
-def _is_allowed(client: Minio, bucket: str, prefix: str, verb: str) -> bool:
+def _is_allowed(client: Minio, bucket: str, prefix: str, verb: Verb) -> bool:
     key = f"{prefix}probe"
     try:
-        if verb == "get":
+        if verb is Verb.GET:
             client.stat_object(bucket, key)
-        elif verb == "put":
+        elif verb is Verb.PUT:
             client.put_object(bucket, key, io.BytesIO(b"probe"), 5)
-        elif verb == "list":
+        elif verb is Verb.LIST:
             list(client.list_objects(bucket, prefix=prefix))
         else:
             client.remove_object(bucket, f"{prefix}nothing")

@@ -1,8 +1,10 @@
 """Identities in the object store and the access that each is granted.
 
-Each kind of process has its own identity with least privilege. No identity may delete objects. To
-add one, add it here and name it in charts/skyclass/templates/_components.tpl; `make manifests` then
-updates the table in charts/skyclass/README.md.
+Each kind of process has its own identity with least privilege. Only maintenance may delete objects,
+and nothing that it could not merge, replace or declare as expired: no release, no promotion, and no
+transaction log of a table. To add an identity, add it here and name it in
+charts/skyclass/templates/_components.tpl; `make manifests` then updates the table in
+charts/skyclass/README.md.
 """
 
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ class Role(StrEnum):
     DRIFT = "drift"
     APPS = "apps"
     EXPLAIN = "explain"
+    MAINTAIN = "maintain"
     PIPELINE = "pipeline"
     """All steps of the training pipeline in one process, as in the bootstrap Job."""
 
@@ -33,6 +36,7 @@ class Verb(StrEnum):
     GET = "get"
     PUT = "put"
     LIST = "list"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,16 @@ GRANTS: dict[Role, tuple[Grant, ...]] = {
         Grant("reports", "drift/", _READ),
     ),
     Role.EXPLAIN: (Grant("models", "releases/", _READ),),
+    Role.MAINTAIN: (
+        Grant("data", "observations/", _WRITE),
+        Grant("data", "observations/era=", (Verb.DELETE,)),  # data files, not the transaction log
+        Grant("data", "predictions/", _WRITE),
+        Grant("data", "predictions/model_version=", (Verb.DELETE,)),
+        Grant("data", "rejected/", (Verb.LIST, Verb.DELETE)),
+        Grant("models", "releases/", _READ),  # the versions that they were trained on are kept
+        Grant("logs", "date=", (*_WRITE, Verb.DELETE)),
+        Grant("reports", "drift/", (Verb.LIST, Verb.DELETE)),
+    ),
     # Ingest and publish may read the rest of what training reads.
     Role.PIPELINE: (*_INGEST, *_PUBLISH, Grant("logs", "date=", _READ)),
 }
@@ -112,6 +126,7 @@ GRANTS: dict[Role, tuple[Grant, ...]] = {
 _ACTIONS = {
     Verb.GET: ("s3:GetObject",),
     Verb.PUT: ("s3:PutObject", "s3:AbortMultipartUpload"),
+    Verb.DELETE: ("s3:DeleteObject",),
 }
 
 

@@ -128,9 +128,8 @@ def _maintain_tables(
         PREDICTIONS.prefix: set(),
     }
     for prefix, keep_versions in versions_by_table.items():
-        uri = f"s3://{store.settings.data_bucket}/{prefix}"
-        table = maintain_table(store.settings, uri, keep_versions, options.version_days, dry_run)
-        logger.info("%s: compacted %d files, deleted %d", uri, table.compacted, table.deleted)
+        table = maintain_table(store, prefix, keep_versions, options.version_days, dry_run)
+        logger.info("%s: compacted %d files, deleted %d", prefix, table.compacted, table.deleted)
         result = replace(
             result,
             data_files_compacted=result.data_files_compacted + table.compacted,

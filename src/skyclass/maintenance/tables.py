@@ -7,7 +7,6 @@ import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +15,6 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from skyclass.errors import one_line
 from skyclass.registry.releases import Registry
-from skyclass.settings import Settings
 from skyclass.storage.delta_errors import explain
 from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import ObjectStore
@@ -46,15 +44,15 @@ class MaintainedTable:
 
 
 def maintain_table(
-    settings: Settings, uri: str, keep_versions: Collection[int], days: int, dry_run: bool
+    store: ObjectStore, prefix: str, keep_versions: Collection[int], days: int, dry_run: bool
 ) -> MaintainedTable:
     """Compact small files, write a checkpoint, and delete files that no kept version has.
 
     Data files of killed jobs, which are in no version, are deleted, too.
 
     Args:
-        settings: Location of the object store.
-        uri: Address of the table.
+        store: The object store.
+        prefix: Prefix of the table in the data bucket.
         keep_versions: Versions that stay readable.
         days: Age in days up to which files stay that were replaced or are in no version.
         dry_run: Whether to change nothing.
@@ -62,25 +60,29 @@ def maintain_table(
     Raises:
         StoreError: The object store failed.
     """
-    with _translate_errors(uri, settings.endpoint_url):
+    bucket = store.settings.data_bucket
+    uri = f"s3://{bucket}/{prefix}"
+    with _translate_errors(uri, store.settings.endpoint_url):
         try:
-            table = DeltaTable(uri, storage_options=make_storage_options(settings))
+            table = DeltaTable(uri, storage_options=make_storage_options(store.settings))
         except TableNotFoundError:
             return MaintainedTable()
-        vacuum = partial(
-            table.vacuum,
+        compacted = _compact(table, dry_run)
+        unused = table.vacuum(
             retention_hours=24 * days,
-            enforce_retention_duration=False,  # the declared days may be fewer than the default
+            # A vacuum of delta-rs makes two versions every time, because it does not know which of
+            # the unused files exist: it only lists them here.
+            dry_run=True,
+            enforce_retention_duration=False,  # the declared days may be fewer than its default
             full=True,  # also files that are in no version
             keep_versions=sorted(each for each in keep_versions if each <= table.version()),
         )
-        compacted = _compact(table, dry_run)
-        unreferenced = vacuum(dry_run=True)
+        stored = set(store.list_keys(bucket, f"{prefix}/"))
+        files = sorted(stored & {f"{prefix}/{path}" for path in unused})
         if not dry_run:
-            if unreferenced:  # vacuum makes two versions, even if it deletes nothing
-                vacuum(dry_run=False)
+            store.delete(bucket, files)
             table.create_checkpoint()
-        return MaintainedTable(compacted, len(unreferenced))
+    return MaintainedTable(compacted, len(files))
 
 
 def find_training_versions(store: ObjectStore) -> set[int]:

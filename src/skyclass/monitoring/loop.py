@@ -96,7 +96,7 @@ def close_loop(
     made = next((decision for decision in earlier if decision.window_end == window_end), None)
     if made and (made.has_acted or made.action is Action.WAIT):
         return made
-    version = ObservationsTable(store.settings).newest_version()
+    version = ObservationsTable(store.settings).newest_data_version()
     parent = find_parent(champions.list_promotions(mode), champion.id)
     waiting = find_waiting(ApprovalLog(store).list_approvals(mode, champion.id))
     choice = decide(

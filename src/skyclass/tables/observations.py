@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
+from deltalake.exceptions import TableNotFoundError
 
 from skyclass.settings import Settings
 from skyclass.storage.delta import KeyedTable
@@ -45,6 +46,10 @@ SPEC = TableSpec(
 )
 
 
+_MAX_COMPACTIONS = 1_000
+"""Versions that are searched for the newest one with other rows."""
+
+
 class ObservationsTable(KeyedTable):
     """The table of all observations, keyed by (plate, mjd, fiber_id), partitioned by era."""
 
@@ -55,6 +60,15 @@ class ObservationsTable(KeyedTable):
         """Return the id that Delta Lake gave the table; a table that replaces it has another."""
         with self._translate_errors():
             return str(self._open(None).metadata().id)
+
+    def newest_data_version(self) -> int | None:
+        """Return the newest version that changed rows, as compaction does not; None without one."""
+        with self._translate_errors():
+            try:
+                commits = self._open(None).history(_MAX_COMPACTIONS)
+            except TableNotFoundError:
+                return None
+        return next((each["version"] for each in commits if each["operation"] != "OPTIMIZE"), None)
 
     def read(
         self,
