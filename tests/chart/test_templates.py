@@ -273,6 +273,7 @@ def test_an_external_store_requires_its_endpoint_and_secrets(missing: str) -> No
 def test_every_pod_has_the_keys_of_its_own_identity_only() -> None:
     identities = {
         **{"drift": "drift", "ingest": "ingest", "score": "score", "monitor": "apps"},
+        "maintain": "maintain",
         **{"predict-page": "explain", "bootstrap": "pipeline", "provision": "root"},
     }
     found = {}

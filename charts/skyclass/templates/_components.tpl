@@ -13,6 +13,10 @@ identities and their Secrets are derived from this map.
 {{- define "skyclass.components" -}}
 {{- $bundled := eq .Values.objectStore.mode "bundled" -}}
 {{- $secrets := .Values.objectStore.existingSecrets -}}
+{{- /* Named keys of an earlier version lack some identities: what needs one of them is left out. */ -}}
+{{- $generates := and $bundled (empty $secrets) -}}
+{{- $explains := or $secrets.explain $generates -}}
+{{- $maintains := or $secrets.maintain $generates -}}
 {{- $retraining := not (empty (include "skyclass.retraining" .)) -}}
 bootstrap:
   enabled: {{ .Values.bootstrap.enabled }}
@@ -32,6 +36,11 @@ ingest:
   enabled: {{ .Values.ingest.enabled }}
   identity: ingest
   validates: true
+maintain:
+  enabled: {{ and .Values.maintain.enabled (not (empty $maintains)) }}
+  {{- if $maintains }}
+  identity: maintain
+  {{- end }}
 minio:
   enabled: {{ $bundled }}
 monitor:
@@ -40,7 +49,7 @@ monitor:
   roles: [observe]
 predict-page:
   enabled: {{ .Values.predictPage.enabled }}
-  {{- if or $secrets.explain (and $bundled (empty $secrets)) }}
+  {{- if $explains }}
   identity: explain # without it, the page classifies but does not explain
   {{- end }}
   callsPredictors: true
