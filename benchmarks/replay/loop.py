@@ -8,6 +8,7 @@ import pandas as pd
 
 from benchmarks.replay.gate import check_gate
 from benchmarks.replay.models import Model, predict, train
+from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.accuracy import measure_accuracy
 from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
@@ -19,7 +20,7 @@ from skyclass.monitoring.retraining_context import Choice, RetrainingContext
 from skyclass.monitoring.retraining_policy import decide
 from skyclass.monitoring.settings import NEWEST_ROWS
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
-from skyclass.monitoring.windows import Accounting, Window
+from skyclass.monitoring.windows import Window
 from skyclass.registry.verdicts import GateVerdict
 from skyclass.survey.features import Mode
 from skyclass.training.parameters import PromotionPolicy

@@ -10,6 +10,9 @@ from skyclass.proxies import find_proxy, make_proxy_headers
 TEMPORARY_STATUSES = (429, 500, 502, 503, 504)
 """Statuses after which the same request may succeed."""
 
+_MAX_IDLE_CONNECTIONS = 16
+"""Connections to a host that are kept for the next requests of as many threads."""
+
 
 def make_retry(
     retries: int,
@@ -60,6 +63,7 @@ def make_pool(
         statuses: HTTP statuses after which the request is repeated.
     """
     return _Pool(
+        maxsize=_MAX_IDLE_CONNECTIONS,
         timeout=Timeout(connect=connect_seconds, read=read_seconds),
         retries=make_retry(retries, backoff_seconds, methods, statuses) if retries else False,
     )

@@ -94,7 +94,7 @@ def test_drift(scaled: Installation) -> None:
     run_with_outage(scaled, start, scaled.namespace.is_running)
     reports = read_reports()
     assert {key.removeprefix(window) for key in reports} == {
-        "accuracy.json", "report.html", "snapshot.json.gz", "verdict.json",
+        "accuracy.json", "report.html", "sample.parquet", "snapshot.json.gz", "verdict.json",
     }  # fmt: skip
     assert json.loads(reports[f"{window}verdict.json"])["verdict"] != "error"
 

@@ -70,13 +70,14 @@ def test_many_sentinels_are_a_data_quality_problem_not_drift(
     assert not any(each.drifted for each in verdict.columns.values())
 
 
-def test_rows_logged_twice_are_counted_once(store: ObjectStore, tmp_path: Path) -> None:
+def test_retried_requests_are_counted_once(store: ObjectStore, tmp_path: Path) -> None:
     champions = LocalChampionStore(store)
     release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 1_000, seed=1))
     rows = make_log_rows(draw_observations(Era.LEGACY, 1_000, seed=2), release.id)
+    rows = rows.assign(idempotency_key="key")
     write_log_rows(store, rows)
     once = run_drift(store, champions, MODE, START, END).verdict
-    write_log_rows(store, rows)
+    write_log_rows(store, rows.assign(prediction_id="retry"))
     twice = run_drift(store, champions, MODE, START, END).verdict
     assert twice.accounting.duplicates == 1_000
     assert twice.accounting.is_balanced

@@ -8,8 +8,8 @@ import pandas as pd
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
+from skyclass.tables.log.files import parse_log
 from skyclass.tables.log.layout import list_hour
-from skyclass.tables.log.schema import parse_log
 from tests.support.monitoring import START, draw_observations, make_log_rows, write_log_rows
 
 HOUR = START + timedelta(hours=5)

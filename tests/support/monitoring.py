@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from skyclass.ingest.job import ingest
 from skyclass.ingest.validation import validate_rows
+from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.drift_policy import POLICY, make_drift_frame
 from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
-from skyclass.monitoring.windows import Accounting
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import REFERENCE, Release
 from skyclass.sources.files import FileSource

@@ -25,6 +25,7 @@ from skyclass.maintenance.merged_file import (
 from skyclass.maintenance.spool import TIME, Group, Spool
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
+from skyclass.tables.log.files import parse_log
 from skyclass.tables.log.layout import (
     HourIndex,
     LogDamagedError,
@@ -33,7 +34,6 @@ from skyclass.tables.log.layout import (
     make_hour_prefix,
     read_index,
 )
-from skyclass.tables.log.schema import parse_log
 
 logger = logging.getLogger(__name__)
 

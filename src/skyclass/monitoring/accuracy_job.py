@@ -17,6 +17,7 @@ from skyclass.monitoring.coverage import LabelSetCoverage, measure_coverage
 from skyclass.monitoring.documents import WindowDocument, load_documents, save_document
 from skyclass.monitoring.estimate import AccuracyEstimate, estimate_accuracy
 from skyclass.monitoring.logged_features import compute_features, read_dust_map
+from skyclass.monitoring.stored_sample import load_sample
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.monitoring.windows import Window, read_reference_rows, read_window
 from skyclass.promotion.champions import ChampionStore
@@ -133,9 +134,7 @@ def _compute_accuracy(
 ) -> WindowAccuracy:
     registry = Registry(store)
     release = _read_release(registry, verdict)
-    bands = tuple(release.manifest.missing_bands) if release else ()
-    window = Window(verdict.mode, verdict.release, verdict.window_start, verdict.window_end, bands)
-    predictions = read_window(store, window).rows
+    predictions = _read_predictions(store, verdict, release)
     labelled = join_labels(predictions, _read_labels(store, predictions, version))
     estimate = coverage = None
     if release:
@@ -159,6 +158,18 @@ def _compute_accuracy(
         rivalry=_compare(registry, verdict.mode, parent, labelled) if parent else None,
         label_sets=coverage,
     )
+
+
+def _read_predictions(
+    store: ObjectStore, verdict: DriftVerdict, release: Release | None
+) -> pd.DataFrame:
+    """Return the sample of a window; windows of older versions are read from the log."""
+    stored = load_sample(store, verdict)
+    if stored is not None:
+        return stored
+    bands = tuple(release.manifest.missing_bands) if release else ()
+    window = Window(verdict.mode, verdict.release, verdict.window_start, verdict.window_end, bands)
+    return read_window(store, window).rows
 
 
 def _read_release(registry: Registry, verdict: DriftVerdict) -> Release | None:

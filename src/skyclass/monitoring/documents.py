@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 DRIFT_PREFIX = "drift"
 REPORT = "report.html"
 SNAPSHOT = "snapshot.json.gz"
+SAMPLE = "sample.parquet"
 
 
 class WindowDocument(Document):

@@ -1,7 +1,7 @@
-"""The drift job: evaluates one window and stores report, snapshot and verdict."""
+"""The drift job: evaluates one window and stores report, snapshot, sample and verdict."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from skyclass.errors import MonitoringError, ReleaseError
 from skyclass.monitoring import report
+from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.documents import REPORT, SNAPSHOT, save_document, window_prefix
 from skyclass.monitoring.drift_policy import (
     POLICY,
@@ -19,11 +20,11 @@ from skyclass.monitoring.drift_policy import (
     make_drift_frame,
 )
 from skyclass.monitoring.logged_features import read_dust_map
+from skyclass.monitoring.stored_sample import save_sample
 from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
 from skyclass.monitoring.windows import (
     DAY,
     SEED,
-    Accounting,
     Window,
     read_reference_rows,
     read_window,
@@ -99,7 +100,7 @@ def run_drift(
     window = Window(mode, release.id, window_start, window_end, bands)
     logged = read_window(store, window)
     # Evidently plots columns over time only if the frame is sorted and indexed by naive times.
-    rows = logged.rows.set_index(logged.rows["time"].dt.tz_localize(None)).sort_index(kind="stable")
+    rows = logged.rows.set_index(logged.rows["time"].dt.tz_localize(None))
     try:
         dust_map = read_dust_map(Registry(store), release)
         current = make_drift_frame(rows, mode, names, dust_map)
@@ -113,14 +114,14 @@ def run_drift(
         window, outcome, logged.accounting, reference, current, release.manifest.training_set
     )
     logger.info("%s: %s", verdict.verdict, verdict.reason)
-    # The wording of a reason may differ between versions.
-    if earlier and verdict.model_copy(update={"reason": earlier.reason}) == earlier:
+    if earlier and _is_same(verdict, earlier):
         logger.info("the verdict is unchanged, nothing is written")
         return DriftResult(earlier, prefix)
     rendered = report.render(verdict, reference, current)
     bucket = store.settings.reports_bucket
     store.put(bucket, prefix + REPORT, rendered.html, "text/html; charset=utf-8")
     store.put(bucket, prefix + SNAPSHOT, rendered.snapshot, "application/gzip")
+    save_sample(store, verdict, logged.rows)
     save_document(store, verdict)
     return DriftResult(verdict, prefix)
 
@@ -164,6 +165,17 @@ def make_verdict(
         policy=POLICY,
         seed=SEED,
     )
+
+
+def _is_same(verdict: DriftVerdict, earlier: DriftVerdict) -> bool:
+    """Whether a verdict is the same as an earlier one.
+
+    The wording of the reason may differ between versions, and the number of files before and after
+    `skyclass maintain` has merged them.
+    """
+    accounting = replace(verdict.accounting, files=earlier.accounting.files)
+    update = {"reason": earlier.reason, "accounting": accounting}
+    return verdict.model_copy(update=update) == earlier
 
 
 def _load_earlier_verdict(store: ObjectStore, prefix: str) -> DriftVerdict | None:

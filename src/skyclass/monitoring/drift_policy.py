@@ -12,9 +12,10 @@ import pandas as pd
 from scipy.stats import chi2_contingency, ks_2samp
 
 from skyclass.monitoring import reasons
+from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.logged_features import compute_features
 from skyclass.monitoring.verdict import Comparison, Policy, Verdict
-from skyclass.monitoring.windows import MAX_ROWS, Accounting
+from skyclass.monitoring.windows import MAX_ROWS
 from skyclass.survey.dust import DustMap
 from skyclass.survey.features import FEATURES, MAGNITUDES, Mode
 from skyclass.survey.observation import CLASSES

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.verdict import Comparison
-from skyclass.monitoring.windows import Accounting
 
 _MAX_LISTED_CAUSES = 3
 

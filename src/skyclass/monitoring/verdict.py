@@ -4,8 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.documents import WindowDocument
-from skyclass.monitoring.windows import Accounting
 from skyclass.registry.documents import Document
 
 

@@ -1,11 +1,10 @@
 """Windows of the prediction log, and the references they are compared with.
 
 A window belongs to one mode and one release. Every row read is counted once: as used, as a
-duplicate, or as invalid.
+duplicate, or as invalid. A window of any size is read with bounded memory.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -14,12 +13,15 @@ import pandas as pd
 import pyarrow as pa
 
 from skyclass.errors import MonitoringError, ReleaseError, one_line
+from skyclass.monitoring.accounting import Accounting
+from skyclass.monitoring.counting import HourCounter, find_invalid_rows
+from skyclass.monitoring.sampling import RowSample
 from skyclass.registry.releases import REFERENCE, Registry, Release
 from skyclass.storage.s3 import ObjectStore
-from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import CLASSES, is_sentinel
-from skyclass.tables.log.read import read_log
-from skyclass.tables.log.schema import read_reference
+from skyclass.survey.features import ALL_INPUTS, Mode
+from skyclass.survey.observation import KEY
+from skyclass.tables.log.read import Query, read_hours
+from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES, read_reference
 
 MAX_ROWS = 50_000
 """Maximum number of rows compared per side. The policy tests effect sizes, which 50,000 rows give
@@ -52,51 +54,11 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Accounting:
-    """Counts of the rows of a window.
-
-    Attributes:
-        rows_in: Rows read.
-        rows_used: Distinct valid rows.
-        duplicates: Rows of later attempts of a request, which have its idempotency key.
-        rejected: Distinct invalid rows.
-        reasons: Number of rows per cause of invalidity; a row can have several causes.
-        files: Log files read.
-        unreadable_files: Log files skipped because they are not Parquet files of the log's schema.
-        other_releases: Rows of each other release in the window, which are left out of all counts.
-    """
-
-    rows_in: int = 0
-    rows_used: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    files: int = 0
-    unreadable_files: int = 0
-    other_releases: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def distinct_rows(self) -> int:
-        """Rows read, without duplicates."""
-        return self.rows_used + self.rejected
-
-    @property
-    def other_rows(self) -> int:
-        """Rows of other releases, which were left out."""
-        return sum(self.other_releases.values())
-
-    @property
-    def is_balanced(self) -> bool:
-        """Whether every row read is counted exactly once."""
-        return self.rows_in == self.rows_used + self.duplicates + self.rejected
-
-
-@dataclass(frozen=True)
 class WindowRows:
     """The rows of a window.
 
     Attributes:
-        rows: The valid rows, sampled to `MAX_ROWS`; columns of `LOG_SCHEMA`.
+        rows: The valid rows in the order of time, sampled to `MAX_ROWS`; see `get_schema`.
         accounting: Counts of all rows of the window.
     """
 
@@ -145,30 +107,42 @@ def resolve_bounds(
 def read_window(store: ObjectStore, window: Window) -> WindowRows:
     """Read a window from the prediction log.
 
+    The sample depends on the rows only, not on the files that they are in.
+
     Raises:
         MonitoringError: The accounting is not balanced.
         StoreError: The object store failed.
     """
-    log = read_log(store, window.start, window.end, window.mode, window.release)
-    requests = log.rows["idempotency_key"].fillna(log.rows["prediction_id"])
-    duplicate = log.rows[["row"]].assign(request=requests).duplicated().to_numpy()
-    causes = _find_invalid_rows(log.rows, window.mode, window.missing_bands)
-    invalid = np.logical_or.reduce(list(causes.values())) & ~duplicate
-    used = np.flatnonzero(~invalid & ~duplicate)
-    counts = {cause: int((mask & ~duplicate).sum()) for cause, mask in causes.items()}
-    accounting = Accounting(
-        rows_in=len(log.rows),
-        rows_used=len(used),
-        duplicates=int(duplicate.sum()),
-        rejected=int(invalid.sum()),
-        reasons={cause: count for cause, count in counts.items() if count},
-        files=log.files,
-        unreadable_files=len(log.unreadable),
-        other_releases=log.other_releases,
-    )
+    columns = get_schema(window.mode).names
+    query = Query(window.start, window.end, window.mode, window.release, columns)
+    sample, previous = RowSample(MAX_ROWS), np.empty(0, np.uint64)
+    accounting = Accounting()
+
+    def start_hour() -> HourCounter:
+        return HourCounter(window.mode, window.missing_bands, SEED, sample, previous)
+
+    for hour in read_hours(store, query, start_hour):
+        counter = hour.collected
+        sample, previous = counter.sample, counter.get_hashes()
+        accounting += replace(
+            counter.finish(),
+            files=hour.files,
+            unreadable_files=len(hour.unreadable),
+            other_releases=hour.other_releases,
+        )
     if not accounting.is_balanced:
         raise MonitoringError(f"row counts of the window are not balanced: {accounting}; report it")
-    return WindowRows(log.rows.iloc[_sample(used)], accounting)
+    rows = sample.to_table() or get_schema(window.mode).empty_table()
+    return WindowRows(rows.to_pandas(), accounting)
+
+
+def get_schema(mode: Mode) -> pa.Schema:
+    """Return the schema of the rows of a window: columns of `LOG_SCHEMA`."""
+    used = {
+        *("time", "prediction_id", "idempotency_key", "row", "model_version", "mode"),
+        *(*KEY, *ALL_INPUTS[mode], "predicted", *PROBABILITIES, "out_of_domain"),
+    }
+    return pa.schema([field for field in LOG_SCHEMA if field.name in used])
 
 
 def read_reference_rows(store: ObjectStore, release: Release) -> pd.DataFrame:
@@ -189,22 +163,8 @@ def read_reference_rows(store: ObjectStore, release: Release) -> pd.DataFrame:
             f"release {release.id[:12]}: {REFERENCE} cannot be read ({one_line(error)}): "
             "train and publish a new release"
         ) from error
-    invalid = np.logical_or.reduce(list(_find_invalid_rows(rows, release.mode, ()).values()))
+    invalid = np.logical_or.reduce(list(find_invalid_rows(rows, release.mode, ()).values()))
     return rows.iloc[_sample(np.flatnonzero(~invalid))]
-
-
-def _find_invalid_rows(
-    rows: pd.DataFrame, mode: Mode, missing_bands: Sequence[str]
-) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return a mask of the invalid rows for each cause."""
-    lacks_one = rows[list(INPUTS[mode])].isna().sum(axis=1).to_numpy() == 1
-    causes = {"predicted is no known class": ~rows["predicted"].isin(CLASSES).to_numpy()}
-    for name in INPUTS[mode]:
-        values = rows[name].to_numpy(dtype=np.float64)
-        causes[f"{name} is the sentinel -9999"] = is_sentinel(values)
-        may_lack = lacks_one & np.isnan(values) if name in missing_bands else False
-        causes[f"{name} is missing or not finite"] = ~np.isfinite(values) & ~np.asarray(may_lack)
-    return causes
 
 
 def _sample(positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

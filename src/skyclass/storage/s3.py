@@ -111,13 +111,38 @@ class ObjectStore:
         Raises:
             ObjectMissingError: No object has the key.
         """
+        return self.get_range(bucket, key, 0, 0)
+
+    def get_range(self, bucket: str, key: str, offset: int, length: int) -> bytes:
+        """Read a part of an object.
+
+        Args:
+            bucket: Name of the bucket.
+            key: Key of the object.
+            offset: First byte.
+            length: Number of bytes; 0 for all that follow.
+
+        Raises:
+            ObjectMissingError: No object has the key.
+        """
         with self._translate_errors(bucket, key):
-            response = self._client.get_object(bucket_name=bucket, object_name=key)
+            response = self._client.get_object(
+                bucket_name=bucket, object_name=key, offset=offset, length=length
+            )
             try:
                 return response.read()
             finally:
                 response.close()
                 response.release_conn()
+
+    def get_size(self, bucket: str, key: str) -> int:
+        """Return the number of bytes of an object.
+
+        Raises:
+            ObjectMissingError: No object has the key.
+        """
+        with self._translate_errors(bucket, key):
+            return self._client.stat_object(bucket_name=bucket, object_name=key).size or 0
 
     def download(self, bucket: str, key: str, path: Path) -> None:
         """Download an object to a file."""

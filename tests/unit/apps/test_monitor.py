@@ -11,11 +11,11 @@ from starlette.testclient import TestClient
 from skyclass.apps.monitor.app import PAGE_ROWS, make_app
 from skyclass.apps.monitor.state import StateReader
 from skyclass.local.s3_server import EmbeddedS3
+from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.documents import save_document
 from skyclass.monitoring.estimate import AccuracyEstimate
 from skyclass.monitoring.verdict import Verdict
-from skyclass.monitoring.windows import Accounting
 from skyclass.promotion import by_hand
 from skyclass.promotion.approvals import ApprovalLog
 from skyclass.promotion.local import LocalChampionStore

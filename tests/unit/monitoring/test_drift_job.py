@@ -51,7 +51,9 @@ def test_second_run_on_a_window_changes_nothing(
     first = run_drift(store, champions, MODE, START, END)
     assert first.prefix == "drift/spectroscopic/20260502T000000Z/"
     objects = read_objects(store, first.prefix)
-    assert objects.keys() == {"report.html", "snapshot.json.gz", "verdict.json"}
+    assert objects.keys() == {
+        *("report.html", "sample.parquet", "snapshot.json.gz", "verdict.json")
+    }
 
     assert run_drift(store, champions, MODE, START, END) == first
     assert read_objects(store, first.prefix) == objects

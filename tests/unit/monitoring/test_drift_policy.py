@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.drift_policy import (
     DRIFT_COLUMNS,
     POLICY,
@@ -16,7 +17,6 @@ from skyclass.monitoring.drift_policy import (
     make_drift_frame,
 )
 from skyclass.monitoring.verdict import Verdict
-from skyclass.monitoring.windows import Accounting
 from skyclass.survey.features import MAGNITUDES, Mode
 from skyclass.survey.observation import CLASSES, Era
 from tests.support.monitoring import (

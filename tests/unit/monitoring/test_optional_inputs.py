@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from skyclass.monitoring import report
+from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.drift_job import make_verdict
 from skyclass.monitoring.drift_policy import (
     DRIFT_COLUMNS,
@@ -17,7 +18,7 @@ from skyclass.monitoring.drift_policy import (
     make_drift_frame,
 )
 from skyclass.monitoring.verdict import Verdict
-from skyclass.monitoring.windows import Accounting, Window, read_window
+from skyclass.monitoring.windows import Window, read_window
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.dust import DustMap
 from skyclass.survey.features import FEATURES, GROUP_FEATURES, InputGroup, Mode

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from skyclass.errors import MonitoringError, ReleaseError
+from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.windows import (
     MAX_ROWS,
-    Accounting,
     Window,
     read_reference_rows,
     read_window,
@@ -93,14 +93,15 @@ def test_window_belongs_to_one_release_and_one_mode(store: ObjectStore) -> None:
 
 
 def test_every_row_is_counted_once(store: ObjectStore) -> None:
-    rows = make_rows(100)
+    rows = make_rows(100).assign(idempotency_key="key")
     rows.loc[0:9, "u"] = -9999.0
     rows.loc[5:14, "redshift"] = np.nan
     rows.loc[20, "z"] = np.inf
     rows.loc[21, "predicted"] = "COMET"
     rows.loc[22, "predicted"] = None
     write_log_rows(store, rows)
-    write_log_rows(store, rows.loc[10:39])  # a retried write, with five of the invalid rows
+    again = rows.loc[10:39].assign(prediction_id="again")  # with five of the invalid rows
+    write_log_rows(store, again)
     accounting = read_window(store, WINDOW).accounting
     assert accounting.is_balanced
     assert accounting == Accounting(

@@ -9,8 +9,9 @@ import pytest
 
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from skyclass.tables.log.files import parse_log
 from skyclass.tables.log.read import read_log
-from skyclass.tables.log.schema import LOG_SCHEMA, parse_log
+from skyclass.tables.log.schema import LOG_SCHEMA
 from skyclass.tables.log.write import encode_file, encode_log, write_batch
 from tests.support.monitoring import write_log
 

@@ -20,7 +20,7 @@ from skyclass.promotion.lineage import find_parent
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.log.layout import make_day_prefix
+from skyclass.tables.log.recent import find_last_write
 from skyclass.tables.prediction_history import (
     ScoredDay,
     ScoredInput,
@@ -188,13 +188,6 @@ class StateReader:
             for key, time in self.store.list_with_times(bucket, f"{DRIFT_PREFIX}/{mode}/")
             if key.endswith(f"/{DriftVerdict.file_name}")
         ]
-        logged = [
-            time
-            for day in (now.date(), (now - timedelta(days=1)).date())
-            for _, time in self.store.list_with_times(
-                self.store.settings.logs_bucket, make_day_prefix(day)
-            )
-        ]
         releases = Registry(self.store).list_releases(mode)
         approvals = ApprovalLog(self.store).list_approvals(mode, champion.id if champion else None)
         return ModeState(
@@ -212,5 +205,5 @@ class StateReader:
             promotions=promotions,
             approvals=approvals,
             last_run=max(runs, default=None),
-            last_logged=max(logged, default=None),
+            last_logged=find_last_write(self.store, now),
         )

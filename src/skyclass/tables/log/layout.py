@@ -6,19 +6,26 @@ hour. The index of the hour names the merged files and those that they replace, 
 in one write, so that a reader sees each row once, however far a merge has got.
 """
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from pydantic import ValidationError
 
 from skyclass.errors import StoreError
 from skyclass.registry.documents import Document
-from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
 
+logger = logging.getLogger(__name__)
+
+F = TypeVar("F")
+T = TypeVar("T")
+
 _SUFFIX = ".parquet"
+_MAX_LISTINGS = 5
 
 
 class LogDamagedError(StoreError):
@@ -72,7 +79,7 @@ class LogFile:
 def list_hour(store: ObjectStore, hour: datetime) -> list[LogFile]:
     """List the files that together hold each row of an hour once.
 
-    A merge may delete a listed file before it is read: list the hour again if one is missing.
+    A merge may delete a listed file before it is read; see `read_listed`.
 
     Args:
         store: The object store.
@@ -83,6 +90,32 @@ def list_hour(store: ObjectStore, hour: datetime) -> list[LogFile]:
     """
     prefix = make_hour_prefix(hour)
     return select_files(store, prefix, store.list_keys(store.settings.logs_bucket, prefix))
+
+
+def read_listed(
+    list_files: Callable[[], F], read: Callable[[F], T], attempts: int = _MAX_LISTINGS
+) -> T:
+    """Read listed files, and list and read them again if one was deleted meanwhile.
+
+    Args:
+        list_files: Lists the files of an hour.
+        read: Reads them from the start.
+        attempts: Number of times; each merge of an hour deletes files once.
+
+    Raises:
+        LogDamagedError: A file is missing each time, because the index names it.
+        StoreError: The object store failed.
+    """
+    try:
+        return read(list_files())
+    except ObjectMissingError as error:
+        if attempts == 1:
+            raise LogDamagedError(
+                f"{error}, but {HourIndex.file_name} names it: restore it from a backup or an "
+                "earlier version of the object"
+            ) from error
+        logger.info("%s: files were merged meanwhile, the hour is read again", error)
+    return read_listed(list_files, read, attempts - 1)
 
 
 def select_files(store: ObjectStore, prefix: str, keys: Iterable[str]) -> list[LogFile]:
@@ -141,6 +174,28 @@ def list_hours(start: datetime, end: datetime) -> Iterator[datetime]:
     while hour < end:
         yield hour
         hour += timedelta(hours=1)
+
+
+def list_hours_with_files(
+    store: ObjectStore, newest: datetime, oldest: datetime
+) -> Iterator[datetime]:
+    """Yield the hours that have files, the newest first.
+
+    Args:
+        store: The object store.
+        newest: A time in the newest hour (UTC).
+        oldest: A time in the oldest day (UTC).
+
+    Raises:
+        StoreError: The log cannot be listed.
+    """
+    day = newest.replace(hour=0, minute=0, second=0, microsecond=0)
+    while day.date() >= oldest.date():
+        prefixes = set(store.list_prefixes(store.settings.logs_bucket, make_day_prefix(day)))
+        for hour in reversed(list(list_hours(day, day + timedelta(days=1)))):
+            if hour <= newest and make_hour_prefix(hour) in prefixes:
+                yield hour
+        day -= timedelta(days=1)
 
 
 def make_day_prefix(day: date) -> str:

@@ -1,13 +1,14 @@
 """Pages of the newest predictions in the prediction log.
 
-Files are read one at a time, the newest hour first, and only the rows of the page are kept, so
-memory does not depend on the size of the log.
+The newest hour is read first, and of each hour the files and row groups that may have rows of the
+page, so neither time nor memory depends on the size of the log.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pandas as pd
 import pyarrow as pa
@@ -15,13 +16,27 @@ import pyarrow.compute as pc
 
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.log.layout import make_day_prefix
-from skyclass.tables.log.schema import LOG_SCHEMA, parse_log
+from skyclass.tables.log.files import UNREADABLE, open_large, parse_log, read_row_group
+from skyclass.tables.log.layout import (
+    LogFile,
+    list_hours_with_files,
+    make_hour_prefix,
+    read_listed,
+    select_files,
+)
+from skyclass.tables.log.schema import LOG_SCHEMA
 
 MAX_PAGE_SPAN = timedelta(days=14)
 """Maximum time between the start of a page and its oldest row."""
 
+_MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
+"""Between a predictor, whose clock gives the times of rows, and the store, that of files."""
+
+_UNKNOWN = datetime.max.replace(tzinfo=UTC)
+"""Time of a file that may have rows of any time."""
+
 _TIME = LOG_SCHEMA.field("time").type
+_ORDER = [("time", "descending"), ("prediction_id", "ascending"), ("row", "ascending")]
 _CURSOR = re.compile(r"(\d{1,17})\.(\d{1,9})\.(.{1,200})")
 
 
@@ -67,6 +82,31 @@ class Page:
     next: Cursor | None
 
 
+@dataclass(frozen=True)
+class _Selection:
+    """Selects the first rows of the log that are on a page or after it.
+
+    Attributes:
+        is_candidate: Whether a row is of the mode and after the cursor.
+        size: Number of rows.
+    """
+
+    is_candidate: pc.Expression
+    size: int
+
+    def add(self, selected: pa.Table, rows: pa.Table) -> pa.Table:
+        """Return the first of the selected rows and others."""
+        rows = pa.concat_tables([selected, rows.filter(self.is_candidate)]).combine_chunks()
+        return rows.take(pc.select_k_unstable(rows, self.size, sort_keys=_ORDER))
+
+    def is_complete(self, selected: pa.Table, newest: datetime) -> bool:
+        """Whether rows up to a time cannot be among the first."""
+        return (
+            len(selected) == self.size
+            and selected["time"][-1].as_py() - _MAX_CLOCK_DIFFERENCE > newest
+        )
+
+
 def read_recent_predictions(
     store: ObjectStore, mode: Mode, size: int, now: datetime, after: Cursor | None = None
 ) -> Page:
@@ -82,49 +122,92 @@ def read_recent_predictions(
         after: The last row of the previous page; None for the first page.
     """
     newest = after.time if after else now
-    kept = LOG_SCHEMA.empty_table().to_pandas()
-    for keys in _list_keys_by_hour(store, newest, newest - MAX_PAGE_SPAN):
-        for key in keys:
-            rows = _read_rows(store, key, mode, after)
-            kept = pd.concat([kept, rows] if len(kept) else [rows])
-            newest_first = kept.sort_values(
-                ["time", "prediction_id", "row"], ascending=[False, True, True]
-            )
-            kept = newest_first.head(size + 1)
-        if len(kept) > size:
+    selection = _Selection(_make_condition(mode, after), size + 1)
+    selected = LOG_SCHEMA.empty_table()
+    for hour in list_hours_with_files(store, newest, newest - MAX_PAGE_SPAN):
+        selected = read_listed(
+            partial(_list_files, store, hour), partial(_select_rows, store, selection, selected)
+        )
+        if len(selected) > size:
             break
-    page = kept.head(size).reset_index(drop=True)
-    if len(kept) <= size:
+    page = selected.slice(0, size).to_pandas()
+    if len(selected) <= size:
         return Page(page, None)
     last = page.iloc[-1]
     return Page(page, Cursor(last["time"].to_pydatetime(), int(last["row"]), last["prediction_id"]))
 
 
-def _list_keys_by_hour(
-    store: ObjectStore, newest: datetime, oldest: datetime
-) -> Iterator[list[str]]:
-    """Yield the keys of the files of each hour that has any, the newest hour first."""
-    day = newest.date()
-    while day >= oldest.date():
-        by_hour: dict[str, list[str]] = {}
-        for key in store.list_keys(store.settings.logs_bucket, make_day_prefix(day)):
-            by_hour.setdefault(key.rsplit("/", 1)[0], []).append(key)
-        for hour in sorted(by_hour, reverse=True):
-            yield by_hour[hour]
-        day -= timedelta(days=1)
+def find_last_write(store: ObjectStore, now: datetime) -> datetime | None:
+    """Return when the log was last written, today or yesterday.
+
+    If all files of the newest hour are merged, this is not known, and the end of that hour is
+    returned.
+
+    Raises:
+        StoreError: The object store failed.
+    """
+    for hour in list_hours_with_files(store, now, now - timedelta(days=1)):
+        files = _list_files(store, hour)
+        written = [time for file, time in files if file.merged is None]
+        if files:
+            return max(written, default=min(now, hour + timedelta(hours=1)))
+    return None
 
 
-def _read_rows(store: ObjectStore, key: str, mode: Mode, after: Cursor | None) -> pd.DataFrame:
-    data = store.get(store.settings.logs_bucket, key)
-    is_on_page = pc.field("mode") == str(mode)
-    if after:
-        time = pa.scalar(after.time, _TIME)
-        is_later_row = (pc.field("prediction_id") > after.prediction_id) | (
-            (pc.field("prediction_id") == after.prediction_id) & (pc.field("row") > after.row)
-        )
-        is_on_page &= (pc.field("time") < time) | ((pc.field("time") == time) & is_later_row)
-    try:
-        table = parse_log(data).filter(is_on_page)
-    except (pa.ArrowException, OSError):
-        table = LOG_SCHEMA.empty_table()  # the drift job counts unreadable files in its verdict
-    return table.to_pandas()
+def _make_condition(mode: Mode, after: Cursor | None) -> pc.Expression:
+    condition = pc.field("mode") == str(mode)
+    if after is None:
+        return condition
+    time = pa.scalar(after.time, _TIME)
+    is_later_row = (pc.field("prediction_id") > after.prediction_id) | (
+        (pc.field("prediction_id") == after.prediction_id) & (pc.field("row") > after.row)
+    )
+    return condition & ((pc.field("time") < time) | ((pc.field("time") == time) & is_later_row))
+
+
+def _list_files(store: ObjectStore, hour: datetime) -> list[tuple[LogFile, datetime]]:
+    """List the files of an hour with the times at which they were written, the newest first.
+
+    A time before the hour is wrong, such as that of a clock in a test, and replaced by `_UNKNOWN`.
+    """
+    prefix = make_hour_prefix(hour)
+    times = dict(store.list_with_times(store.settings.logs_bucket, prefix))
+    files = []
+    for file in select_files(store, prefix, times):
+        written = times.get(file.key, _UNKNOWN)
+        files.append((file, written if written >= hour else _UNKNOWN))
+    return sorted(files, key=lambda each: each[1], reverse=True)
+
+
+def _select_rows(
+    store: ObjectStore,
+    selection: _Selection,
+    selected: pa.Table,
+    files: Sequence[tuple[LogFile, datetime]],
+) -> pa.Table:
+    """Return the first of the selected rows and those of files.
+
+    A file is written after its rows are predicted, so older files than the selected rows have no
+    newer ones.
+    """
+    for file, written in files:
+        if selection.is_complete(selected, written):
+            break
+        try:
+            for rows in _read_tables(store, file):
+                selected = selection.add(selected, rows)
+                if file.merged and selection.is_complete(selected, rows["time"][0].as_py()):
+                    break
+        except UNREADABLE:
+            continue  # the drift job counts unreadable files in its verdict
+    return selected
+
+
+def _read_tables(store: ObjectStore, file: LogFile) -> Iterator[pa.Table]:
+    """Yield the rows of a file; those of a merged one, which is sorted, by groups, newest first."""
+    if file.merged is None:
+        yield parse_log(store.get(store.settings.logs_bucket, file.key))
+        return
+    large = open_large(store, file.key)
+    for number in reversed(range(large.num_row_groups)):
+        yield read_row_group(large, number)

@@ -1,7 +1,9 @@
 """A bounded random sample of the prediction log, without reading all of it."""
 
 import logging
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,14 +13,15 @@ import pyarrow.compute as pc
 from skyclass.errors import one_line
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.tables.log.layout import make_day_prefix
-from skyclass.tables.log.schema import LOG_SCHEMA, parse_log
+from skyclass.tables.log.files import UNREADABLE, open_large, parse_log, read_row_group
+from skyclass.tables.log.layout import LogFile, list_hour, list_hours, read_listed
+from skyclass.tables.log.schema import LOG_SCHEMA
 
 logger = logging.getLogger(__name__)
 
 MAX_FILES = 300
-_MAX_SHARE_OF_FILE = 0.1
-"""Largest share of the sample that one file contributes, so that no single request dominates."""
+_MAX_SHARE_OF_HOUR = 0.1
+"""Largest share of the sample that one hour contributes, so that no burst of requests dominates."""
 _SPARE_ROWS = 2
 """Rows that are read for each row of the sample, because repeated objects are dropped."""
 
@@ -32,15 +35,15 @@ def sample_log(
     max_rows: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Sample the predictions of one release in a window of days.
+    """Sample the predictions of one release in a window of time.
 
     Each object counts once, however often it was requested: a health check that repeats one row
-    is no evidence about the others. At most `MAX_FILES` files are read, in random order;
-    unreadable ones are skipped.
+    is no evidence about the others. Hours are read in random order, of each the files in random
+    order, and at most `MAX_FILES` files in total; unreadable ones are skipped.
 
     Args:
         store: The object store.
-        start: Start of the window (UTC), rounded down to a whole day.
+        start: Start of the window (UTC), rounded down to a whole hour.
         end: End of the window (UTC), excluded.
         mode: Mode of the release.
         model_version: Id of the release.
@@ -53,27 +56,22 @@ def sample_log(
     Raises:
         StoreError: The log cannot be listed or read.
     """
-    random = np.random.default_rng(seed)
-    keys = _list_keys(store, start, end)
     is_wanted = (
         (pc.field("time") < pa.scalar(end, LOG_SCHEMA.field("time").type))
         & (pc.field("mode") == str(mode))
         & (pc.field("model_version") == model_version)
     )
-    tables, rows = [LOG_SCHEMA.empty_table()], 0
-    for number in random.permutation(len(keys))[:MAX_FILES]:
-        data = store.get(store.settings.logs_bucket, keys[number])
-        try:
-            table = parse_log(data).filter(is_wanted)
-        except (pa.ArrowException, OSError) as error:
-            logger.warning("%s cannot be read, skipped: %s", keys[number], one_line(error))
-            continue
-        limit = max(1, int(max_rows * _MAX_SHARE_OF_FILE))
-        if len(table) > limit:
-            table = table.take(np.sort(random.choice(len(table), limit, replace=False)))
+    limit = max(1, int(max_rows * _MAX_SHARE_OF_HOUR))
+    hours = list(list_hours(start, end))
+    tables, rows, files = [LOG_SCHEMA.empty_table()], 0, 0
+    for number in np.random.default_rng(seed).permutation(len(hours)):
+        table, read = read_listed(
+            partial(_list_files, store, hours[number], mode, model_version),
+            partial(_sample_files, store, is_wanted, limit, MAX_FILES - files, [seed, number]),
+        )
         tables.append(table)
-        rows += len(table)
-        if rows >= max_rows * _SPARE_ROWS:
+        rows, files = rows + len(table), files + read
+        if rows >= max_rows * _SPARE_ROWS or files >= MAX_FILES:
             break
     inputs = list(INPUTS[mode])
     sample = pa.concat_tables(tables).to_pandas().dropna(subset=inputs).drop_duplicates(inputs)
@@ -82,10 +80,47 @@ def sample_log(
     return sample.reset_index(drop=True)
 
 
-def _list_keys(store: ObjectStore, start: datetime, end: datetime) -> list[str]:
-    keys: list[str] = []
-    day = start.date()
-    while day <= end.date():
-        keys += store.list_keys(store.settings.logs_bucket, make_day_prefix(day))
-        day += timedelta(days=1)
-    return keys
+def _list_files(
+    store: ObjectStore, hour: datetime, mode: Mode, model_version: str
+) -> list[LogFile]:
+    """List the files of an hour that may have rows of a release."""
+    return [
+        file
+        for file in list_hour(store, hour)
+        if file.merged is None
+        or (file.merged.mode, file.merged.model_version) == (mode, model_version)
+    ]
+
+
+def _sample_files(
+    store: ObjectStore,
+    is_wanted: pc.Expression,
+    max_rows: int,
+    max_files: int,
+    seed: Sequence[int],
+    files: Sequence[LogFile],
+) -> tuple[pa.Table, int]:
+    """Return random rows of random files, and the number of files read."""
+    random = np.random.default_rng(seed)
+    tables, rows = [LOG_SCHEMA.empty_table()], 0
+    for number in random.permutation(len(files))[:max_files]:
+        tables.append(_read_file(store, files[number], random).filter(is_wanted))
+        rows += len(tables[-1])
+        if rows >= max_rows:
+            break
+    table = pa.concat_tables(tables)
+    if len(table) > max_rows:
+        table = table.take(np.sort(random.choice(len(table), max_rows, replace=False)))
+    return table, len(tables) - 1
+
+
+def _read_file(store: ObjectStore, file: LogFile, random: np.random.Generator) -> pa.Table:
+    """Read a small file, or a random row group of a merged one; nothing if it is unreadable."""
+    try:
+        if file.merged is None:
+            return parse_log(store.get(store.settings.logs_bucket, file.key))
+        large = open_large(store, file.key)
+        return read_row_group(large, int(random.integers(large.num_row_groups)))
+    except UNREADABLE as error:
+        logger.warning("%s cannot be read, skipped: %s", file.key, one_line(error))
+        return LOG_SCHEMA.empty_table()

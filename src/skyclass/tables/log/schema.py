@@ -47,34 +47,6 @@ REFERENCE_SCHEMA = pa.schema([*_PREDICTION_FIELDS, ("class", pa.string())])
 MAX_REFERENCE_ROWS = 50_000
 
 
-def parse_log(data: bytes) -> pa.Table:
-    """Parse a file of the prediction log: columns of `LOG_SCHEMA`.
-
-    Files of older versions have no idempotency keys: the prediction id was the client's key, if it
-    sent one. Files of version 0.1.0 have no prediction ids either: their rows are identified by the
-    request id.
-
-    Raises:
-        pyarrow.ArrowException: The file is not Parquet of this schema.
-        OSError: The file is truncated.
-    """
-    file = pq.ParquetFile(io.BytesIO(data))
-    found = set(file.schema_arrow.names)
-    table = file.read([name for name in LOG_SCHEMA.names if name in found], use_threads=False)
-    columns = {name: table[name] for name in table.column_names}
-    if "request_id" not in columns:
-        raise pa.ArrowInvalid("the file has no column request_id")
-    columns.setdefault("prediction_id", columns["request_id"])
-    columns.setdefault("idempotency_key", columns["prediction_id"])
-    arrays = [
-        columns[field.name].cast(field.type)
-        if field.name in columns
-        else pa.nulls(len(table), field.type)
-        for field in LOG_SCHEMA
-    ]
-    return pa.table(arrays, schema=LOG_SCHEMA)
-
-
 def read_reference(data: bytes) -> pd.DataFrame:
     """Read a release's `reference.parquet`: columns of `REFERENCE_SCHEMA`."""
     return pq.read_table(io.BytesIO(data), schema=REFERENCE_SCHEMA).to_pandas()
