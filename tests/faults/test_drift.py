@@ -18,6 +18,7 @@ from skyclass.survey.observation import Era
 from tests.support.monitoring import (
     END,
     START,
+    ExitingStore,
     draw_observations,
     make_log_rows,
     publish_reference,
@@ -26,15 +27,6 @@ from tests.support.monitoring import (
 from tests.support.releases import draft
 
 MODE = Mode.SPECTROSCOPIC
-
-
-class ExitingStore(ObjectStore):
-    """A store that exits the process before it writes a verdict."""
-
-    def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        if key.endswith(DriftVerdict.file_name):
-            raise SystemExit(137)
-        super().put(bucket, key, data, content_type)
 
 
 def test_corrupt_log_files_are_counted_and_skipped(store: ObjectStore, tmp_path: Path) -> None:

@@ -30,6 +30,15 @@ START = datetime(2026, 5, 1, tzinfo=UTC)
 END = START + timedelta(days=1)
 
 
+class ExitingStore(ObjectStore):
+    """A store that exits the process before it writes a verdict."""
+
+    def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
+        if key.endswith(DriftVerdict.file_name):
+            raise SystemExit(137)
+        super().put(bucket, key, data, content_type)
+
+
 def draw_observations(era: Era, size: int, seed: int) -> pd.DataFrame:
     """Draw simulated observations of one era without missing measurements."""
     return _drop_incomplete(draw(era, 0, size + 10, seed).to_pandas()).head(size)

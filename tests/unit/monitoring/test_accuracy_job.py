@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 
 from skyclass.monitoring.accuracy_job import WindowAccuracy, update_accuracy
-from skyclass.monitoring.documents import load_documents, window_prefix
+from skyclass.monitoring.documents import SAMPLE, load_documents, window_prefix
 from skyclass.monitoring.drift_job import run_drift
+from skyclass.monitoring.stored_sample import load_sample
+from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import JOBLIB_MODEL, Release
+from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
@@ -19,6 +22,7 @@ from skyclass.tables.observations import ObservationsTable
 from tests.support.monitoring import (
     END,
     START,
+    ExitingStore,
     draw_observations,
     ingest_rows,
     make_log_rows,
@@ -110,6 +114,50 @@ def test_document_is_unchanged_without_new_labels(
     before = read_document(store)
     assert update_accuracy(store, champions, MODE) == []
     assert read_document(store) == before
+
+
+def delete_log(store: ObjectStore) -> None:
+    bucket = store.settings.logs_bucket
+    store.delete(bucket, list(store.list_keys(bucket, "")))
+
+
+def test_log_is_not_read_again(
+    store: ObjectStore, champions: LocalChampionStore, champion: Release
+) -> None:
+    delete_log(store)
+    (document,) = update_accuracy(store, champions, MODE)
+    assert (document.answers, document.keyed) == (450, 450)
+
+
+@pytest.mark.parametrize("stored", [None, b"PAR1"], ids=["missing", "truncated"])
+def test_window_without_a_stored_sample_is_read_from_the_log(
+    stored: bytes | None,
+    store: ObjectStore,
+    champions: LocalChampionStore,
+    champion: Release,
+) -> None:
+    bucket, key = store.settings.reports_bucket, window_prefix(MODE, END) + SAMPLE
+    store.delete(bucket, [key])
+    if stored:
+        store.put(bucket, key, stored, "application/octet-stream")
+    (document,) = update_accuracy(store, champions, MODE)
+    assert (document.answers, document.keyed) == (450, 450)
+
+
+def test_sample_of_a_killed_job_is_not_used(
+    store: ObjectStore,
+    settings: Settings,
+    champions: LocalChampionStore,
+    champion: Release,
+    observed: pd.DataFrame,
+) -> None:
+    late = make_log_rows(observed.head(40), champion.id).assign(prediction_id="late")
+    write_log_rows(store, late)
+    with pytest.raises(SystemExit):
+        run_drift(ExitingStore(settings), champions, MODE, START, END)
+    (verdict,) = load_documents(store, DriftVerdict, MODE)
+    assert verdict.window_rows == 450
+    assert load_sample(store, verdict) is None
 
 
 def test_reevaluated_window_is_measured_again(

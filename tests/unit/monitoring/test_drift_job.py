@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from skyclass.errors import MonitoringError
+from skyclass.maintenance.merge import merge_hour
 from skyclass.monitoring.documents import load_documents, window_prefix
 from skyclass.monitoring.drift_job import run_drift
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
@@ -55,6 +56,21 @@ def test_second_run_on_a_window_changes_nothing(
         *("report.html", "sample.parquet", "snapshot.json.gz", "verdict.json")
     }
 
+    assert run_drift(store, champions, MODE, START, END) == first
+    assert read_objects(store, first.prefix) == objects
+
+
+def test_merged_log_files_change_nothing(
+    store: ObjectStore, champions: LocalChampionStore, tmp_path: Path
+) -> None:
+    release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 600, seed=1))
+    rows = make_log_rows(draw_observations(Era.LEGACY, 400, seed=2), release.id)
+    for part in range(2):
+        write_log_rows(store, rows.iloc[part::2])
+    first = run_drift(store, champions, MODE, START, END)
+    objects = read_objects(store, first.prefix)
+    for hour in range(24):
+        merge_hour(store, START + timedelta(hours=hour))
     assert run_drift(store, champions, MODE, START, END) == first
     assert read_objects(store, first.prefix) == objects
 

@@ -1,5 +1,6 @@
 """Windows: bounds, row counts, sampling, references."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 
 from skyclass.errors import MonitoringError, ReleaseError
+from skyclass.maintenance.merge import merge_hour
+from skyclass.monitoring import windows
 from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.windows import (
     MAX_ROWS,
@@ -18,6 +21,7 @@ from skyclass.monitoring.windows import (
 )
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import REFERENCE
+from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
@@ -157,6 +161,33 @@ def test_sample_of_a_large_window_is_reproducible(store: ObjectStore) -> None:
     assert len(first.rows) == MAX_ROWS
     pd.testing.assert_frame_equal(first.rows, second.rows)
     assert first.rows["row"].max() > MAX_ROWS
+
+
+def test_sample_and_counts_do_not_depend_on_the_files(
+    store: ObjectStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "MAX_ROWS", 200)
+    rows = make_rows(600).assign(idempotency_key="key")
+    rows.loc[::7, "u"] = -9999.0
+    retries = rows.head(50).assign(prediction_id="retry", time=rows["time"] + timedelta(hours=1))
+    logged = pd.concat([rows, retries.astype({"out_of_domain": object})])
+    other = ObjectStore(settings.model_copy(update={"logs_bucket": "other-logs"}))
+    other.make_buckets()
+    shuffled = logged.sample(frac=1, random_state=1)
+    for part in range(5):
+        write_log_rows(other, shuffled.iloc[part::5])
+    write_log_rows(store, logged)
+    expected, divided = read_window(store, WINDOW), read_window(other, WINDOW)
+    for hour in range(24):
+        merge_hour(other, START + timedelta(hours=hour))
+    merged = read_window(other, WINDOW)
+    assert len(expected.rows) == 200
+    assert expected.accounting.duplicates == 50
+    assert merged.accounting.files < divided.accounting.files
+    for found in (divided, merged):
+        pd.testing.assert_frame_equal(found.rows, expected.rows)
+        files = expected.accounting.files
+        assert replace(found.accounting, files=files) == expected.accounting
 
 
 def test_invalid_reference_rows_are_dropped(store: ObjectStore, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def find_last_write(store: ObjectStore, now: datetime) -> datetime | None:
         files = _list_files(store, hour)
         written = [time for file, time in files if file.merged is None]
         if files:
-            return max(written, default=min(now, hour + timedelta(hours=1)))
+            return min(now, max(written, default=hour + timedelta(hours=1)))
     return None
 
 
