@@ -18,7 +18,7 @@ from skyclass.ingest.job import REJECTED_PREFIX, Accounting, ingest
 from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.settings import Settings
 from skyclass.sources import FileSource, files
-from skyclass.storage import parts
+from skyclass.storage import delta, parts
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.observations import SCHEMA, ObservationsTable
 from tests.support.processes import (
@@ -47,6 +47,12 @@ def ingest_until_killed(kill_point: int, file: Path, settings: Settings) -> None
     switch = KillSwitch(kill_point)
     ObjectStore.put = switch.wrap(ObjectStore.put)
     ObservationsTable.merge = switch.wrap(ObservationsTable.merge)
+    ingest_file(file, settings)
+
+
+def ingest_until_killed_after_updates(file: Path, settings: Settings) -> None:
+    """Ingest a file in a child process that is killed when known rows have been updated."""
+    delta.upsert = KillSwitch(1).wrap(delta.upsert)
     ingest_file(file, settings)
 
 
@@ -137,6 +143,18 @@ def test_the_next_ingest_completes_a_killed_one(
     assert resumed.resumed_after == (batch + committed_batches) * BATCH_ROWS
     assert_same(settings, expected)
     assert ObservationsTable(settings).version() == ObservationsTable(expected).version()
+
+
+def test_the_next_ingest_completes_one_killed_between_updates_and_insertions(
+    observations: Path, s3: Access, expected: Settings
+) -> None:
+    settings = make_settings(s3)
+    exit_code = run_in_child(ingest_until_killed_after_updates, observations, settings)
+    assert exit_code == SIGKILL_EXIT_CODE
+    assert 21.125 in set(read_table(settings)["u"])  # the first correction
+    resumed = ingest_file(observations, settings)
+    assert resumed.resumed_after == BATCH_ROWS
+    assert_same(settings, expected)
 
 
 def test_an_ingest_completes_after_repeated_random_kills(

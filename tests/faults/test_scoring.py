@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from skyclass.errors import StoreError
 from skyclass.ingest.job import ingest
@@ -19,12 +20,12 @@ from skyclass.scoring.shards import Shard
 from skyclass.settings import Settings
 from skyclass.sources import open_source
 from skyclass.sources.simulated import draw
-from skyclass.storage import parts
+from skyclass.storage import data_files, parts
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
 from skyclass.tables.observations import ObservationsTable
-from skyclass.tables.predictions import PredictionsTable
+from skyclass.tables.predictions import SPEC
 from tests.support.processes import (
     SIGKILL_EXIT_CODE,
     KillSwitch,
@@ -35,6 +36,8 @@ from tests.support.scoring import publish_tree, read_predictions
 
 ROWS, PIECE_ROWS, PART_ROWS, CHUNK_ROWS = 400, 200, 50, 25
 DUPLICATES = 10
+KILL_POINTS_PER_PART = 4
+"""Before and after the data file is written, and before and after the commit."""
 
 
 def score_folder(
@@ -48,8 +51,10 @@ def score_folder(
 
 
 def score_until_killed(kill_point: int, folder: Path, settings: Settings, release: str) -> None:
-    """Score a folder in a child process that is killed before or after a commit."""
-    PredictionsTable.merge = KillSwitch(kill_point).wrap(PredictionsTable.merge)
+    """Score a folder in a child process that is killed at a kill point."""
+    switch = KillSwitch(kill_point)
+    data_files._write = switch.wrap(data_files._write)
+    DeltaTable.create_write_transaction = switch.wrap(DeltaTable.create_write_transaction)
     score_folder(folder, settings, release)
 
 
@@ -90,23 +95,47 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+def list_data_files(settings: Settings) -> list[str]:
+    names = ObjectStore(settings).list_keys(settings.data_bucket, f"{SPEC.prefix}/model_version=")
+    return [name for name in names if name.endswith(".parquet")]
+
+
 def assert_each_object_scored_once(settings: Settings, release: Release) -> None:
     found = read_predictions(settings, release)
     assert len(found) == ROWS
     assert not found.duplicated(["plate", "mjd", "fiber_id"]).any()
 
 
-@pytest.mark.parametrize("kill_point", [0, 1, 8, 9])
-def test_next_run_completes_a_run_killed_around_a_commit(
-    kill_point: int, folder: Path, store: ObjectStore, release: Release
+@pytest.mark.parametrize("part", [0, 3])
+@pytest.mark.parametrize(
+    ("kill_point", "committed_parts", "orphans"),
+    [
+        pytest.param(0, 0, 0, id="before the data file"),
+        pytest.param(1, 0, 0, id="before the end of the upload"),
+        pytest.param(2, 0, 1, id="between the upload and the commit"),
+        pytest.param(3, 1, 0, id="after the commit, before the acknowledgement"),
+    ],
+)
+def test_next_run_completes_a_killed_one(
+    part: int,
+    kill_point: int,
+    committed_parts: int,
+    orphans: int,
+    folder: Path,
+    store: ObjectStore,
+    release: Release,
 ) -> None:
     settings = store.settings
+    kill_point += part * KILL_POINTS_PER_PART
     exit_code = run_in_child(score_until_killed, kill_point, folder, settings, release.id)
     assert exit_code == SIGKILL_EXIT_CODE
+    committed_parts += part
+    assert len(list_data_files(settings)) == committed_parts + orphans
+    assert len(read_predictions(settings, release)) == committed_parts * PART_ROWS
     resumed = score_folder(folder, settings, release.id)
     assert resumed.is_balanced
-    rows, commits = ROWS + DUPLICATES, (kill_point + 1) // 2
-    assert resumed.rows_in == rows - min(commits * PART_ROWS, rows)
+    assert resumed.rows_in == ROWS + DUPLICATES - committed_parts * PART_ROWS
+    assert resumed.inserted == ROWS - committed_parts * PART_ROWS
     assert_each_object_scored_once(settings, release)
     assert score_folder(folder, settings, release.id).rows_in == 0
 
