@@ -17,9 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from skyclass.serving.errors import RequestError, quote
 from skyclass.serving.metrics import RequestMetrics
 from skyclass.serving.predictor import Predictor
-from skyclass.serving.protocol import v1, v2
+from skyclass.serving.protocol import v1_request, v1_response, v2
 from skyclass.serving.protocol.compression import decompress
-from skyclass.serving.protocol.strict_json import parse_json
 from skyclass.serving.protocol.tensors import read_inputs
 from skyclass.serving.settings import ServingSettings
 
@@ -104,12 +103,11 @@ class PredictionApp:
 
     def _handle_v1(self, headers: Headers, body: bytes) -> HttpResponse:
         model = self._predictor.find_model()
-        payload = parse_json(body, self._settings.max_nesting)
-        options = v1.read_options(payload)
-        inputs = v1.read_request(
-            payload,
+        inputs, options = v1_request.parse_request(
+            body,
             self._predictor.mode,
             self._settings.max_rows,
+            self._settings.max_nesting,
             model.release.manifest.missing_bands,
         )
         ids = _get(headers, _REQUEST_ID), _get(headers, _IDEMPOTENCY_KEY)
@@ -117,7 +115,7 @@ class PredictionApp:
         request_id = prediction.request_id.encode("latin-1")
         return HttpResponse(
             200,
-            v1.write_response(prediction),
+            v1_response.write_response(prediction),
             ((b"content-type", _JSON), (_REQUEST_ID, request_id)),
         )
 

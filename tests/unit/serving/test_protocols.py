@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from skyclass.serving.errors import RequestError
 from skyclass.serving.inputs import Inputs
 from skyclass.serving.prediction import Prediction
-from skyclass.serving.protocol import v1, v2
+from skyclass.serving.protocol import v1_request, v1_response, v2
 from skyclass.serving.protocol.outputs import OUTPUTS
-from skyclass.serving.protocol.strict_json import parse_json
 from skyclass.serving.protocol.tensors import read_inputs
 from skyclass.survey.features import ALL_INPUTS, INPUTS, OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import RANGES
@@ -53,7 +52,9 @@ def outcome(read: Any) -> Any:
 def read_v1(
     instances: Any, mode: Mode = Mode.PHOTOMETRIC, missing_bands: Sequence[str] = ()
 ) -> Inputs:
-    return v1.read_request({"instances": instances}, mode, MAX_ROWS, missing_bands)
+    body = orjson.dumps({"instances": instances})
+    inputs, _ = v1_request.parse_request(body, mode, MAX_ROWS, NESTING, missing_bands)
+    return inputs
 
 
 def read_v2(
@@ -170,7 +171,7 @@ def test_optional_inputs_are_unknown_in_spectroscopic_mode() -> None:
 
 def test_responses_to_requests_without_anything_new_are_as_before() -> None:
     prediction = Prediction("id", "release", np.array([[0.25, 0.5, 0.25]]), {}, {}, *[None] * 3)
-    assert v1.write_response(prediction) == (
+    assert v1_response.write_response(prediction) == (
         b'{"predictions":[{"class":"QSO","probabilities":{"GALAXY":0.25,"QSO":0.5,"STAR":0.25}}],'
         b'"model_version":"release"}'
     )
@@ -184,7 +185,7 @@ def test_responses_to_requests_without_anything_new_are_as_before() -> None:
 
 
 def parse_v1(body: bytes, mode: Mode) -> Inputs:
-    return v1.read_request(parse_json(body, NESTING), mode, MAX_ROWS)
+    return v1_request.parse_request(body, mode, MAX_ROWS, NESTING)[0]
 
 
 def parse_v2(body: bytes, mode: Mode, json_length: str | None = None) -> Inputs:
@@ -216,6 +217,80 @@ def test_any_json_is_read_or_rejected_over_v2(
 def test_any_bytes_are_read_or_rejected(body: bytes, length: str) -> None:
     outcome(lambda: parse_v1(body, Mode.PHOTOMETRIC))
     outcome(lambda: parse_v2(body, Mode.PHOTOMETRIC, length))
+
+
+def reject_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    assert len(dict(members)) == len(members)
+    return dict(members)
+
+
+VALID = [
+    b'{"instances": [[20, 19.5, 19, 18.75, 1e1], [20.5, 19, 19, 18, 18]]}',
+    b'{"coverage": 0.9, "instances": [{"u": 20, "g": 19, "r": 19, "i": 18, "z": 18, "w1": null}]}',
+    b'{"instances": [{"plate": 1, "mjd": 2, "fiber_id":3, "u":9, "g":9, "r":9, "i":9, "z":9}]}',
+]
+
+
+@given(
+    st.sampled_from(VALID),
+    st.lists(
+        st.tuples(
+            st.integers(0, 60),
+            st.integers(0, 9),
+            st.sampled_from(
+                [
+                    b"",
+                    b",",
+                    b"1",
+                    b".",
+                    b"-",
+                    b"e",
+                    b"0",
+                    b'"u": 20, ',
+                    b" ",
+                    b"[",
+                    b"}",
+                    b'"',
+                    b"\xff",
+                    b"NaN",
+                ]
+            ),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+)
+def test_only_strict_json_is_accepted(body: bytes, edits: list[tuple[int, int, bytes]]) -> None:
+    for at, removed, added in edits:
+        body = body[:at] + added + body[at + removed :]
+    found = outcome(lambda: parse_v1(body, Mode.PHOTOMETRIC))
+    if isinstance(found[0], list):  # accepted: another strict parser reads the same numbers
+        payload = json.loads(body.decode(), object_pairs_hook=reject_duplicates)
+        assert outcome(lambda: read_v1(payload["instances"])) == found
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            b'{"instances": [[1, 2, 3, 4, 5]], "instances": [[1, 2, 3, 4, 5]]}',
+            "duplicate key 'inst",
+        ),
+        (b'{"instances": [{"u": 1, "g": 1, "r": 1, "i": 1, "z": 1, "u": 1}]}', "row 0: duplicate"),
+        (b'{"instances": [[1, 2, 3, 4, 5]], "coverage": 2}', "coverage is a number"),
+        (b'{"instances": [[1, 2, 3, 4, 5]], "x": {"x": 1, "x": 1}}', "duplicate key 'x'"),
+        (b'{"instances": [[1, 2, 3, 4, 5], {"u": 1, "g": 1, "r": 1, "i": 1, "z": 1}]}', "one form"),
+        (b'{"instances": [[1, 2, 3, 4, NaN]]}', "not JSON"),
+    ],
+)
+def test_what_the_typed_parser_would_accept_is_rejected(body: bytes, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        parse_v1(body, Mode.PHOTOMETRIC)
+
+
+def test_nesting_below_that_of_a_request_is_rejected() -> None:
+    with pytest.raises(RequestError, match="nested more than 2 deep"):
+        v1_request.parse_request(VALID[0], Mode.PHOTOMETRIC, MAX_ROWS, 2)
 
 
 def test_keys_are_kept_for_the_rows_that_have_one() -> None:

@@ -5,12 +5,15 @@ from typing import Annotated, Any
 
 import msgspec
 
-from skyclass.serving.inputs import describe_inputs
+from skyclass.serving.inputs import MAX_INPUT, describe_inputs
 from skyclass.serving.options import Options
-from skyclass.serving.protocol.v1 import PredictResponse, describe_rows
+from skyclass.serving.protocol.v1_request import MAX_KEY
+from skyclass.serving.protocol.v1_response import PredictResponse
 from skyclass.serving.protocol.v2 import InferRequest, InferResponse
 from skyclass.serving.settings import ServingSettings
-from skyclass.survey.features import Mode, model_name
+from skyclass.survey.features import INPUTS, OPTIONAL_INPUTS, Mode, model_name
+from skyclass.survey.observation import KEY
+from skyclass.tables.catalogue.columns import FACTS
 
 Schema = dict[str, Any]
 
@@ -45,7 +48,7 @@ def describe_api(mode: Mode, settings: ServingSettings) -> Schema:
         settings: Limits on requests.
     """
     name = model_name(mode)
-    by_position, by_name, with_key = describe_rows(mode)
+    by_position, by_name, with_key = _describe_rows(mode)
     position_rows: Any = list[by_position]  # type: ignore[valid-type]
     types: list[Any] = [
         Annotated[position_rows, msgspec.Meta(min_length=1)],
@@ -104,6 +107,34 @@ def describe_api(mode: Mode, settings: ServingSettings) -> Schema:
         },
         "components": {"schemas": components},
     }
+
+
+def _describe_rows(mode: Mode) -> tuple[Any, Any, Any]:
+    """Return the types of a row for OpenAPI: by position, by name, and by name with a key.
+
+    They are stricter than the types that requests are converted to: what depends on the values is
+    checked for all protocols by `check_values`.
+    """
+    number: Any = Annotated[
+        float,
+        msgspec.Meta(ge=-MAX_INPUT, le=MAX_INPUT, extra_json_schema={"not": {"const": -9999}}),
+    ]
+    width = len(INPUTS[mode])
+    by_position = Annotated[list[number], msgspec.Meta(min_length=width, max_length=width)]
+    inputs: list[Any] = [(name, _describe_input(number, name)) for name in INPUTS[mode]]
+    key: list[Any] = [(name, Annotated[int, msgspec.Meta(ge=1, le=MAX_KEY)]) for name in KEY]
+    optional: list[Any] = [
+        (name, _describe_input(float | None, name), None) for name in OPTIONAL_INPUTS[mode]
+    ]
+    by_name = msgspec.defstruct("Row", inputs + optional, forbid_unknown_fields=True)
+    with_key = msgspec.defstruct("RowWithKey", inputs + key + optional, forbid_unknown_fields=True)
+    return by_position, by_name, with_key
+
+
+def _describe_input(kind: Any, name: str) -> Any:
+    fact = FACTS[name]
+    text = f"{fact.description} ({fact.unit})." if fact.unit else f"{fact.description}."
+    return Annotated[kind, msgspec.Meta(description=text)]
 
 
 def _describe_error(description: str, error: Schema) -> Schema:
