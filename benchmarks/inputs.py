@@ -33,7 +33,8 @@ from skyclass.survey.observation import CLASSES, NOT_MEASURED, POSITION, most_pr
 from skyclass.training.calibration import expected_calibration_error
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
-from skyclass.training.fit import fit, load_fitted_models
+from skyclass.training.fit import fit
+from skyclass.training.fitted_models import load_fitted_models
 from skyclass.training.masking import remove_band, remove_group
 
 MODE = Mode.PHOTOMETRIC

@@ -18,6 +18,7 @@ from skyclass.training.outcome import RunOutcome, find_outcome
 from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.results import EvaluationResult, FitSummary
 from skyclass.training.steps.evaluate import evaluate_step
+from tests.support.kube_api import NAMESPACE, serve_template
 from tests.support.web import Response, serve
 
 
@@ -133,3 +134,24 @@ def test_retried_step_sends_one_message(
             publish.python_func(*inputs, "spectroscopic", "if_better", "a test", "run-7", page)
     (message,) = (json.loads(body) for body in web.bodies)
     assert message["title"] == "skyclass spectroscopic: release promoted"
+
+
+def test_release_beyond_the_memory_limit_is_published_and_not_promoted(
+    store: ObjectStore,
+    inputs: tuple[dsl.Dataset, dsl.Model, dsl.Artifact],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page, mode = dsl.Markdown(uri=str(tmp_path / "result")), Mode.SPECTROSCOPIC
+    with serve_template(mode, "64Mi", tmp_path, monkeypatch):
+        monkeypatch.setenv("SKYCLASS_NAMESPACE", NAMESPACE)
+        release_id, promoted, verdict, waits = publish.python_func(
+            *inputs, mode, "if_better", "a test", "run-8", page
+        )
+    assert (promoted, waits) == (False, False)
+    assert verdict.startswith(f"release {release_id[:12]}: needs ")
+    assert "the predictor's limit is 64 MiB" in verdict
+    manifest = LocalChampionStore(store).registry.find(release_id).manifest
+    assert manifest.gate.passed
+    assert manifest.memory is not None
+    assert LocalChampionStore(store).list_promotions(mode) == []

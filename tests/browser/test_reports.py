@@ -11,7 +11,7 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import FEATURES
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate_models
-from skyclass.training.fit import load_fitted_models
+from skyclass.training.fitted_models import load_fitted_models
 from skyclass.training.gate import check_gate
 from skyclass.training.reports.exploration import read_sample, render_exploration
 from skyclass.training.reports.training import render_training_report

@@ -20,6 +20,7 @@ from skyclass.errors import PromotionError
 from skyclass.promotion.champions import open_champion_store
 from skyclass.promotion.events import Promotion, PromotionLog
 from skyclass.promotion.inference_service import RELEASE, RUN, TRAINING_SET
+from skyclass.promotion.memory import MemoryLimitError
 from skyclass.promotion.rollout import OvertakenError, Rollouts
 from skyclass.registry.releases import MANIFEST, ONNX_MODEL, Registry, Release
 from skyclass.settings import Settings
@@ -261,6 +262,18 @@ def test_a_broken_release_is_rejected_and_the_champion_continues_to_serve(
     assert place.find_champion() == first.id
     assert place.list_promotions() == history
     assert pods <= place.list_pods(), "pods of the champion were replaced"
+
+
+def test_a_release_beyond_the_memory_limit_starts_no_pod(
+    place: Place, first: Release, tmp_path: Path
+) -> None:
+    large = publish(place.site, tmp_path, MODE, seed=8, memory=16 << 30)
+    served, pods = place.get_service(), place.list_pods()
+    with pytest.raises(MemoryLimitError, match=r"needs 16664 MiB of memory, .* limit is 1024 MiB"):
+        place.promote(large)
+    assert place.get_service()["metadata"]["generation"] == served["metadata"]["generation"]
+    assert place.list_pods() == pods
+    assert place.find_champion() == first.id
 
 
 def test_without_a_champion_a_broken_release_leaves_no_service(

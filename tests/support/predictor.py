@@ -115,6 +115,13 @@ class ServerProcess:
         lines = self.request("GET", "/metrics").data.decode().splitlines()
         return next(float(line.split()[-1]) for line in lines if line.startswith(name))
 
+    def read_peak_memory(self) -> int:
+        """Return the largest resident size of the server so far, in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) * 1024
+
     def stop(self) -> int:
         """Send SIGTERM, as Kubernetes does, and return the exit status."""
         self.process.send_signal(signal.SIGTERM)

@@ -1,6 +1,7 @@
 """Releases of tiny models, and the predictions table, for tests of batch scoring."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -17,12 +18,15 @@ from tests.support.monitoring import write_reference
 from tests.support.releases import draft
 
 
-def publish_tree(store: ObjectStore, folder: Path, mode: Mode, seed: int = 0) -> Release:
+def publish_tree(
+    store: ObjectStore, folder: Path, mode: Mode, seed: int = 0, **changes: Any
+) -> Release:
     """Fit a decision tree on rows of the first era and publish it, with these as its reference."""
     dataset = make_simulated_dataset(mode, rows=900)
     fitted = fit(dataset, ["decision_tree"], seed, folder)
     write_reference(folder, dataset.rows)
-    manifest = draft(mode, parity=fitted.parity, libraries=get_library_versions(), run_id=f"{seed}")
+    libraries = get_library_versions()
+    manifest = draft(mode, parity=fitted.parity, libraries=libraries, run_id=f"{seed}", **changes)
     names = (JOBLIB_MODEL, ONNX_MODEL, REFERENCE)
     return Registry(store).publish(manifest, {name: folder / name for name in names})
 

@@ -12,6 +12,7 @@ from skyclass.promotion.inference_service import (
     set_version,
 )
 from skyclass.promotion.lineage import find_rollback_target
+from skyclass.promotion.memory import check_memory
 from skyclass.promotion.rollout import OvertakenError, Rollouts
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectStore
@@ -76,12 +77,14 @@ class KServeChampionStore:
 
         Raises:
             ClusterError: The Kubernetes API rejected a request or is unreachable.
+            MemoryLimitError: The release needs more memory than the predictor's limit.
             OvertakenError: Another promotion came first; its release stays champion.
             PromotionError: The rollout failed; the previous release was restored.
             StoreError: It is served but could not be recorded; the next promotion records it.
         """
         mode = release.mode
         target = self._make_service(release)
+        check_memory(release, target)
         before, history = self._get_service(mode), self.list_promotions(mode)
         champion = self._find_champion_id(mode, before, history)
         self._adopt(mode, champion, before, history)

@@ -6,6 +6,7 @@ from pydantic import AliasChoices, Field
 
 from skyclass.registry.documents import Document
 from skyclass.registry.label_sets import LabelSets
+from skyclass.registry.preference import Preference
 from skyclass.registry.purity import PurityCuts
 from skyclass.registry.verdicts import GateVerdict
 from skyclass.survey.features import Mode
@@ -81,6 +82,10 @@ class TrainingSet(Document):
         """The number of rows in words, and of those that they are a sample of."""
         sample = f", a sample of {self.sampled_from:,}" if self.sampled_from else ""
         return f"{self.rows:,}{sample}"
+
+
+MAX_FORMAT_DIFFERENCE = 1e-4
+"""Largest difference of a probability at which the two formats of a model still agree."""
 
 
 class OnnxParity(Document):
@@ -175,6 +180,10 @@ class Manifest(Document):
         created_at: When (UTC).
         label_sets: Thresholds of the label sets. None in releases of 0.1.0.
         purity_cuts: Cuts for pure samples. None in releases of 0.1.0.
+        memory: By how much a predictor grows to load the model and predict its largest request
+            (bytes). None in releases of 0.1.0, and where it could not be measured.
+        preference: Why the search selected this model instead of one with a lower log-loss, if it
+            did.
         files: Every other file of the release.
     """
 
@@ -197,6 +206,8 @@ class Manifest(Document):
     created_at: datetime
     label_sets: LabelSets | None = None
     purity_cuts: PurityCuts | None = None
+    memory: int | None = None
+    preference: Preference | None = None
     files: tuple[FileEntry, ...]
 
     @property

@@ -4,6 +4,7 @@ It is measured in a process of its own, because an allocator reuses what another
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -11,26 +12,37 @@ import numpy as np
 
 from skyclass.registry.models import load_engine
 
-_ROWS = 1_000
+ROWS = 10_000
+"""Rows that are predicted: the largest request that a predictor accepts by default."""
 
 
-def measure(model: Path, features: int) -> float:
-    """Return the growth of this process when it loads a model and predicts rows (MB).
+def measure(model: Path, features: int) -> int:
+    """Return by how much this process grows to load a model and predict with it (bytes).
+
+    It is the peak: half of what ONNX Runtime needs to load a forest is freed afterwards.
+
+    Args:
+        model: The model file.
+        features: Number of its features.
 
     Raises:
         OSError: The system has no /proc, as macOS.
     """
     before = _get_resident_bytes()
-    engine = load_engine(model)  # a name keeps it loaded
-    engine(np.ones((_ROWS, features), np.float32))
-    return (_get_resident_bytes() - before) / 1e6
+    load_engine(model)(np.ones((ROWS, features), np.float32))
+    return _get_peak_bytes() - before
 
 
 def _get_resident_bytes() -> int:
-    # Not ru_maxrss: it begins at the peak of the process that started this one.
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def _get_peak_bytes() -> int:
+    # Not ru_maxrss: it begins at the peak of the process that started this one.
+    (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.M)
+    return int(kilobytes) * 1024
+
+
 if __name__ == "__main__":
-    sys.stdout.write(f"{measure(Path(sys.argv[1]), int(sys.argv[2])):.1f}\n")
+    sys.stdout.write(f"{measure(Path(sys.argv[1]), int(sys.argv[2]))}\n")

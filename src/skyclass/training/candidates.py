@@ -44,6 +44,8 @@ class Candidate:
         factory: Makes an unfitted model with the default settings from a seed. It sets no `n_jobs`:
             a forest that starts threads for each request is five times slower.
         space: Values of the settings that the search tries, by the names of `set_params`.
+        smaller: Settings of a smaller and faster model, which the search always compares with the
+            default ones; empty if there are none.
         calibrations: Methods that may be better than none. On real rows a sigmoid raised the
             log-loss of every family but those whose trees have pure leaves.
         handles_missing: Whether the model takes NaN, for an input that was not measured.
@@ -51,6 +53,7 @@ class Candidate:
 
     factory: Callable[[int], "ClassifierMixin"]
     space: Mapping[str, Sequence[int | float]] = field(default_factory=dict)
+    smaller: Mapping[str, int | float] = field(default_factory=dict)
     calibrations: tuple[Calibration, ...] = (Calibration.TEMPERATURE,)
     handles_missing: bool = False
 
@@ -131,7 +134,7 @@ CANDIDATES: Mapping[str, Candidate] = {
     "decision_tree": Candidate(
         _make_decision_tree,
         {"min_samples_leaf": (5, 10, 20, 40), "max_leaf_nodes": (50, 100, 200, MAX_LEAF_NODES)},
-        _TREE_CALIBRATIONS,
+        calibrations=_TREE_CALIBRATIONS,
         handles_missing=True,
     ),
     "forest_and_boosting": Candidate(
@@ -142,6 +145,12 @@ CANDIDATES: Mapping[str, Candidate] = {
             "boosting__learning_rate": (0.06, 0.1),
             "boosting__max_features": (0.5, 1.0),
             "boosting__l2_regularization": (0, 10),
+            "boosting__max_leaf_nodes": (15, 31),
+        },
+        smaller={
+            "forest__n_estimators": 25,
+            "forest__max_leaf_nodes": MAX_LEAF_NODES // 8,
+            "boosting__max_leaf_nodes": 15,
         },
         handles_missing=True,
     ),
@@ -152,6 +161,7 @@ CANDIDATES: Mapping[str, Candidate] = {
             "max_features": (0.5, 1.0),
             "l2_regularization": (0, 10),
             "min_samples_leaf": (20, 50),
+            "max_leaf_nodes": (10, 15, 31),
         },
         handles_missing=True,
     ),
@@ -168,7 +178,9 @@ CANDIDATES: Mapping[str, Candidate] = {
             "min_samples_leaf": (2, 3, 5),
             "max_features": (2, 3),
             "max_leaf_nodes": (250, 500, MAX_LEAF_NODES),
+            "n_estimators": (50, 100),
         },
+        {"n_estimators": 50, "max_leaf_nodes": MAX_LEAF_NODES // 4},
         _TREE_CALIBRATIONS,
         handles_missing=True,
     ),

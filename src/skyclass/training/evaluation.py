@@ -18,7 +18,7 @@ from skyclass.survey.features import Mode
 from skyclass.survey.observation import CLASSES, most_probable_classes
 from skyclass.training.calibration import expected_calibration_error
 from skyclass.training.dataset import Dataset
-from skyclass.training.fit import FittedModels
+from skyclass.training.fitted_models import FittedModels
 from skyclass.training.partial_inputs import evaluate_groups, evaluate_missing_bands
 
 RANDOM_HOLDOUT = "random_holdout"

@@ -5,17 +5,13 @@ from pathlib import Path
 import joblib
 import numpy as np
 import numpy.typing as npt
-from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 from sklearn.base import ClassifierMixin
 
 from skyclass.errors import TrainingError
-from skyclass.registry.manifest import OnnxParity
+from skyclass.registry.manifest import MAX_FORMAT_DIFFERENCE, OnnxParity
 from skyclass.registry.models import Engine, load_onnx_engine, make_joblib_engine
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL
-from skyclass.training.onnx_conversion import convert_to_onnx
-
-MAX_DIFFERENCE = 1e-4
-"""Largest difference of a probability at which the two formats still agree."""
+from skyclass.training.onnx_conversion import CONVERSION_ERRORS, convert_to_onnx
 
 MAX_MODEL_BYTES = 18_000_000
 """Largest size of both formats together. The other files of a release have 2 MB."""
@@ -42,7 +38,7 @@ def export(
     joblib.dump(model, folder / JOBLIB_MODEL, compress=3)
     try:
         onnx_model = convert_to_onnx(model, probe.shape[1], missing)
-    except (MissingConverter, MissingShapeCalculator, NotImplementedError) as error:
+    except CONVERSION_ERRORS as error:
         _check_size(folder)
         reason = str(error).splitlines()[0]
         return OnnxParity(passed=False, reason=f"there is no ONNX converter for it: {reason}")
@@ -57,7 +53,7 @@ def _compare(
     expected, got = joblib_model(probe), onnx_model(probe)
     mismatches = int((expected.argmax(axis=1) != got.argmax(axis=1)).sum())
     difference = float(np.abs(expected - got).max())
-    passed = mismatches == 0 and difference <= MAX_DIFFERENCE
+    passed = mismatches == 0 and difference <= MAX_FORMAT_DIFFERENCE
     return OnnxParity(
         passed=passed,
         reason=f"{'predicts like' if passed else 'differs from'} joblib on {len(probe)} rows",

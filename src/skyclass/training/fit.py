@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
@@ -12,35 +11,16 @@ from joblib import parallel_config
 from sklearn.base import ClassifierMixin
 
 from skyclass.registry.libraries import get_library_versions
-from skyclass.registry.models import Engine, make_joblib_engine
-from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.training.candidates import CANDIDATES
 from skyclass.training.dataset import Dataset
 from skyclass.training.export import export
+from skyclass.training.fitted_models import TEMPORAL_MODEL
 from skyclass.training.input_plan import compute_masked_features, plan_inputs
 from skyclass.training.recalibration import calibrate, choose_calibration
 from skyclass.training.results import FitSummary
 from skyclass.training.search import SEARCH_SECONDS, search
 
 logger = logging.getLogger(__name__)
-
-_TEMPORAL_MODEL = "temporal.joblib"
-
-
-@dataclass(frozen=True)
-class FittedModels:
-    """Models read back from the folder that `fit` wrote.
-
-    Attributes:
-        summary: Outcome of the search, the calibration and the ONNX parity check.
-        release: Fitted on all rows but the random hold-out.
-        temporal: The same algorithm fitted on the older nights only. None if these nights have too
-            few rows of a class.
-    """
-
-    summary: FitSummary
-    release: Engine
-    temporal: Engine | None
 
 
 def fit(
@@ -85,7 +65,7 @@ def fit(
     missing = bool(np.isnan(features[train]).any())
     parity = export(model, features[dataset.random_holdout], folder, missing)
     if dataset.has_temporal_model:
-        joblib.dump(fit_rows(~dataset.temporal_holdout), folder / _TEMPORAL_MODEL)
+        joblib.dump(fit_rows(~dataset.temporal_holdout), folder / TEMPORAL_MODEL)
     summary = FitSummary(
         search=found,
         calibration=calibration,
@@ -95,13 +75,3 @@ def fit(
     )
     summary.save(folder)
     return summary
-
-
-def load_fitted_models(folder: Path) -> FittedModels:
-    """Load the models that `fit` wrote."""
-    temporal = folder / _TEMPORAL_MODEL
-    return FittedModels(
-        summary=FitSummary.load(folder),
-        release=make_joblib_engine(joblib.load(folder / JOBLIB_MODEL)),
-        temporal=make_joblib_engine(joblib.load(temporal)) if temporal.exists() else None,
-    )

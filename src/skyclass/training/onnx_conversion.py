@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from onnx import GraphProto, ModelProto, TensorProto, helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
+from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
@@ -20,6 +21,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skyclass.registry.models import FEATURES_INPUT, PROBABILITIES_OUTPUT
 from skyclass.training.candidates import Calibration
+
+CONVERSION_ERRORS = (MissingConverter, MissingShapeCalculator, NotImplementedError)
+"""What `convert_to_onnx` raises for a classifier that cannot be converted."""
 
 _RAW = "raw_probabilities"
 _ENSEMBLE = "TreeEnsembleClassifier"
@@ -39,9 +43,7 @@ def convert_to_onnx(model: ClassifierMixin, features: int, missing: bool) -> byt
         missing: Whether features can be missing (NaN). Without them, forests are faster.
 
     Raises:
-        MissingConverter: skl2onnx cannot convert it.
-        MissingShapeCalculator: As above.
-        NotImplementedError: As above.
+        CONVERSION_ERRORS: It cannot be converted.
     """
     if not isinstance(model, CalibratedClassifierCV) or model.method != Calibration.TEMPERATURE:
         return _convert(model, features, missing).SerializeToString()

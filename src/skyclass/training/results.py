@@ -3,7 +3,6 @@
 They are separate from the steps, so that reading one does not import scikit-learn.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -15,9 +14,7 @@ from skyclass.registry.purity import PurityCuts
 from skyclass.registry.verdicts import GateVerdict, Outcome
 from skyclass.survey.features import InputGroup
 from skyclass.training.candidates import Calibration
-
-FOLDS = 5
-"""Folds of the cross-validation."""
+from skyclass.training.search_result import SearchResult
 
 NOTED_DIFFERENCE = 0.02
 """Difference of the shares of rows that have a group, between classes, from which it is noted."""
@@ -39,90 +36,6 @@ _P_VALUES = {
     "p_worse_slice": ("slice",),
 }
 """The smallest p-values of these groups of checks are shown."""
-
-
-class CandidateScore(Document):
-    """Cross-validated metrics of one candidate with one choice of settings.
-
-    Attributes:
-        candidate: Key of `CANDIDATES`.
-        macro_f1: Mean macro-F1 over the folds.
-        deviation: Standard deviation of the macro-F1 over the folds.
-        log_loss: Mean log-loss over the folds (nats).
-        seconds: Duration of the cross-validation.
-        settings: What differs from the default settings of the candidate.
-        gain: By how much the log-loss is lower than with the default settings.
-        gain_error: Standard error of the gain, from the paired differences of the folds.
-    """
-
-    candidate: str
-    macro_f1: float
-    deviation: float
-    log_loss: float
-    seconds: float
-    settings: dict[str, int | float] = Field(default_factory=dict)
-    gain: float = 0
-    gain_error: float = 0
-
-    @property
-    def standard_error(self) -> float:
-        """Standard error of the macro-F1."""
-        return self.deviation / FOLDS**0.5
-
-
-def select(scores: Sequence[CandidateScore]) -> CandidateScore:
-    """Select the lowest log-loss among those within one standard error of the best macro-F1.
-
-    Monitoring, and users with a threshold, rely on the probabilities. Source of the rule: Hastie,
-    Tibshirani and Friedman (2009), The Elements of Statistical Learning, section 7.10.
-    """
-    best = max(scores, key=lambda score: score.macro_f1)
-    tied_from = best.macro_f1 - best.standard_error
-    tied = [score for score in scores if score.macro_f1 >= tied_from]
-    return min(tied, key=lambda score: score.log_loss)
-
-
-def select_settings(scores: Sequence[CandidateScore]) -> CandidateScore:
-    """Select the settings of a candidate: the default ones unless others gain beyond noise.
-
-    Args:
-        scores: Those of one candidate, the default settings first.
-    """
-    default, *others = scores
-    return select([default, *(score for score in others if score.gain > score.gain_error)])
-
-
-class SearchResult(Document):
-    """Outcome of a search.
-
-    Attributes:
-        scores: One per candidate, with its selected settings; the best macro-F1 first.
-        rows: Number of rows that were cross-validated.
-        tried: All settings that were tried, in order. Begins with the default settings of each
-            candidate.
-        budget_seconds: Budget for settings beyond the default ones.
-        spent_seconds: What of it was spent; the last settings that it began may exceed it.
-    """
-
-    scores: tuple[CandidateScore, ...]
-    rows: int
-    tried: tuple[CandidateScore, ...] = ()
-    budget_seconds: float = 0
-    spent_seconds: float = 0
-
-    @property
-    def selected(self) -> CandidateScore:
-        """Candidate and settings to fit."""
-        return select(self.scores)
-
-    @property
-    def winner(self) -> str:
-        """Name of the candidate to fit."""
-        return self.selected.candidate
-
-    def count_tried(self, candidate: str) -> int:
-        """Return how many settings of a candidate were tried."""
-        return sum(score.candidate == candidate for score in self.tried)
 
 
 class CalibrationScore(Document):
@@ -242,6 +155,7 @@ class EvaluationResult(Document):
         purity_cuts: Cuts for pure samples.
         groups: Scores by group of optional inputs that the model uses.
         missing_bands: Scores by band that a row may lack.
+        memory: Memory that the model takes where it is served (bytes), if it was measured.
     """
 
     metrics: dict[str, Evaluation]
@@ -251,6 +165,7 @@ class EvaluationResult(Document):
     purity_cuts: PurityCuts | None = None
     groups: dict[str, GroupScores] = Field(default_factory=dict)
     missing_bands: dict[str, BandScores] = Field(default_factory=dict)
+    memory: int | None = None
 
     def list_metrics(self) -> dict[str, float]:
         """Return metrics and numbers of the gate by the names that KFP shows, in both modes."""

@@ -1,18 +1,20 @@
 """Search of the candidate and the settings to fit, by stratified cross-validation.
 
-The default settings of every candidate are scored first, so none is left out. Then the candidates
-within reach of the best are scored with settings drawn at random, one each in turn, until the
-budget is spent. Settings are compared with the default ones on the same folds. `select` chooses
-among the candidates.
+The default settings of every candidate are scored first, so none is left out. The candidates within
+reach of the best are then scored with their smaller settings, and with settings drawn at random,
+one each in turn, until the budget is spent. All are scored on the same folds. Those that are tied
+are measured as they would be served, and `select` chooses among them.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from joblib import parallel_config
+from sklearn.base import ClassifierMixin
 from sklearn.model_selection import (
     ParameterGrid,
     ParameterSampler,
@@ -22,7 +24,14 @@ from sklearn.model_selection import (
 )
 
 from skyclass.training.candidates import CANDIDATES
-from skyclass.training.results import FOLDS, CandidateScore, SearchResult, select_settings
+from skyclass.training.search_result import (
+    FOLDS,
+    CandidateScore,
+    SearchResult,
+    find_tied,
+    select,
+)
+from skyclass.training.serving_cost import measure_costs
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +46,17 @@ MAX_GAP = 2.0
 settings change the probabilities more than the classes."""
 
 MAX_SETTINGS = 5
-"""Most settings of a candidate that are scored, the default ones included. A budget that suffices
-for all of them makes the result independent of the machine's speed."""
+"""Most settings of a candidate that are scored, the default and the smaller ones included. With a
+budget that suffices for all of them, the same settings are tried on any machine."""
 
 Settings = Mapping[str, int | float]
+
+
+class _Trial(NamedTuple):
+    """A score, and the model that was fitted for the first of its folds."""
+
+    score: CandidateScore
+    model: ClassifierMixin
 
 
 def search(
@@ -58,15 +74,14 @@ def search(
         labels: Class names, shape (n,).
         names: Candidates to compare, keys of `CANDIDATES`.
         seed: Seed of the sample, the folds, the settings and the fits.
-        budget_seconds: No further settings are begun after so long; 0 for the default ones only.
+        budget_seconds: No further settings are begun after so long; 0 for the default and the
+            smaller ones only.
         clock: Returns seconds.
     """
     features, labels = sample_rows(features, labels, SEARCH_ROWS, seed)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
 
-    default_losses: dict[str, npt.NDArray[np.float64]] = {}
-
-    def score(name: str, settings: Settings) -> CandidateScore:
+    def attempt(name: str, settings: Settings) -> _Trial:
         start = time.perf_counter()
         with parallel_config("threading", n_jobs=-1):
             results = cross_validate(
@@ -75,38 +90,41 @@ def search(
                 labels,
                 cv=folds,
                 scoring={"macro_f1": "f1_macro", "log_loss": "neg_log_loss"},
+                return_estimator=True,
             )
         macro_f1, log_loss = results["test_macro_f1"], -results["test_log_loss"]
-        gains = default_losses.setdefault(name, log_loss) - log_loss
         logger.info(
             "%s %s: macro-F1 %.4f ± %.4f, log-loss %.4f",
             name, dict(settings), macro_f1.mean(), macro_f1.std(), log_loss.mean(),
         )  # fmt: skip
-        return CandidateScore(
+        score = CandidateScore(
             candidate=name,
             macro_f1=float(macro_f1.mean()),
             deviation=float(macro_f1.std()),
             log_loss=float(log_loss.mean()),
             seconds=time.perf_counter() - start,
             settings=dict(settings),
-            gain=float(gains.mean()),
-            gain_error=float(gains.std() / FOLDS**0.5),
+            fold_losses=tuple(log_loss.tolist()),
         )
+        return _Trial(score, results["estimator"][0])
 
-    tried = [score(name, {}) for name in names]
+    trials = [attempt(name, {}) for name in names]
+    contenders = _find_contenders([trial.score for trial in trials])
+    trials += [
+        attempt(name, CANDIDATES[name].smaller) for name in contenders if CANDIDATES[name].smaller
+    ]
     start = clock()
-    for name, settings in _draw_settings(_find_contenders(tried), seed):
+    for name, settings in _draw_settings(contenders, seed):
         if clock() - start >= budget_seconds:
             logger.info("the search budget of %g s is spent", budget_seconds)
             break
-        tried.append(score(name, settings))
+        trials.append(attempt(name, settings))
     spent_seconds = clock() - start
-    scores = [select_settings([each for each in tried if each.candidate == name]) for name in names]
-    scores.sort(key=lambda score: score.macro_f1, reverse=True)
+    tried = _measure_tied(trials, features)
     return SearchResult(
-        scores=tuple(scores),
+        scores=_select_each(tried, names),
         rows=len(labels),
-        tried=tuple(tried),
+        tried=tried,
         budget_seconds=budget_seconds,
         spent_seconds=spent_seconds,
     )
@@ -130,11 +148,34 @@ def _find_contenders(scores: Sequence[CandidateScore]) -> list[str]:
     return [score.candidate for score in scores if score.macro_f1 >= reach]
 
 
+def _measure_tied(
+    trials: Sequence[_Trial], features: npt.NDArray[np.float32]
+) -> tuple[CandidateScore, ...]:
+    """Return all scores, with the costs of those that are tied for the best."""
+    tied = find_tied([trial.score for trial in trials])
+    models = [trial.model for trial in trials if trial.score in tied]
+    costs = iter(measure_costs(models, features))
+    return tuple(
+        trial.score.model_copy(update={"cost": next(costs)}) if trial.score in tied else trial.score
+        for trial in trials
+    )
+
+
+def _select_each(
+    tried: Sequence[CandidateScore], names: Sequence[str]
+) -> tuple[CandidateScore, ...]:
+    """Select the settings of each candidate, those of the winner among all candidates."""
+    winner = select(tried)
+    others = [name for name in names if name != winner.candidate]
+    scores = [select([each for each in tried if each.candidate == name]) for name in others]
+    return tuple(sorted([winner, *scores], key=lambda score: score.macro_f1, reverse=True))
+
+
 def _draw_settings(names: Sequence[str], seed: int) -> Iterator[tuple[str, Settings]]:
     """Yield what differs from the default settings, one choice per candidate in turn."""
     drawn: dict[str, list[Settings]] = {}
     for name in names:
-        space = CANDIDATES[name].space
+        space, smaller = CANDIDATES[name].space, CANDIDATES[name].smaller
         defaults = CANDIDATES[name].make(seed).get_params()
         count = min(MAX_SETTINGS, len(ParameterGrid(space))) if space else 0
         sample = ParameterSampler(space, count, random_state=seed) if count else []
@@ -142,7 +183,8 @@ def _draw_settings(names: Sequence[str], seed: int) -> Iterator[tuple[str, Setti
             {key: value for key, value in settings.items() if defaults[key] != value}
             for settings in sample
         ]
-        drawn[name] = [settings for settings in changed if settings][: MAX_SETTINGS - 1]
+        new = [settings for settings in changed if settings and settings != smaller]
+        drawn[name] = new[: MAX_SETTINGS - (2 if smaller else 1)]
     for number in range(MAX_SETTINGS - 1):
         for name in names:
             if number < len(drawn[name]):

@@ -6,7 +6,7 @@ import pytest
 
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import ModelEvaluation, evaluate_models
-from skyclass.training.fit import load_fitted_models
+from skyclass.training.fitted_models import load_fitted_models
 
 
 @pytest.fixture(scope="session")

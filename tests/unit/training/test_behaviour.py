@@ -6,7 +6,8 @@ import pytest
 from skyclass.registry.models import Engine
 from skyclass.survey.features import Mode, make_features
 from skyclass.survey.observation import CLASSES
-from skyclass.training.fit import fit, load_fitted_models
+from skyclass.training.fit import fit
+from skyclass.training.fitted_models import load_fitted_models
 from tests.support.datasets import make_simulated_dataset
 
 pytestmark = pytest.mark.slow

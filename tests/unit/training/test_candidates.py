@@ -9,7 +9,7 @@ from skyclass.training import candidates
 from skyclass.training.candidates import Candidate
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate_models
-from skyclass.training.fit import load_fitted_models
+from skyclass.training.fitted_models import load_fitted_models
 from skyclass.training.steps.train import train_step
 
 

@@ -9,7 +9,8 @@ from skyclass.survey.features import Mode
 from skyclass.training.calibration import expected_calibration_error
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import ModelEvaluation, evaluate, evaluate_models
-from skyclass.training.fit import fit, load_fitted_models
+from skyclass.training.fit import fit
+from skyclass.training.fitted_models import load_fitted_models
 
 LABELS = np.array(["GALAXY", "GALAXY", "QSO", "STAR"], dtype=object)
 PROBABILITIES = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1], [0.1, 0.0, 0.9]])

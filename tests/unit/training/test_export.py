@@ -11,12 +11,13 @@ from sklearn.ensemble import RandomForestClassifier
 
 from skyclass.errors import TrainingError
 from skyclass.registry.libraries import get_library_versions
+from skyclass.registry.manifest import MAX_FORMAT_DIFFERENCE
 from skyclass.registry.models import load_onnx_engine, make_joblib_engine
 from skyclass.survey.observation import CLASSES
 from skyclass.training import export as export_module
 from skyclass.training.candidates import CANDIDATES, MAX_LEAF_NODES, Calibration
 from skyclass.training.dataset import Dataset
-from skyclass.training.export import MAX_DIFFERENCE, MAX_MODEL_BYTES, export
+from skyclass.training.export import MAX_MODEL_BYTES, export
 from skyclass.training.recalibration import calibrate
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ def test_onnx_predicts_like_joblib(name: str, dataset: Dataset, tmp_path: Path) 
     assert (parity.rows, parity.label_mismatches) == (len(probe), 0)
     expected = make_joblib_engine(joblib.load(tmp_path / "model.joblib"))(probe)
     predicted = load_onnx_engine((tmp_path / "model.onnx").read_bytes())(probe)
-    np.testing.assert_allclose(predicted, expected, atol=MAX_DIFFERENCE)
+    np.testing.assert_allclose(predicted, expected, atol=MAX_FORMAT_DIFFERENCE)
     np.testing.assert_allclose(predicted.sum(axis=1), 1, atol=1e-5)
 
 
@@ -57,7 +58,7 @@ def test_onnx_of_a_calibrated_model_predicts_like_joblib(
     parity = export(model, probe, tmp_path)
     assert parity.passed
     predicted = load_onnx_engine((tmp_path / "model.onnx").read_bytes())(probe)
-    np.testing.assert_allclose(predicted, model.predict_proba(probe), atol=MAX_DIFFERENCE)
+    np.testing.assert_allclose(predicted, model.predict_proba(probe), atol=MAX_FORMAT_DIFFERENCE)
 
 
 def test_onnx_has_no_unused_constants(dataset: Dataset, tmp_path: Path) -> None:

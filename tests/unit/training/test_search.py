@@ -1,15 +1,17 @@
 """Search of the candidate and the settings to fit."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 
 import pytest
 
 from skyclass.errors import TrainingError
+from skyclass.registry.preference import ServingCost
 from skyclass.training.candidates import CANDIDATES, Candidate, parse_candidates
 from skyclass.training.dataset import Dataset
-from skyclass.training.results import CandidateScore, SearchResult, select_settings
 from skyclass.training.search import MAX_SETTINGS, search
+from skyclass.training.search_result import SLOWER_RATIO, CandidateScore, SearchResult
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +21,17 @@ def make_score(
 ) -> CandidateScore:
     return CandidateScore(
         candidate=name, macro_f1=macro_f1, deviation=deviation, log_loss=log_loss, seconds=1
+    )
+
+
+def make_tied(name: str, milliseconds: float, size: int, loss: float = 0.1) -> CandidateScore:
+    """A score with the same noise of the folds as all others, and with a measured cost."""
+    noise = (0.02, -0.02, 0.01, -0.01, 0.0) if name == "a" else (-0.02, 0.02, 0.0, 0.01, -0.01)
+    return make_score(name, 0.97, loss).model_copy(
+        update={
+            "fold_losses": tuple(loss + each for each in noise),
+            "cost": ServingCost(milliseconds=milliseconds, size=size),
+        }
     )
 
 
@@ -83,28 +96,65 @@ def test_no_settings_are_begun_after_the_budget(dataset: Dataset) -> None:
     assert (found.budget_seconds, found.spent_seconds) == (10, 16)
 
 
-def test_gain_is_measured_against_the_default_settings(dataset: Dataset) -> None:
+def test_selected_score_is_one_of_those_that_were_tried(dataset: Dataset) -> None:
     found = search(dataset.features, dataset.labels, ["decision_tree"], 1, 60)
-    default = found.tried[0]
-    for score in found.tried:
-        assert score.gain == pytest.approx(default.log_loss - score.log_loss)
     assert found.selected in found.tried
     assert found.count_tried("decision_tree") == MAX_SETTINGS
+    assert found.selected.cost is not None
+
+
+def test_of_tied_models_the_smallest_is_selected_and_the_reason_recorded() -> None:
+    best, small = make_tied("a", 9, 900, loss=0.100), make_tied("b", 3, 500, loss=0.105)
+    found = SearchResult(scores=(best, small), rows=100)
+    assert found.selected == small
+    preference = found.preference
+    assert preference is not None
+    assert (preference.candidate, preference.cost, preference.other_cost) == (
+        "a", small.cost, best.cost,
+    )  # fmt: skip
+    assert preference.loss == pytest.approx(0.005)
+    assert preference.loss <= preference.loss_error
 
 
 @pytest.mark.parametrize(
-    ("gain", "gain_error", "macro_f1", "selected"),
-    [(0.2, 0.1, 0.97, True), (0.1, 0.2, 0.97, False), (0.2, 0.1, 0.90, False)],
-    ids=["gain", "gain within noise", "gain, but worse classes"],
+    ("best", "small", "winner"),
+    [(4, 4 * SLOWER_RATIO, "b"), (4, 4.1 * SLOWER_RATIO, "a"), (0.1, 0.9, "b")],
+    ids=["equally fast", "slower", "both take no time"],
 )
-def test_settings_replace_the_default_only_if_they_gain_beyond_noise(
-    gain: float, gain_error: float, macro_f1: float, selected: bool
+def test_smaller_model_that_is_slower_is_not_preferred(
+    best: float, small: float, winner: str
 ) -> None:
-    default = make_score("a", 0.97, 0.5)
-    other = make_score("a", macro_f1, 0.5 - gain).model_copy(
-        update={"settings": {"leaves": 3}, "gain": gain, "gain_error": gain_error}
-    )
-    assert (select_settings([default, other]) is other) is selected
+    scores = make_tied("a", best, 900), make_tied("b", small, 100, loss=0.105)
+    assert SearchResult(scores=scores, rows=100).winner == winner
+
+
+def test_loss_beyond_its_standard_error_is_no_tie() -> None:
+    best, fast = make_tied("a", 9, 900, loss=0.10), make_tied("b", 1, 100, loss=0.13)
+    loss, error = fast.compare_loss(best)
+    assert loss > error
+    found = SearchResult(scores=(best, fast), rows=100)
+    assert (found.selected, found.preference) == (best, None)
+
+
+def test_worse_classes_are_no_tie() -> None:
+    best = make_tied("a", 9, 900)
+    fast = make_tied("b", 1, 100).model_copy(update={"macro_f1": 0.96})
+    assert SearchResult(scores=(best, fast), rows=100).winner == "a"
+
+
+def test_smaller_forest_that_is_tied_is_selected_without_a_budget(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forest = CANDIDATES["random_forest"]
+    smaller = {"n_estimators": 80, "max_leaf_nodes": 40}
+    monkeypatch.setitem(CANDIDATES, "random_forest", replace(forest, smaller=smaller))
+    found = search(dataset.features, dataset.labels, ["random_forest"], 1, budget_seconds=0)
+    default, fast = found.tried
+    assert (default.settings, fast.settings) == ({}, smaller)
+    loss, error = fast.compare_loss(default)
+    assert loss <= error
+    assert found.selected == fast
+    assert fast.cost is not None
 
 
 def test_candidate_far_behind_is_not_searched_further(

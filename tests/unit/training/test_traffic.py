@@ -14,7 +14,7 @@ from sklearn.dummy import DummyClassifier
 
 from skyclass.errors import TrainingError
 from skyclass.promotion.local import LocalChampionStore
-from skyclass.registry.models import download_model
+from skyclass.registry.models import LoadedModel, download_model
 from skyclass.registry.releases import JOBLIB_MODEL, ONNX_MODEL, Registry, Release
 from skyclass.registry.verdicts import Check, Outcome
 from skyclass.storage.s3 import ObjectStore
@@ -50,7 +50,12 @@ def find_reviews(checks: Sequence[Check]) -> list[str]:
 
 @pytest.fixture
 def champion(store: ObjectStore, tmp_path: Path) -> Release:
-    return publish_tree(store, tmp_path / "champion", MODE)
+    return publish_tree(store, tmp_path / "champion", MODE, memory=2_000_000)
+
+
+@pytest.fixture
+def served(store: ObjectStore, champion: Release) -> LoadedModel:
+    return download_model(Registry(store), champion)
 
 
 @pytest.fixture
@@ -73,11 +78,16 @@ def log_predictions(
 
 
 def test_challenger_that_predicts_like_the_champion_passes(
-    store: ObjectStore, champion: Release, labelled: PredictedRows, tmp_path: Path
+    store: ObjectStore,
+    champion: Release,
+    served: LoadedModel,
+    labelled: PredictedRows,
+    tmp_path: Path,
 ) -> None:
     log_predictions(store, champion, 600)
-    challenger = Challenger(tmp_path / "champion" / ONNX_MODEL, FEATURES[MODE])
-    checks = replay_traffic(store, champion, challenger, labelled, seed=0, now=NOW)
+    file = tmp_path / "champion" / ONNX_MODEL
+    challenger = Challenger(file, FEATURES[MODE], memory=3_000_000)
+    checks = replay_traffic(store, served, challenger, labelled, seed=0, now=NOW)
     assert find_reviews(checks) == []
     shares = {check.subject: check for check in checks}
     assert shares["disagreement with the champion, all rows"].challenger == 0
@@ -87,7 +97,11 @@ def test_challenger_that_predicts_like_the_champion_passes(
 
 
 def test_challenger_that_predicts_one_class_waits(
-    store: ObjectStore, champion: Release, labelled: PredictedRows, tmp_path: Path
+    store: ObjectStore,
+    champion: Release,
+    served: LoadedModel,
+    labelled: PredictedRows,
+    tmp_path: Path,
 ) -> None:
     log_predictions(store, champion, 600)
     always_star = DummyClassifier(strategy="constant", constant="STAR")
@@ -95,7 +109,7 @@ def test_challenger_that_predicts_one_class_waits(
         always_star.fit(np.zeros((3, 6)), ["GALAXY", "QSO", "STAR"]), tmp_path / JOBLIB_MODEL
     )
     challenger = Challenger(tmp_path / JOBLIB_MODEL, FEATURES[MODE])
-    checks = replay_traffic(store, champion, challenger, labelled, seed=0, now=NOW)
+    checks = replay_traffic(store, served, challenger, labelled, seed=0, now=NOW)
     reviews = find_reviews(checks)
     assert "disagreement with the champion, predicted GALAXY" in reviews
     assert "share of rows predicted as STAR" in reviews
@@ -103,25 +117,24 @@ def test_challenger_that_predicts_one_class_waits(
 
 @pytest.mark.parametrize("rows", [0, 10])
 def test_too_few_rows_are_reported_and_pass(
-    store: ObjectStore, champion: Release, labelled: PredictedRows, tmp_path: Path, rows: int
+    store: ObjectStore, champion: Release, served: LoadedModel, labelled: PredictedRows, rows: int
 ) -> None:
     if rows:
         log_predictions(store, champion, rows)
-    (check,) = replay_traffic(store, champion, NO_CHALLENGER, labelled, seed=0, now=NOW)
+    (check,) = replay_traffic(store, served, NO_CHALLENGER, labelled, seed=0, now=NOW)
     assert (check.outcome, check.rows) == (Outcome.PASSED, rows)
     assert check.test == "at least 500 rows to compare"
 
 
 def test_unreachable_log_is_one_warning(
     store: ObjectStore,
-    champion: Release,
+    served: LoadedModel,
     labelled: PredictedRows,
-    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings = store.settings.model_copy(update={"logs_bucket": "no-such-bucket"})
     (check,) = replay_traffic(
-        ObjectStore(settings), champion, NO_CHALLENGER, labelled, seed=0, now=NOW
+        ObjectStore(settings), served, NO_CHALLENGER, labelled, seed=0, now=NOW
     )
     assert (check.outcome, check.rows, check.test) == (
         Outcome.PASSED,
@@ -256,7 +269,7 @@ def test_large_challenger_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(limits, "ENGINE_RATIO", 1.2)  # both load scikit-learn
     large = save_model(tmp_path / "a" / JOBLIB_MODEL, 100)
     small = save_model(tmp_path / "b" / JOBLIB_MODEL, 1)
-    check = check_memory((large, 6), (small, 5))
+    check = check_memory(measure_memory(large, 6), measure_memory(small, 5))
     assert check.outcome is Outcome.REVIEW
     assert check.challenger is not None
     assert check.champion is not None

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from skyclass.registry.manifest import ALL_GROUPS
+from skyclass.registry.manifest import ALL_GROUPS, MAX_FORMAT_DIFFERENCE
 from skyclass.registry.models import LoadedModel, load_onnx_engine
 from skyclass.registry.releases import DUST_MAP, Release
 from skyclass.survey.dust import DustMap
@@ -23,8 +23,8 @@ from skyclass.survey.features import (
 from skyclass.training.candidates import CANDIDATES, Calibration
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import ModelEvaluation, evaluate_champion, evaluate_models
-from skyclass.training.export import MAX_DIFFERENCE
-from skyclass.training.fit import FittedModels, fit, load_fitted_models
+from skyclass.training.fit import fit
+from skyclass.training.fitted_models import FittedModels, load_fitted_models
 from skyclass.training.gate import check_gate
 from skyclass.training.input_plan import compute_masked_features, plan_inputs
 from skyclass.training.masking import OPTIONAL_BANDS, remove_band, remove_group
@@ -91,7 +91,9 @@ def test_onnx_predicts_rows_that_lack_inputs_like_joblib(
     model.fit(features, dataset.labels)
     probe = make_patterns(dataset)
     engine = load_onnx_engine(convert_to_onnx(model, probe.shape[1], missing=True))
-    np.testing.assert_allclose(engine(probe), model.predict_proba(probe), atol=MAX_DIFFERENCE)
+    np.testing.assert_allclose(
+        engine(probe), model.predict_proba(probe), atol=MAX_FORMAT_DIFFERENCE
+    )
 
 
 def test_every_candidate_that_handles_missing_inputs_is_tested() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest, ttest_rel
 
-from skyclass.training.export import MAX_DIFFERENCE
+from skyclass.registry.manifest import MAX_FORMAT_DIFFERENCE
 
 RESAMPLES = 2_000
 """Bootstrap samples: the smallest p-value is 0.0005."""
@@ -97,7 +97,7 @@ def compare_log_loss(
         for probabilities in (challenger, champion)
     )
     p_worse, p_better = 1.0, 1.0
-    if not np.allclose(challenger, champion, rtol=0, atol=MAX_DIFFERENCE):
+    if not np.allclose(challenger, champion, rtol=0, atol=MAX_FORMAT_DIFFERENCE):
         p_worse = ttest_rel(loss, champion_loss, alternative="greater").pvalue
         p_better = ttest_rel(loss, champion_loss, alternative="less").pvalue
     return PairedTest(

@@ -11,6 +11,7 @@ from skyclass.training.reports.checks import render_checks_html
 from skyclass.training.reports.pages import render_page
 from skyclass.training.reports.uncertainty import render_uncertainty
 from skyclass.training.results import FitSummary
+from skyclass.training.search_result import SLOWER_RATIO
 from skyclass.training.uncertainty.assessment import Uncertainty
 
 
@@ -54,6 +55,7 @@ def render_training_report(
             render_uncertainty(dataset, probabilities, uncertainty) if uncertainty else ""
         ),
         search=summary.search,
+        slower_ratio=SLOWER_RATIO,
         calibration=summary.calibration,
         features=summary.inputs.features,
         groups=evaluation.groups,

@@ -1,11 +1,13 @@
 """Step 4: evaluate the fitted models, and compare the challenger with the champion."""
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skyclass.errors import TrainingError
 from skyclass.promotion.champions import open_champion_store
 from skyclass.registry.models import download_model
 from skyclass.registry.releases import CONFUSION, DOMAIN, REFERENCE, REPORT, Registry
@@ -15,7 +17,7 @@ from skyclass.survey.features import Mode
 from skyclass.tables.log.schema import REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate_champion, evaluate_models
-from skyclass.training.fit import load_fitted_models
+from skyclass.training.fitted_models import load_fitted_models
 from skyclass.training.gate import collect_checks, decide
 from skyclass.training.parameters import PromotionPolicy
 from skyclass.training.reference import make_reference
@@ -26,9 +28,12 @@ from skyclass.training.traffic import (
     Challenger,
     find_served_file,
     make_labelled_rows,
+    measure_memory,
     replay_traffic,
 )
 from skyclass.training.uncertainty.assessment import assess_uncertainty
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate_step(
@@ -55,17 +60,17 @@ def evaluate_step(
     fitted = load_fitted_models(models)
     names = fitted.summary.inputs.features
     evaluation = evaluate_models(rows, fitted)
+    served_file = find_served_file(models, fitted.summary.parity.passed)
+    memory = _measure_memory(served_file, len(names))
     store = ObjectStore(settings)
     release = open_champion_store(settings).get_champion(mode)
-    champion = (
-        evaluate_champion(rows, download_model(Registry(store), release)) if release else None
-    )
+    served = download_model(Registry(store), release) if release else None
+    champion = evaluate_champion(rows, served) if served else None
     checks = collect_checks(rows, evaluation, champion, policy)
-    if release and champion:
-        served_file = find_served_file(models, fitted.summary.parity.passed)
+    if served and champion:
         labelled = make_labelled_rows(rows, evaluation.random_probabilities, champion.probabilities)
-        challenger = Challenger(served_file, names, rows.dust_map)
-        checks += replay_traffic(store, release, challenger, labelled, seed, datetime.now(UTC))
+        challenger = Challenger(served_file, names, rows.dust_map, memory)
+        checks += replay_traffic(store, served, challenger, labelled, seed, datetime.now(UTC))
     uncertainty = assess_uncertainty(
         rows.compute_features(names),
         rows.random_holdout,
@@ -94,6 +99,15 @@ def evaluate_step(
         purity_cuts=uncertainty.purity_cuts,
         groups=dict(evaluation.groups),
         missing_bands=dict(evaluation.missing_bands),
+        memory=memory,
     )
     result.save(folder)
     return result
+
+
+def _measure_memory(model: Path, features: int) -> int | None:
+    try:
+        return measure_memory(model, features)
+    except TrainingError as error:
+        logger.warning("the manifest gets no figure of the memory: %s", error)
+        return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from skyclass.promotion.approvals import ApprovalLog
 from skyclass.promotion.champions import open_champion_store
+from skyclass.promotion.memory import MemoryLimitError
 from skyclass.registry.manifest import Evaluation, Manifest
 from skyclass.registry.releases import (
     CONFUSION,
@@ -99,6 +100,8 @@ def publish_step(
         parity=summary.parity,
         label_sets=result.label_sets,
         purity_cuts=result.purity_cuts,
+        memory=result.memory,
+        preference=summary.search.preference,
         gate=result.gate,
         parent=champion.id if champion else None,
         run_id=run_id,
@@ -133,8 +136,11 @@ def publish_step(
         ApprovalLog(store).request(release, why)
         waits, verdict = True, f"waits for approval: {why}"
     elif result.gate.passed:
-        champions.promote(release, f"{reason}: {result.gate.reason}", run_id)
-        promoted = True
+        try:
+            champions.promote(release, f"{reason}: {result.gate.reason}", run_id)
+            promoted = True
+        except MemoryLimitError as error:  # repeating the step would publish it again
+            verdict = str(error)
     return PublishResult(release, promoted, verdict, result.champion, waits)
 
 

@@ -5,7 +5,6 @@ has the outcome `review`, and the release waits for an approval.
 """
 
 import logging
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from skyclass.errors import StoreError, TrainingError
-from skyclass.registry.models import load_engine, load_verified_model
-from skyclass.registry.releases import Registry, Release
+from skyclass.errors import StoreError
+from skyclass.registry.models import LoadedModel, load_engine
 from skyclass.registry.verdicts import Check, Outcome
 from skyclass.serving.inputs import is_outside_range
 from skyclass.storage.s3 import ObjectStore
@@ -35,9 +33,16 @@ from skyclass.training.traffic.engines import (
     check_latency,
     check_memory,
     find_served_file,
+    measure_memory,
 )
 
-__all__ = ["Challenger", "find_served_file", "make_labelled_rows", "replay_traffic"]
+__all__ = [
+    "Challenger",
+    "find_served_file",
+    "make_labelled_rows",
+    "measure_memory",
+    "replay_traffic",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +55,13 @@ class Challenger:
         file: The model file.
         features: Its features, in order.
         dust_map: Map for rows with a position and without an extinction, if it needs one.
+        memory: Result of `measure_memory` (bytes); None if it could not be measured.
     """
 
     file: Path
     features: tuple[str, ...]
     dust_map: DustMap | None = None
+    memory: int | None = None
 
     def compute_features(
         self, inputs: npt.NDArray[np.float64], mode: Mode
@@ -65,7 +72,7 @@ class Challenger:
 
 def replay_traffic(
     store: ObjectStore,
-    champion: Release,
+    champion: LoadedModel,
     challenger: Challenger,
     labelled: PredictedRows,
     seed: int,
@@ -76,17 +83,18 @@ def replay_traffic(
     Without enough rows, or if the log cannot be read, one passed check says so.
 
     Args:
-        store: The object store, with the log and the champion.
+        store: The object store, with the log.
         champion: The current champion.
         challenger: The model that would be served.
         labelled: Predictions of both models for the random hold-out.
         seed: Selects the rows.
         now: The current time.
     """
-    mode = champion.mode
+    release = champion.release
+    mode = release.mode
     try:
         logged = sample_log(
-            store, now - limits.LOOKBACK, now, mode, champion.id, limits.MAX_ROWS, seed
+            store, now - limits.LOOKBACK, now, mode, release.id, limits.MAX_ROWS, seed
         )
     except StoreError as error:
         logger.warning("traffic is not replayed: %s", error)
@@ -107,18 +115,10 @@ def replay_traffic(
         *check_disagreement(traffic, labelled, mode),
         *check_shares(traffic, labelled, mode),
     ]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        Registry(store).download(champion, folder)
-        served = load_verified_model(champion, folder)
-        file = find_served_file(folder, served.engine_name == "onnx")
-        of_champion = served.compute_features(inputs)
-        checks += check_latency((engine, features), (served.engine, of_champion))
-        sizes = features.shape[1], of_champion.shape[1]
-        try:
-            checks.append(check_memory((challenger.file, sizes[0]), (file, sizes[1])))
-        except TrainingError as error:
-            logger.warning("memory is not compared: %s", error)
+    of_champion = champion.compute_features(inputs)
+    checks += check_latency((engine, features), (champion.engine, of_champion))
+    if challenger.memory is not None and release.manifest.memory is not None:
+        checks.append(check_memory(challenger.memory, release.manifest.memory))
     return checks
 
 

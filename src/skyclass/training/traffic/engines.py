@@ -58,22 +58,10 @@ def check_latency(
         )
 
 
-def check_memory(challenger: tuple[Path, int], champion: tuple[Path, int]) -> Check:
-    """Compare the memory of the loaded models, each in a process of its own.
-
-    Args:
-        challenger: The model file that would be served, and its number of features.
-        champion: The same.
-
-    Raises:
-        TrainingError: A model could not be loaded.
-    """
+def check_memory(challenger: int, champion: int) -> Check:
+    """Compare the memory of the models, as `measure_memory` returns it."""
     return _compare(
-        "memory of the model (MB)",
-        1,
-        measure_memory(*challenger),
-        measure_memory(*champion),
-        limits.MEMORY_MB,
+        "memory of the model (MB)", 1, challenger / 1e6, champion / 1e6, limits.MEMORY_MB
     )
 
 
@@ -82,8 +70,10 @@ def find_served_file(folder: Path, serves_onnx: bool) -> Path:
     return folder / (ONNX_MODEL if serves_onnx else JOBLIB_MODEL)
 
 
-def measure_memory(model: Path, features: int) -> float:
-    """Return the memory that a model takes after it has predicted 1,000 rows (MB).
+def measure_memory(model: Path, features: int) -> int:
+    """Return the memory that a model takes to be loaded and to predict a large request (bytes).
+
+    It is measured in a process of its own.
 
     Raises:
         TrainingError: It could not be loaded.
@@ -93,7 +83,7 @@ def measure_memory(model: Path, features: int) -> float:
         done = subprocess.run(  # noqa: S603 - this interpreter and a file of this run
             command, capture_output=True, text=True, timeout=_MEASURE_SECONDS, check=True
         )
-        return float(done.stdout)
+        return int(done.stdout)
     except (subprocess.SubprocessError, ValueError) as error:
         lines = str(getattr(error, "stderr", None) or error).splitlines()
         raise TrainingError(  # the last line of a traceback has the error

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from skyclass.registry.label_sets import COVERAGES, LabelSets
+from skyclass.registry.manifest import MAX_FORMAT_DIFFERENCE
 from skyclass.survey.observation import CLASSES
-from skyclass.training.export import MAX_DIFFERENCE
 from skyclass.training.uncertainty.calibration_rows import CalibrationRows, Patterns
 
 
@@ -41,7 +41,7 @@ def _compute_thresholds(rows: CalibrationRows) -> npt.NDArray[np.float64]:
             if outside:
                 thresholds[number, place] = scores[outside - 1]
     # The formats of a model differ by up to that, and trees give many rows the same probability.
-    return np.maximum(thresholds - MAX_DIFFERENCE, 0)
+    return np.maximum(thresholds - MAX_FORMAT_DIFFERENCE, 0)
 
 
 def _to_tuples(values: npt.NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
