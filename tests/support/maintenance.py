@@ -17,24 +17,24 @@ SPECTROSCOPIC, PHOTOMETRIC, NEXT = "a" * 64, "b" * 64, "c" * 64
 RELEASES = {SPECTROSCOPIC: Mode.SPECTROSCOPIC, PHOTOMETRIC: Mode.PHOTOMETRIC}
 
 
-def make_hour(release: str, mode: Mode, rows: int, seed: int) -> pd.DataFrame:
+def make_hour(hour: datetime, release: str, mode: Mode, rows: int, seed: int) -> pd.DataFrame:
     """Return rows of one hour in random order of time."""
     drawn = make_log_rows(draw_observations(Era.LEGACY, rows, seed), release, mode)
     seconds = np.random.default_rng(seed).uniform(0, 3599, rows)
-    times = [HOUR + timedelta(seconds=each) for each in seconds]
+    times = [hour + timedelta(seconds=each) for each in seconds]
     return drawn.assign(
         time=pd.to_datetime(times).floor("us"), prediction_id=[f"{seed}-{n}" for n in range(rows)]
     )
 
 
 def write_files(
-    store: ObjectStore, files: int = 4, rows: int = 20, first_seed: int = 1
+    store: ObjectStore, files: int = 4, rows: int = 20, first_seed: int = 1, hour: datetime = HOUR
 ) -> list[str]:
-    """Write files of both modes to the hour, and return their keys."""
+    """Write files of both modes to an hour, and return their keys."""
     keys = []
     for seed in range(first_seed, first_seed + files):
         release, mode = list(RELEASES.items())[seed % 2]
-        keys += write_log_rows(store, make_hour(release, mode, rows, seed))
+        keys += write_log_rows(store, make_hour(hour, release, mode, rows, seed))
     return keys
 
 
