@@ -8,7 +8,6 @@ here; see `cleaning`.
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,13 +18,14 @@ import pyarrow as pa
 from skyclass.errors import StoreError, one_line
 from skyclass.maintenance.merged_file import (
     get_group,
-    read_merged_file,
     write_merged_file,
 )
+from skyclass.maintenance.sorting import BATCH_ROWS
 from skyclass.maintenance.spool import TIME, Group, Spool
+from skyclass.storage.prefetch import map_ahead
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.log.files import parse_log
+from skyclass.tables.log.files import UNREADABLE, open_large, parse_log, read_row_group
 from skyclass.tables.log.layout import (
     HourIndex,
     LogDamagedError,
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 PARQUET = "application/vnd.apache.parquet"
 
 _THREADS = 8
-_FILES_AT_ONCE = 16
+_FILES_AHEAD = 16
 
 GRACE = timedelta(hours=2)
 """Age of an index at which the files that it replaces may be deleted."""
@@ -98,7 +98,7 @@ def merge_hour(store: ObjectStore, hour: datetime) -> MergedHour:
     with TemporaryDirectory(prefix="skyclass-") as temporary:
         folder = Path(temporary)
         spool = Spool(folder)
-        sizes = dict(_spool_files(store, new, spool))
+        sizes = _spool_files(store, new, spool)
         unreadable = len(new) - len(sizes)
         if not sizes:
             return MergedHour(unreadable=unreadable)
@@ -131,28 +131,28 @@ def find_index(store: ObjectStore, prefix: str) -> HourIndex:
         return HourIndex()
 
 
-def _spool_files(
-    store: ObjectStore, keys: Sequence[str], spool: Spool
-) -> Iterator[tuple[str, int]]:
-    """Add the rows of files to a spool, and yield key and size of the readable ones."""
+def _spool_files(store: ObjectStore, keys: Sequence[str], spool: Spool) -> dict[str, int]:
+    """Add the rows of files to a spool, and return key and size of the readable ones."""
 
     def read(key: str) -> tuple[str, int, pa.Table | None]:
         data = store.get(store.settings.logs_bucket, key)
         try:
             return key, len(data), _parse(data)
-        except (pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             logger.warning("%s cannot be merged, it stays as it is: %s", key, one_line(error))
             return key, len(data), None
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, len(keys), _FILES_AT_ONCE):
+    sizes, tables = {}, []
+    for key, size, rows in map_ahead(read, keys, _THREADS, _FILES_AHEAD):
+        if rows is not None:
+            sizes[key] = size
+            tables.append(rows)
+        if len(tables) == _FILES_AHEAD:
+            spool.add(pa.concat_tables(tables).combine_chunks())  # many small tables are large
             tables = []
-            for key, size, rows in pool.map(read, keys[start : start + _FILES_AT_ONCE]):
-                if rows is not None:
-                    tables.append(rows)
-                    yield key, size
-            if tables:
-                spool.add(pa.concat_tables(tables).combine_chunks())
+    if tables:
+        spool.add(pa.concat_tables(tables))
+    return sizes
 
 
 def _write_files(
@@ -165,11 +165,8 @@ def _write_files(
     """Write the rows of a spool and of merged files to one local file for each release."""
     files = {}
     for group in spool.list_groups():
-        runs = [
-            _read_earlier(store, prefix, each, folder)
-            for each in superseded
-            if get_group(each) == group
-        ]
+        earlier = [each.name for each in superseded if get_group(each) == group]
+        runs = [_read_earlier(store, prefix + name) for name in earlier]
         entry, path = write_merged_file(spool.read_sorted(group, runs), group, folder)
         files[entry] = path
     rows = sum(each.rows for each in files)
@@ -179,17 +176,16 @@ def _write_files(
     return files
 
 
-def _read_earlier(
-    store: ObjectStore, prefix: str, file: MergedFile, folder: Path
-) -> Iterator[pa.RecordBatch]:
-    path = folder / Path(file.name).name
-    store.download(store.settings.logs_bucket, prefix + file.name, path)
+def _read_earlier(store: ObjectStore, key: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a merged file, in order."""
     try:
-        yield from read_merged_file(path)
-    except (pa.ArrowException, OSError) as error:
+        file = open_large(store, key)
+        for number in range(file.num_row_groups):
+            yield from read_row_group(file, number).to_batches(BATCH_ROWS)
+    except (ObjectMissingError, *UNREADABLE) as error:
         raise LogDamagedError(
-            f"s3://{store.settings.logs_bucket}/{prefix}{file.name} is damaged "
-            f"({one_line(error)}): restore it from a backup or an earlier version of the object"
+            f"s3://{store.settings.logs_bucket}/{key} is missing or damaged ({one_line(error)}): "
+            "restore it from a backup or an earlier version of the object"
         ) from error
 
 

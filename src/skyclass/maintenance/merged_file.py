@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from skyclass.maintenance.sorting import BATCH_ROWS
 from skyclass.maintenance.spool import TIME, Group
 from skyclass.survey.features import Mode
 from skyclass.tables.log.layout import MergedFile
@@ -58,12 +56,6 @@ def write_merged_file(
 def get_group(file: MergedFile) -> Group:
     """Return the release of a merged file."""
     return Group(str(file.mode), file.model_version)
-
-
-def read_merged_file(path: Path) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a local copy of a merged file, in the order of time."""
-    dataset = ds.dataset(path, schema=LOG_SCHEMA, format="parquet")
-    return dataset.to_batches(batch_size=BATCH_ROWS, batch_readahead=1, fragment_readahead=1)
 
 
 def _regroup(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -10,12 +10,14 @@ from tests.support.command_line import CommandLine
 from tests.support.maintenance import HOUR, write_files
 
 
-def test_command_prints_its_result(command_line: CommandLine, store: ObjectStore) -> None:
+def test_command_prints_progress_and_its_result(
+    command_line: CommandLine, store: ObjectStore, caplog: pytest.LogCaptureFixture
+) -> None:
     write_files(store)
     result = command_line.run("maintain", "--json")
     assert result.status == 0
     assert json.loads(result.out)["files_merged"] == 4
-    assert f"{make_hour_prefix(HOUR)}: merged 4 files into 2" in result.err
+    assert f"{make_hour_prefix(HOUR)}: merged 4 files into 2" in caplog.text
 
 
 def test_command_rejects_a_retention_that_is_too_short(

@@ -100,7 +100,7 @@ def test_damaged_merged_file_is_an_error(store: ObjectStore) -> None:
         store.put(store.settings.logs_bucket, PREFIX + file.name, b"no Parquet", "")
     write_files(store, files=1, first_seed=9)
 
-    with pytest.raises(StoreError, match=r"merged/\w+\.parquet is damaged .*restore it"):
+    with pytest.raises(StoreError, match=r"merged/\w+\.parquet is missing or damaged .*restore it"):
         merge_hour(store, HOUR)
 
 
