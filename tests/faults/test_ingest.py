@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from skyclass.errors import StoreError
-from skyclass.ingest.job import REJECTED_PREFIX, Accounting, ingest
+from skyclass.ingest.accounting import Accounting
+from skyclass.ingest.job import REJECTED_PREFIX, ingest
 from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.settings import Settings
 from skyclass.sources import FileSource, files

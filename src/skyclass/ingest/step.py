@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from skyclass.ingest.accounting import Accounting
 from skyclass.ingest.expectations import expect_few_rejected
-from skyclass.ingest.job import Accounting, ingest
+from skyclass.ingest.job import ingest
 from skyclass.ingest.limits import load_expectations
 from skyclass.settings import Settings
 from skyclass.sources import open_source

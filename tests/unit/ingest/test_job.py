@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from skyclass.errors import CatalogError, StoreError
-from skyclass.ingest.job import REJECTED_PREFIX, Accounting, ingest
+from skyclass.ingest.accounting import Accounting
+from skyclass.ingest.job import REJECTED_PREFIX, ingest
 from skyclass.sources import files, open_source
 from skyclass.storage import parts
 from skyclass.storage.s3 import ObjectStore

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from skyclass.errors import CatalogError
-from skyclass.ingest.job import Accounting, ingest
+from skyclass.ingest.accounting import Accounting
+from skyclass.ingest.job import ingest
 from skyclass.settings import Settings
 from skyclass.sources import open_source
 from skyclass.sources.skyserver import client
