@@ -11,11 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.rows import frame
-
 SMALL = "simulated:?rows=12300&era=legacy,boss,eboss&seed=3"
-
-FEW = frame(*[{"plate": number} for number in range(1, 301)]).to_csv(index=False)
 
 
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -89,21 +85,13 @@ def test_an_interrupted_demo_stops_its_processes(
     assert list_processes(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        pytest.param("", "the file is empty", id="empty file"),
-        pytest.param("a,b\n1,2\n", "no known dialect", id="unknown columns"),
-        pytest.param(FEW, "0 early and 300 late objects", id="too few rows"),
-    ],
-)
-def test_an_unusable_source_is_a_one_line_error(content: str, message: str, tmp_path: Path) -> None:
+def test_an_unusable_source_is_a_one_line_error(tmp_path: Path) -> None:
     source = tmp_path / "mine.csv"
-    source.write_text(content)
+    source.write_text("")
     demo = start(tmp_path / "home", "--source", str(source))
     _, errors = demo.communicate(timeout=60)
     assert demo.returncode == 1
     (line,) = [line for line in errors.splitlines() if line.startswith("error:")]
-    assert message in line
+    assert "the file is empty" in line
     assert "Traceback" not in errors
     assert list_processes(tmp_path / "home") == []
