@@ -9,16 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
-from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
-from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import (
-    GRPCInferenceServiceServicer,
-    add_GRPCInferenceServiceServicer_to_server,
-)
 
 from skyclass.registry.models import LoadedModel
 from skyclass.serving.errors import RequestError, model_not_found
 from skyclass.serving.metrics import RequestMetrics
 from skyclass.serving.predictor import Predictor
+from skyclass.serving.protocol.messages import make_handler, pb
 from skyclass.serving.protocol.outputs import make_parameters
 from skyclass.serving.protocol.tensors import read_inputs
 from skyclass.serving.protocol.v2 import (
@@ -51,13 +47,13 @@ def make_server(
             ("grpc.max_receive_message_length", settings.max_body_bytes),
         )
     )
-    add_GRPCInferenceServiceServicer_to_server(GrpcService(predictor, settings), server)
+    server.add_generic_rpc_handlers((make_handler(GrpcService(predictor, settings)),))
     host, port = address
     server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     return server
 
 
-class GrpcService(GRPCInferenceServiceServicer):  # type: ignore[misc] # kserve publishes no types
+class GrpcService:
     """The protocol's service, except for loading and unloading models."""
 
     def __init__(self, predictor: Predictor, settings: ServingSettings) -> None:

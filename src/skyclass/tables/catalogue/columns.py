@@ -1,12 +1,14 @@
 """Units, UCDs and descriptions of the columns that skyclass writes."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
 import pyarrow as pa
 
 from skyclass.survey.features import MAGNITUDES
 from skyclass.survey.observation import CLASSES, KEY
+
+if TYPE_CHECKING:
+    import pandas as pd  # the predictor starts without it
 
 MODEL_RELEASE = "model_release"
 """Fact about a catalogue: the release of the model, or several if it was changed meanwhile."""
@@ -98,7 +100,7 @@ def describe_field(name: str, kind: pa.DataType, label: str | None = None) -> pa
     return pa.field(label or name, fact.kind or kind, metadata=metadata)
 
 
-def describe_predictions(predictions: pd.DataFrame, prefix: str = "") -> pa.Table:
+def describe_predictions(predictions: "pd.DataFrame", prefix: str = "") -> pa.Table:
     """Return predictions with the facts of their columns as metadata of the fields.
 
     Args:

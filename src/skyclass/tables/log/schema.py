@@ -1,13 +1,16 @@
 """Schemas of the prediction log and of the reference rows of a release."""
 
 import io
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skyclass.survey.features import OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS
+
+if TYPE_CHECKING:
+    import pandas as pd  # the predictor starts without it
 
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 """Columns of the class probabilities, in the order of `CLASSES`."""
@@ -47,6 +50,6 @@ REFERENCE_SCHEMA = pa.schema([*_PREDICTION_FIELDS, ("class", pa.string())])
 MAX_REFERENCE_ROWS = 50_000
 
 
-def read_reference(data: bytes) -> pd.DataFrame:
+def read_reference(data: bytes) -> "pd.DataFrame":
     """Read a release's `reference.parquet`: columns of `REFERENCE_SCHEMA`."""
     return pq.read_table(io.BytesIO(data), schema=REFERENCE_SCHEMA).to_pandas()
