@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from skyclass.survey.features import ALL_INPUTS, Mode
-from skyclass.survey.observation import KEY, most_probable_classes
+from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES
 
 
@@ -41,7 +41,7 @@ class LogEntry(NamedTuple):
 
 
 def to_table(entries: Sequence[LogEntry], process_id: str, first_number: int = 0) -> pa.Table:
-    """Convert entries of one mode to rows of the prediction log: schema `LOG_SCHEMA`.
+    """Convert entries of one mode to rows of the prediction log.
 
     It runs beside requests, so the work per row is left to libraries that release the GIL.
 
@@ -50,55 +50,58 @@ def to_table(entries: Sequence[LogEntry], process_id: str, first_number: int = 0
         process_id: Unique id of the predictor process.
         first_number: Number of the first entry in the process; with the process id, the number of
             an entry is its prediction id.
+
+    Returns:
+        The columns of `LOG_SCHEMA` that have a value, and the idempotency key. Texts are
+        dictionaries, so that no text is copied or hashed for each row.
     """
-    counts = [len(entry.inputs) for entry in entries]
-    positions = pa.array(np.repeat(np.arange(len(entries)), counts))
-    requests = pa.table(
-        {
-            "time": pa.array([entry.time for entry in entries], LOG_SCHEMA.field("time").type),
-            "prediction_id": [
-                f"{process_id}-{number}" for number, _ in enumerate(entries, first_number)
-            ],
-            "request_id": [entry.request_id for entry in entries],
-            "idempotency_key": pa.array([entry.idempotency_key for entry in entries], pa.string()),
-            "model_version": [entry.model_version for entry in entries],
-            "mode": [str(entry.mode) for entry in entries],
-        }
-    )
+    size = len(entries)
+    counts = np.array([len(entry.inputs) for entry in entries])
+    positions = np.repeat(np.arange(size, dtype=np.int32), counts)
+    rows = np.arange(len(positions)) - np.repeat(counts.cumsum() - counts, counts)
+    requests = {
+        "time": pa.array([entry.time for entry in entries], LOG_SCHEMA.field("time").type),
+        "prediction_id": _encode([f"{process_id}-{first_number + at}" for at in range(size)]),
+        "request_id": _encode([entry.request_id for entry in entries]),
+        "idempotency_key": _encode([entry.idempotency_key for entry in entries]),
+        "model_version": _encode([entry.model_version for entry in entries]),
+        "mode": _encode([str(entries[0].mode)] * size),
+    }
+    probabilities = np.concatenate([entry.probabilities for entry in entries])
+    columns = {
+        **{name: values.take(pa.array(positions)) for name, values in requests.items()},
+        "row": pa.array(rows.astype(np.int32)),
+        **_make_key_columns(entries),
+        **_make_input_columns(entries),
+        "predicted": pa.DictionaryArray.from_arrays(probabilities.argmax(axis=1), CLASSES),
+        **dict(zip(PROBABILITIES, probabilities.T.astype(np.float64), strict=True)),
+        **_make_domain_column(entries),
+    }
+    return pa.table({name: columns[name] for name in LOG_SCHEMA.names if name in columns})
+
+
+def _encode(texts: Sequence[str | None]) -> pa.DictionaryArray:
+    return pa.array(texts, pa.string()).dictionary_encode()
+
+
+def _make_key_columns(entries: Sequence[LogEntry]) -> dict[str, pa.Array]:
+    """Return the columns of the keys; none if no request has one."""
+    if all(entry.keys is None for entry in entries):
+        return {}
     keys = np.concatenate(
         [
-            np.zeros((count, len(KEY)), np.int32) if entry.keys is None else entry.keys
-            for entry, count in zip(entries, counts, strict=True)
+            np.zeros((len(entry.inputs), len(KEY)), np.int32) if entry.keys is None else entry.keys
+            for entry in entries
         ]
     )
-    inputs = _join_inputs([entry.inputs for entry in entries], entries[0].mode)
-    probabilities = np.concatenate([entry.probabilities for entry in entries])
-    is_unknown = [entry.out_of_domain is None for entry in entries]
-    outside = np.concatenate(
-        [
-            np.zeros(count, bool) if entry.out_of_domain is None else entry.out_of_domain
-            for entry, count in zip(entries, counts, strict=True)
-        ]
-    )
-    nulls = {field.name: pa.nulls(len(keys), field.type) for field in LOG_SCHEMA}
-    columns = {
-        **nulls,  # what a request lacks: photometric ones have no redshift
-        **{name: requests[name].take(positions) for name in requests.column_names},
-        "row": np.concatenate([np.arange(count, dtype=np.int32) for count in counts]),
-        **{
-            name: pa.array(values, mask=values == 0)
-            for name, values in zip(KEY, keys.T, strict=True)
-        },
-        **inputs,
-        "predicted": most_probable_classes(probabilities),
-        **dict(zip(PROBABILITIES, probabilities.T.astype(np.float64), strict=True)),
-        "out_of_domain": pa.array(outside, mask=np.repeat(is_unknown, counts)),
+    return {
+        name: pa.array(values, mask=values == 0) for name, values in zip(KEY, keys.T, strict=True)
     }
-    return pa.table({name: columns[name] for name in LOG_SCHEMA.names}, schema=LOG_SCHEMA)
 
 
-def _join_inputs(parts: Sequence[npt.NDArray[np.float64]], mode: Mode) -> dict[str, pa.Array]:
-    """Return the column of each input that an entry has."""
+def _make_input_columns(entries: Sequence[LogEntry]) -> dict[str, pa.Array]:
+    """Return the column of each input that a request has."""
+    parts = [entry.inputs for entry in entries]
     width = max(part.shape[1] for part in parts)
     joined = np.concatenate(
         [
@@ -108,8 +111,25 @@ def _join_inputs(parts: Sequence[npt.NDArray[np.float64]], mode: Mode) -> dict[s
             for part in parts
         ]
     )
-    names = ALL_INPUTS[mode][:width]
+    names = ALL_INPUTS[entries[0].mode][:width]
     return {
-        name: pa.array(values, from_pandas=True)  # NaN becomes null
-        for name, values in zip(names, joined.T, strict=True)
+        name: pa.array(values, from_pandas=bool(np.isnan(values).any()))  # NaN becomes null
+        for name, values in zip(names, np.ascontiguousarray(joined.T), strict=True)
     }
+
+
+def _make_domain_column(entries: Sequence[LogEntry]) -> dict[str, pa.Array]:
+    """Return the column `out_of_domain`; none if no release has a domain."""
+    is_unknown = [entry.out_of_domain is None for entry in entries]
+    if all(is_unknown):
+        return {}
+    outside = np.concatenate(
+        [
+            np.zeros(len(entry.inputs), bool)
+            if entry.out_of_domain is None
+            else entry.out_of_domain
+            for entry in entries
+        ]
+    )
+    mask = np.repeat(is_unknown, [len(entry.inputs) for entry in entries])
+    return {"out_of_domain": pa.array(outside, mask=mask)}

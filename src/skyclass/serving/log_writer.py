@@ -43,6 +43,7 @@ class PredictionLogWriter:
         self._written = 0
         self._dropped = 0
         self._store_failing = False
+        _QUEUED.set_function(lambda: self._pending)  # read by a scrape, not set by each request
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -62,7 +63,7 @@ class PredictionLogWriter:
             if rows <= free and not self._closing.is_set():
                 self._queue.append(entry)
                 self._queued += rows
-                self._add_pending(rows)
+                self._pending += rows
                 if self._queued >= self._settings.log_flush_rows:
                     self._wake.set()
                 return
@@ -76,7 +77,7 @@ class PredictionLogWriter:
         self._thread.join(self._settings.drain_seconds)
         with self._lock:
             lost = self._pending
-            self._add_pending(-lost)
+            self._pending = 0
         if lost:
             self._count_dropped(lost)
             logger.error("%d rows of the prediction log could not be written and are lost", lost)
@@ -123,14 +124,10 @@ class PredictionLogWriter:
             _WRITTEN.inc(rows)
             with self._lock:
                 self._written += rows
-                self._add_pending(-rows)
+                self._pending -= rows
         return True
 
     def _count_dropped(self, rows: int) -> None:
         _DROPPED.inc(rows)
         with self._lock:
             self._dropped += rows
-
-    def _add_pending(self, rows: int) -> None:
-        self._pending += rows
-        _QUEUED.set(self._pending)

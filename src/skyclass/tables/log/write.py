@@ -6,6 +6,7 @@ repeated write replaces the object by itself: rows are never duplicated.
 
 import io
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -13,18 +14,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from skyclass.storage.s3 import ObjectStore
-from skyclass.tables.log.layout import make_hour_prefix
+from skyclass.tables.log.layout import list_hours, make_hour_prefix
 from skyclass.tables.log.schema import LOG_SCHEMA
 
 _CONTENT_TYPE = "application/vnd.apache.parquet"
 
-# Measurements rarely repeat: dictionary encoding of them would take three times as long as all the
-# rest, in the predictor's process. No reader uses statistics: windows are selected by prefix.
+_TIME = LOG_SCHEMA.field("time").type
+# It is encoded in the predictor's process. Measurements rarely repeat: a dictionary of them, or a
+# denser compression, would take longer than all the rest. No reader uses statistics: windows are
+# selected by prefix.
 _ENCODING: dict[str, Any] = {
-    "compression": "zstd",
+    "compression": {
+        name: "zstd" if name in ("prediction_id", "request_id") else "snappy"
+        for name in LOG_SCHEMA.names
+    },
     "write_statistics": False,
     "use_dictionary": [field.name for field in LOG_SCHEMA if field.type == pa.string()],
-    "use_byte_stream_split": [field.name for field in LOG_SCHEMA if field.type == pa.float64()],
+    "store_schema": False,  # readers see the types of LOG_SCHEMA, not the dictionaries in memory
 }
 
 
@@ -47,27 +53,40 @@ def encode_log(rows: pa.Table, name: str) -> list[LogBatch]:
     """Encode rows as files of the log, one for each hour of their times.
 
     Args:
-        rows: Schema `LOG_SCHEMA`.
+        rows: As for `encode_file`.
         name: Name of the files without suffix; no other call for the same hours may use it.
     """
-    row_hours = pc.floor_temporal(rows["time"], unit="hour")
-    hours = pc.unique(row_hours)
+    bounds = pc.min_max(rows["time"]).as_py()
+    hours = list(list_hours(bounds["min"], bounds["max"] + timedelta(microseconds=1)))
     batches = []
     for hour in hours:
-        part = rows if len(hours) == 1 else rows.filter(pc.equal(row_hours, hour))
-        key = f"{make_hour_prefix(hour.as_py())}{name}.parquet"
-        batches.append(LogBatch(key, encode_file(part), len(part)))
+        part = rows if len(hours) == 1 else rows.filter(_is_in_hour(hour))
+        if len(part):
+            key = f"{make_hour_prefix(hour)}{name}.parquet"
+            batches.append(LogBatch(key, encode_file(part), len(part)))
     return batches
+
+
+def _is_in_hour(hour: datetime) -> pc.Expression:
+    start, end = (pa.scalar(time, _TIME) for time in (hour, hour + timedelta(hours=1)))
+    return (pc.field("time") >= start) & (pc.field("time") < end)
 
 
 def encode_file(rows: pa.Table) -> bytes:
     """Encode rows as one Parquet file of the log.
 
+    Columns that may have null values cost twice as much to encode as columns that have none.
+
     Args:
-        rows: Schema `LOG_SCHEMA`.
+        rows: Columns of `LOG_SCHEMA`; texts may be dictionaries. Columns may be absent if all their
+            values are null, except for the idempotency key: a file without it was written by an
+            older version.
     """
+    schema = pa.schema(
+        [field.with_nullable(rows[field.name].null_count > 0) for field in rows.schema]
+    )
     sink = io.BytesIO()
-    pq.write_table(rows, sink, **_ENCODING)
+    pq.write_table(rows.cast(schema), sink, **_ENCODING)
     return sink.getvalue()
 
 
