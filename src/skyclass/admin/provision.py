@@ -14,9 +14,15 @@ from urllib.parse import urlsplit
 
 import urllib3
 from minio import MinioAdmin
-from minio.commonconfig import ENABLED
+from minio.commonconfig import ENABLED, Filter
 from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException
+from minio.lifecycleconfig import (
+    Expiration,
+    LifecycleConfig,
+    NoncurrentVersionExpiration,
+    Rule,
+)
 from minio.versioningconfig import VersioningConfig
 
 from skyclass.admin.identities import Role, make_policy
@@ -28,6 +34,22 @@ from skyclass.storage.readiness import wait_until_ready
 from skyclass.storage.s3 import ObjectStore, unreachable_error
 
 logger = logging.getLogger("skyclass.admin.provision")  # __name__ is __main__ in the Job
+
+RESTORABLE_DAYS = 30
+"""Days for which an object can be restored after it was deleted or replaced. Its space is free only
+then. Nothing deletes objects of the models bucket, where earlier versions are kept for ever."""
+
+_LIFECYCLE = LifecycleConfig(
+    [
+        Rule(
+            status=ENABLED,
+            rule_filter=Filter(prefix=""),
+            rule_id="skyclass",
+            expiration=Expiration(expired_object_delete_marker=True),
+            noncurrent_version_expiration=NoncurrentVersionExpiration(RESTORABLE_DAYS),
+        )
+    ]
+)
 
 ACCESS_KEY, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
@@ -55,6 +77,8 @@ class Provisioner(ObjectStore):
                 self._client.set_bucket_versioning(
                     bucket_name=bucket, config=VersioningConfig(ENABLED)
                 )
+                if bucket != self.settings.models_bucket:
+                    self._client.set_bucket_lifecycle(bucket_name=bucket, config=_LIFECYCLE)
         folders = {role: identities / role for role in Role} if identities else {}
         roles = [role for role, folder in folders.items() if folder.is_dir()]
         for role in roles:

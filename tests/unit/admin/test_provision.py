@@ -20,8 +20,15 @@ def test_creates_versioned_buckets_and_is_idempotent(settings: Settings) -> None
         settings.secret_access_key.get_secret_value(),
         secure=False,
     )
+    days = {}
     for bucket in settings.buckets:
         assert client.get_bucket_versioning(bucket).status == "Enabled"
+        lifecycle = client.get_bucket_lifecycle(bucket)
+        for rule in lifecycle.rules if lifecycle else ():
+            assert rule.noncurrent_version_expiration is not None
+            days[bucket] = rule.noncurrent_version_expiration.noncurrent_days
+    data, _, logs, reports = settings.buckets
+    assert days == {data: 30, logs: 30, reports: 30}
 
 
 def test_rejects_identities_on_a_store_that_is_not_minio(
