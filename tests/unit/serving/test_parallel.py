@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from skyclass.registry.models import LoadedModel
+from skyclass.registry.releases import Release
+from skyclass.serving.log_writer import PredictionLogWriter
 from skyclass.serving.parallel import PART_ROWS, ParallelEngine
+from skyclass.serving.predictor import Predictor
+from skyclass.serving.settings import ServingSettings
+from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
+from tests.support.releases import draft
 
 TIMEOUT_SECONDS = 10
 CORES = 2
@@ -64,6 +72,23 @@ def test_a_single_core_predicts_in_one_part(threads: ThreadPoolExecutor) -> None
         return double(features)
 
     ParallelEngine(record, threads, 1)(make_features(4 * PART_ROWS))
+    assert sizes == [4 * PART_ROWS]
+
+
+def test_the_predictor_keeps_to_its_cpu_limit(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # in place of the CPU limit of a container
+    sizes = []
+
+    def record(features: Features, /) -> npt.NDArray[np.float64]:
+        sizes.append(len(features))
+        return double(features)
+
+    predictor = Predictor(Mode.PHOTOMETRIC, PredictionLogWriter(store, ServingSettings()))
+    release = Release("ab" * 32, draft(Mode.PHOTOMETRIC))
+    predictor.set_model(LoadedModel(release, "onnx", record))
+    predictor.find_model().engine(make_features(4 * PART_ROWS))
     assert sizes == [4 * PART_ROWS]
 
 
