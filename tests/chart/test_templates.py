@@ -93,8 +93,8 @@ def test_schema_declares_every_value_and_rejects_others() -> None:
     "setting",
     ["modes.spectroscopic.enable=true", "objectStore.mode=minio", "drift.schedule=daily",
      "images.jobs.tag=latest", "predictor.minReplicas=0", "objectStore.existingSecrets.drfit=x",
-     "imagePullSecrets[0].nam=x", "expectations.eras.oldest=1", "expectations.eras.older=90",
-     "expectations.classes.STAR=0.1"],
+     "imagePullSecrets[0].nam=x", "maintain.retention.logDays=15", "expectations.eras.oldest=1",
+     "expectations.eras.older=90", "expectations.classes.STAR=0.1"],
 )  # fmt: skip
 def test_rejects_invalid_values(setting: str) -> None:
     with pytest.raises(subprocess.CalledProcessError):
@@ -284,6 +284,35 @@ def test_every_pod_has_the_keys_of_its_own_identity_only() -> None:
             (source,) = sources
             found[container["name"]] = source["secretRef"]["name"]
     assert found == {name: f"skyclass-s3-{role}" for name, role in identities.items()}
+
+
+def test_maintenance_needs_keys_of_its_identity() -> None:
+    def has_job(*arguments: str) -> bool:
+        objects = render_ci("external", *arguments)
+        assert ("skyclass-maintain" in select(objects, "ServiceAccount")) == (
+            "skyclass-maintain" in select(objects, "CronJob")
+        )
+        return "skyclass-maintain" in select(objects, "CronJob")
+
+    keys = ("--set", "objectStore.existingSecrets.maintain=s3-maintain")
+    assert not has_job()
+    assert has_job(*keys)
+    assert not has_job(*keys, "--set", "maintain.enabled=false")
+
+
+def test_declared_days_reach_the_maintenance_job() -> None:
+    days = "logDays=90,reportDays=60,rejectedDays=30,versionDays=14"
+    sets = ",".join(f"maintain.retention.{each}" for each in days.split(","))
+    job = select(render_ci("default", "--set", sets), "CronJob")["skyclass-maintain"]
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]
+    found = {each["name"]: each["value"] for each in get_container(pod)["env"]}
+    prefix = "SKYCLASS_MAINTAIN_"
+    assert found == {
+        f"{prefix}LOG_DAYS": "90",
+        f"{prefix}REPORT_DAYS": "60",
+        f"{prefix}REJECTED_DAYS": "30",
+        f"{prefix}VERSION_DAYS": "14",
+    }
 
 
 @pytest.mark.parametrize("name", CI)

@@ -3,18 +3,26 @@
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pandas as pd
 import pytest
+from deltalake import DeltaTable
+from deltalake.table import TableOptimizer
 
 from skyclass.errors import StoreError
-from skyclass.maintenance import merge
+from skyclass.maintenance import merge, tables
 from skyclass.maintenance.job import maintain
 from skyclass.maintenance.merge import GRACE, merge_hour
 from skyclass.maintenance.settings import MaintenanceSettings
+from skyclass.maintenance.tables import maintain_table
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.observation import KEY, Era
 from skyclass.tables.log.layout import HourIndex, list_hour, make_hour_prefix
+from skyclass.tables.observations import ObservationsTable
 from tests.support.maintenance import HOUR, read_hour, write_files
+from tests.support.monitoring import draw_observations, ingest_rows
 from tests.support.processes import (
     SIGKILL_EXIT_CODE,
     KillSwitch,
@@ -24,6 +32,8 @@ from tests.support.processes import (
 
 PREFIX = make_hour_prefix(HOUR)
 FILES = 4
+KEPT_VERSION = 1
+"""Version of the observations table that a release was trained on."""
 MERGE_KILL_POINTS = 6
 """Before and after the upload of two merged files, and before and after the write of the index."""
 
@@ -46,6 +56,22 @@ def run_until_killed(kill_point: int, settings: Settings, later: timedelta) -> N
     ObjectStore.put = switch.wrap(ObjectStore.put)
     ObjectStore.delete = delete
     run(settings, later)
+
+
+def maintain_table_until_killed(kill_point: int, settings: Settings) -> None:
+    """Maintain the table in a child process that is killed at a kill point."""
+    switch = KillSwitch(kill_point)
+    tables.MIN_SMALL_FILES = 2
+    delete_one = switch.wrap(ObjectStore.delete)
+
+    def delete(store: ObjectStore, bucket: str, keys: Iterable[str]) -> None:
+        for key in keys:
+            delete_one(store, bucket, [key])
+
+    TableOptimizer.compact = switch.wrap(TableOptimizer.compact)
+    DeltaTable.create_checkpoint = switch.wrap(DeltaTable.create_checkpoint)
+    ObjectStore.delete = delete
+    maintain_table(ObjectStore(settings), "observations", {KEPT_VERSION}, 0, dry_run=False)
 
 
 def run_at_once(settings: Settings, start: threading.Barrier, results: object) -> None:
@@ -188,3 +214,32 @@ def test_readers_beside_merges_and_deletions_see_every_row_once(store: ObjectSto
     seen = [states.index(rows) for rows in reads]  # fails if a row is lost or doubled
     assert seen == sorted(seen)
     assert len(seen) > len(states)
+
+
+@pytest.mark.parametrize("kill_point", range(8))
+def test_table_maintenance_that_is_killed(
+    kill_point: int,
+    table: ObservationsTable,
+    store: ObjectStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = draw_observations(Era.LEGACY, 60, seed=1)
+    for end in (20, 40, 60):
+        ingest_rows(table, store, rows.head(end).assign(u=18 + end / 100), tmp_path)
+    columns = [*KEY, "u"]
+    truth, kept = table.read(table.version(), columns), table.read(KEPT_VERSION, columns)
+
+    assert run_in_child(maintain_table_until_killed, kill_point, store.settings) == (
+        SIGKILL_EXIT_CODE
+    )
+
+    def check() -> None:
+        pd.testing.assert_frame_equal(table.read(table.version(), columns), truth)
+        pd.testing.assert_frame_equal(table.read(KEPT_VERSION, columns), kept)
+
+    check()
+    monkeypatch.setattr(tables, "MIN_SMALL_FILES", 2)
+    maintain_table(store, "observations", {KEPT_VERSION}, 0, dry_run=False)
+    check()
+    assert maintain_table(store, "observations", {KEPT_VERSION}, 0, dry_run=False).deleted == 0

@@ -7,20 +7,25 @@ from typing import Any
 import pandas as pd
 import pytest
 from deltalake import DeltaTable
+from deltalake.table import TableOptimizer
 
 from skyclass.maintenance import tables
 from skyclass.maintenance.job import maintain
 from skyclass.maintenance.settings import MaintenanceSettings
 from skyclass.maintenance.tables import MaintainedTable, find_training_versions, maintain_table
 from skyclass.registry.releases import Registry
+from skyclass.scoring.inputs import open_input
+from skyclass.scoring.score import score
 from skyclass.storage.delta_errors import VersionMissingError
 from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import KEY, Era
+from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
 from tests.support.monitoring import draw_observations, ingest_rows
 from tests.support.releases import draft, write_files
+from tests.support.scoring import publish_tree, read_predictions
 
 COLUMNS = [*KEY, "u", "class"]
 BATCHES = 6
@@ -155,3 +160,47 @@ def test_ingest_after_compaction_finds_the_known_rows(
     run(store)
     ingest_rows(filled, store, ROWS.tail(69), tmp_path)
     pd.testing.assert_frame_equal(read(filled), before)
+
+
+def test_change_by_another_writer_during_a_compaction_wins(
+    filled: ObservationsTable,
+    store: ObjectStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    truth: list[pd.DataFrame] = []
+    compact = TableOptimizer.compact
+
+    def compact_late(*arguments: Any, **options: Any) -> dict[str, Any]:
+        ingest_rows(filled, store, ROWS.head(30).assign(u=20.5), tmp_path)
+        truth.append(read(filled))
+        return compact(*arguments, **options)
+
+    monkeypatch.setattr(TableOptimizer, "compact", compact_late)
+    assert run(store).compacted == 0
+    assert "compacted by the next run" in caplog.text
+    pd.testing.assert_frame_equal(read(filled), truth[0])
+    assert (truth[0]["u"] == 20.5).sum() == 30
+
+    monkeypatch.undo()
+    monkeypatch.setattr(tables, "MIN_SMALL_FILES", 2)
+    assert run(store).compacted
+    pd.testing.assert_frame_equal(read(filled), truth[0])
+
+
+def test_scoring_after_compaction_changes_no_prediction(
+    filled: ObservationsTable, store: ObjectStore, tmp_path: Path
+) -> None:
+    release = publish_tree(store, tmp_path / "release", Mode.SPECTROSCOPIC)
+    score(store.settings, open_input(store.settings, OBSERVATIONS_URI), release)
+    before = read_predictions(store.settings, release)
+    run(store)
+    maintain_table(store, "predictions", (), 0, dry_run=False)
+
+    again = score(store.settings, open_input(store.settings, OBSERVATIONS_URI), release)
+
+    assert (again.rows_in, again.inserted, again.updated) == (len(before), 0, 0)
+    found = read_predictions(store.settings, release)
+    columns = [name for name in before if name != "source"]
+    pd.testing.assert_frame_equal(found[columns], before[columns])
