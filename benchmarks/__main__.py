@@ -4,12 +4,13 @@ import argparse
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from benchmarks.figures import Figure, print_figure
-from benchmarks.history import append_run, find_latest, make_run, read_history
+from benchmarks.history import HISTORY, append_run, find_latest, make_run, read_history
 from benchmarks.page import PAGE, render_page
 from benchmarks.plot import CHART, collect_series, draw_history
 from skyclass.training.reports.plots import to_svg
@@ -24,14 +25,14 @@ class BenchmarkError(Exception):
     """A benchmark failed."""
 
 
-def run_benchmark(name: str) -> Iterator[Figure]:
-    """Run a benchmark in a process of its own and yield its figures.
+def run_benchmark(module: str) -> Iterator[Figure]:
+    """Run the benchmark of a module in a process of its own and yield its figures.
 
     Raises:
         BenchmarkError: Its process failed; its traceback is on standard error.
     """
     receiver, sender = _PROCESSES.Pipe(duplex=False)
-    child = _PROCESSES.Process(target=_send_figures, args=(name, sender))
+    child = _PROCESSES.Process(target=_send_figures, args=(module, sender))
     child.start()
     sender.close()
     try:
@@ -41,9 +42,34 @@ def run_benchmark(name: str) -> Iterator[Figure]:
         child.join()
     if child.exitcode:
         raise BenchmarkError(
-            f"benchmark {name} failed: exit code {child.exitcode};"
-            f" run python -m benchmarks.{name} alone"
+            f"benchmark failed: python -m {module} (exit code {child.exitcode}); run it alone"
         )
+
+
+def run_all(modules: Mapping[str, str], history: Path = HISTORY) -> list[BenchmarkError]:
+    """Run benchmarks one after the other and append their runs to the history.
+
+    Args:
+        modules: Module of each benchmark by its name.
+        history: File to append to.
+
+    Returns:
+        The errors of those that failed; they are not in the history.
+    """
+    errors = []
+    for number, (name, module) in enumerate(modules.items(), start=1):
+        sys.stdout.write(f"{name} ({number} of {len(modules)})\n")
+        started = time.monotonic()
+        figures = []
+        try:
+            for figure in run_benchmark(module):
+                figures.append(figure)
+                print_figure(figure)
+        except BenchmarkError as error:
+            errors.append(error)
+        else:
+            append_run(make_run(name, figures, time.monotonic() - started), history)
+    return errors
 
 
 def write_page() -> None:
@@ -67,33 +93,16 @@ def main() -> int:
         parser.error(
             f"unknown benchmark: {', '.join(sorted(unknown))}; use {', '.join(BENCHMARKS)}"
         )
-    errors = [] if given.render else _run_all(given.names or BENCHMARKS)
+    names = () if given.render else given.names or BENCHMARKS
+    errors = run_all({name: f"benchmarks.{name}" for name in names})
     write_page()
     for error in errors:
         sys.stderr.write(f"error: {error}\n")
     return 1 if errors else 0
 
 
-def _run_all(names: Sequence[str]) -> list[BenchmarkError]:
-    """Run benchmarks one after the other; return the errors of those that failed."""
-    errors = []
-    for number, name in enumerate(names, start=1):
-        sys.stdout.write(f"{name} ({number} of {len(names)})\n")
-        started = time.monotonic()
-        figures = []
-        try:
-            for figure in run_benchmark(name):
-                figures.append(figure)
-                print_figure(figure)
-        except BenchmarkError as error:
-            errors.append(error)
-            continue
-        append_run(make_run(name, figures, time.monotonic() - started))
-    return errors
-
-
-def _send_figures(name: str, sender: Connection) -> None:
-    for figure in import_module(f"benchmarks.{name}").measure_figures():
+def _send_figures(module: str, sender: Connection) -> None:
+    for figure in import_module(module).measure_figures():
         sender.send(figure)
 
 

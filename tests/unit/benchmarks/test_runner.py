@@ -1,8 +1,14 @@
-import pytest
+from pathlib import Path
 
-from benchmarks.__main__ import BenchmarkError, run_benchmark
+from benchmarks.__main__ import run_all
+from benchmarks.history import read_history
+from tests.support import benchmark, broken_benchmark
+
+TOY, BROKEN = benchmark.__name__, broken_benchmark.__name__
 
 
-def test_a_benchmark_that_fails_is_reported_with_its_exit_code() -> None:
-    with pytest.raises(BenchmarkError, match="benchmark absent failed: exit code 1"):
-        list(run_benchmark("absent"))
+def test_a_benchmark_that_fails_is_one_error_and_the_others_go_on(tmp_path: Path) -> None:
+    (error,) = run_all({"broken": BROKEN, "toy": TOY}, tmp_path / "history")
+    assert str(error) == f"benchmark failed: python -m {BROKEN} (exit code 1); run it alone"
+    (run,) = read_history(tmp_path / "history")
+    assert (run.benchmark, run.figures) == ("toy", benchmark.FIGURES)
