@@ -5,6 +5,7 @@ A file whose writer is killed before the commit is invisible to readers; `vacuum
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,9 @@ from pyarrow import fs
 
 ROW_GROUP_ROWS = 200_000
 """Rows per row group; readers skip row groups by their statistics."""
+
+_WRITERS = 2
+"""Files that are written at once. Arrow encodes a file on one thread, from a copy of its rows."""
 
 
 def write_data_files(
@@ -31,37 +35,47 @@ def write_data_files(
     Returns:
         The actions that add the files to the table.
     """
-    actions = []
-    for value in rows[partition_column].unique().to_pylist():
-        part = rows.filter(pc.equal(rows[partition_column], value))
-        part = part.drop_columns([partition_column])
-        path = f"{partition_column}={value}/part-{uuid4()}.zstd.parquet"
-        with filesystem.open_output_stream(path) as file:
-            _write(part, file)
-            size = file.tell()
-        actions.append(
-            AddAction(
-                path=path,
-                size=size,
-                partition_values={partition_column: value},
-                modification_time=int(time.time() * 1000),
-                data_change=True,
-                stats=json.dumps(_make_statistics(part)),
-            )
+    partitions = rows[partition_column].unique().to_pylist()
+
+    def write(value: str) -> AddAction:
+        part = rows
+        if len(partitions) > 1:
+            part = rows.filter(pc.equal(rows[partition_column], value))
+        return _write_file(
+            part.drop_columns([partition_column]), partition_column, value, filesystem
         )
-    return actions
+
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        return list(pool.map(write, partitions))
+
+
+def _write_file(
+    rows: pa.Table, partition_column: str, value: str, filesystem: fs.FileSystem
+) -> AddAction:
+    path = f"{partition_column}={value}/part-{uuid4()}.snappy.parquet"
+    with filesystem.open_output_stream(path) as file:
+        _write(rows, file)
+        size = file.tell()
+    return AddAction(
+        path=path,
+        size=size,
+        partition_values={partition_column: value},
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps(_make_statistics(rows)),
+    )
 
 
 def _write(rows: pa.Table, file: pa.NativeFile) -> None:
-    # Measurements rarely repeat, and building dictionaries takes half of the time of a write.
+    # Measurements rarely repeat: building dictionaries takes half of the time of a write, and
+    # compressing them by zstd instead of snappy doubles it for files that are a fifth smaller.
     repeating = [each.name for each in rows.schema if not pa.types.is_floating(each.type)]
     pq.write_table(
         rows,
         file,
         row_group_size=ROW_GROUP_ROWS,
         use_dictionary=repeating,
-        compression="zstd",
-        compression_level=1,
+        compression="snappy",
     )
 
 
