@@ -13,7 +13,7 @@ from skyclass.tables.log.layout import list_hour
 from tests.support.monitoring import START, draw_observations, make_log_rows, write_log_rows
 
 HOUR = START + timedelta(hours=5)
-SPECTROSCOPIC, PHOTOMETRIC, NEXT = "a" * 64, "b" * 64, "c" * 64
+SPECTROSCOPIC, PHOTOMETRIC = "a" * 64, "b" * 64
 RELEASES = {SPECTROSCOPIC: Mode.SPECTROSCOPIC, PHOTOMETRIC: Mode.PHOTOMETRIC}
 
 

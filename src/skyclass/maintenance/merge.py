@@ -16,10 +16,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from skyclass.errors import StoreError, one_line
-from skyclass.maintenance.merged_file import (
-    get_group,
-    write_merged_file,
-)
+from skyclass.maintenance.merged_file import get_group, write_merged_file
 from skyclass.maintenance.sorting import BATCH_ROWS
 from skyclass.maintenance.spool import TIME, Group, Spool
 from skyclass.storage.prefetch import map_ahead
@@ -164,11 +161,11 @@ def _write_files(
 ) -> dict[MergedFile, Path]:
     """Write the rows of a spool and of merged files to one local file for each release."""
     files = {}
-    for group in spool.list_groups():
+    for number, group in enumerate(spool.list_groups()):
         earlier = [each.name for each in superseded if get_group(each) == group]
         runs = [_read_earlier(store, prefix + name) for name in earlier]
-        entry, path = write_merged_file(spool.read_sorted(group, runs), group, folder)
-        files[entry] = path
+        path = folder / f"{number}.parquet"
+        files[write_merged_file(spool.read_sorted(group, runs), group, path)] = path
     rows = sum(each.rows for each in files)
     expected = spool.rows + sum(each.rows for each in superseded)
     if rows != expected:

@@ -27,20 +27,17 @@ _ENCODING: dict[str, Any] = {
 }
 
 
-def write_merged_file(
-    tables: Iterable[pa.Table], group: Group, folder: Path
-) -> tuple[MergedFile, Path]:
+def write_merged_file(tables: Iterable[pa.Table], group: Group, path: Path) -> MergedFile:
     """Write rows of a release to a local file.
 
     Args:
         tables: The rows, in the order of time.
         group: The release.
-        folder: Where to write.
+        path: The file.
 
     Returns:
-        The entry of the index, whose name is made of the content, and the local file.
+        The entry of the index; its name is made of the content.
     """
-    path = folder / f"{'-'.join(group)}.parquet"
     rows = 0
     with pq.ParquetWriter(path, LOG_SCHEMA, **_ENCODING) as writer:
         for part in _regroup(tables):
@@ -50,7 +47,7 @@ def write_merged_file(
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     name = f"{MERGED_FOLDER}{digest}.parquet"
     mode, release = Mode(group.mode), group.model_version
-    return MergedFile(name=name, mode=mode, model_version=release, rows=rows), path
+    return MergedFile(name=name, mode=mode, model_version=release, rows=rows)
 
 
 def get_group(file: MergedFile) -> Group:

@@ -39,6 +39,7 @@ class Spool:
         self.rows = 0
         self._tables: list[pa.Table] = []
         self._waiting = 0
+        self._files = 0
         self._runs: dict[Group, list[Path]] = {}
 
     def add(self, rows: pa.Table) -> None:
@@ -69,7 +70,8 @@ class Spool:
         for values in rows.group_by(list(Group._fields)).aggregate([]).to_pylist():
             group = Group(**values)
             paths = self._runs.setdefault(group, [])
-            path = self._folder / f"{'-'.join(group)}-{len(paths)}.arrow"
+            self._files += 1
+            path = self._folder / f"{self._files}.arrow"
             is_of_group = [pc.field(name) == value for name, value in values.items()]
             write_run(rows.filter(is_of_group[0] & is_of_group[1]), TIME, path)
             paths.append(path)

@@ -1,16 +1,20 @@
 """Merging the files of an hour of the prediction log."""
 
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from skyclass.errors import StoreError
+from skyclass.maintenance.hours import find_hours
 from skyclass.maintenance.merge import MergedHour, find_index, merge_hour
 from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import Mode
 from skyclass.tables.log.layout import list_hour, make_hour_prefix
-from tests.support.maintenance import HOUR, RELEASES, read_hour, write_files
+from tests.support.maintenance import HOUR, RELEASES, make_hour, read_hour, write_files
+from tests.support.monitoring import write_log_rows
 
 PREFIX = make_hour_prefix(HOUR)
 
@@ -107,3 +111,33 @@ def test_damaged_merged_file_is_an_error(store: ObjectStore) -> None:
 def test_hour_without_files_gets_no_index(store: ObjectStore) -> None:
     assert merge_hour(store, HOUR + timedelta(hours=1)) == MergedHour()
     assert not list(store.list_keys(store.settings.logs_bucket, ""))
+
+
+def test_name_of_a_release_is_no_path(store: ObjectStore) -> None:
+    rows = make_hour(HOUR, "../" * 20 + "x" * 300, Mode.PHOTOMETRIC, 5, seed=1)
+    write_log_rows(store, rows)
+    truth = read_hour(store)
+    assert merge_hour(store, HOUR).written == 1
+    assert read_hour(store) == truth
+
+
+@pytest.mark.parametrize("change", [{"mode": "other"}, {"model_version": None}])
+def test_file_with_rows_of_no_release_stays(
+    change: dict[str, str | None], store: ObjectStore
+) -> None:
+    rows = make_hour(HOUR, "a" * 64, Mode.PHOTOMETRIC, 5, seed=1)
+    write_log_rows(store, rows.assign(**change))
+    assert merge_hour(store, HOUR) == MergedHour(unreadable=1)
+
+
+def test_rows_of_version_0_1_0_keep_their_meaning(store: ObjectStore) -> None:
+    folder = Path(__file__).resolve().parents[2] / "data/v0.1.0/logs"
+    for path in folder.rglob("*.parquet"):
+        key = path.relative_to(folder).as_posix()
+        store.put(store.settings.logs_bucket, key, path.read_bytes(), "")
+    hours = list(find_hours(store, datetime.now(UTC)))
+    truth = {hour: read_hour(store, hour) for hour in hours}
+    assert sum(map(len, truth.values())) > 1_000
+    for hour, rows in truth.items():
+        assert merge_hour(store, hour).written
+        assert read_hour(store, hour) == rows
