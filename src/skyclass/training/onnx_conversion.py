@@ -1,12 +1,13 @@
 """Conversion of fitted classifiers to ONNX, with what skl2onnx does not convert.
 
 These are the temperature of a calibration, and the branch that a missing value takes in trees and
-forests: skl2onnx converts it for gradient boosting only.
+forests: skl2onnx converts it for gradient boosting only, and in a form that is slow.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from onnx import GraphProto, ModelProto, TensorProto, helper
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
@@ -30,6 +31,9 @@ _ENSEMBLE = "TreeEnsembleClassifier"
 """Operator that skl2onnx converts trees, forests and gradient boosting to."""
 _BRANCHES = "nodes_missing_value_tracks_true"
 """Attribute of the operator: nodes at which missing values go to the left."""
+_COMPARED = "nodes_featureids"
+"""Attribute of the operator: the feature that each node compares."""
+_BOTH = "features_and_copies"
 _EPSILON = 1e-12
 """What scikit-learn adds to probabilities before it takes their logarithm."""
 
@@ -40,7 +44,7 @@ def convert_to_onnx(model: ClassifierMixin, features: int, missing: bool) -> byt
     Args:
         model: The classifier.
         features: Number of its features.
-        missing: Whether features can be missing (NaN). Without them, forests are faster.
+        missing: Whether features can be missing (NaN).
 
     Raises:
         CONVERSION_ERRORS: It cannot be converted.
@@ -58,27 +62,52 @@ def _convert(model: ClassifierMixin, features: int, missing: bool) -> ModelProto
     types = [(FEATURES_INPUT, FloatTensorType([None, features]))]
     converted = to_onnx(model, initial_types=types, options={"zipmap": False})
     _remove_unused_constants(converted.graph)
+    operators = [node for node in converted.graph.node if node.op_type == _ENSEMBLE]
     if missing:
-        _set_branches_of_missing(converted.graph, model)
+        _set_branches_of_missing(operators, list(_find_ensembles(model)), features)
+        _append_lowest(converted.graph)
+    for operator in operators:
+        for attribute in [each for each in operator.attribute if each.name == _BRANCHES]:
+            operator.attribute.remove(attribute)
     return converted
 
 
-def _set_branches_of_missing(graph: GraphProto, model: ClassifierMixin) -> None:
-    """Let missing values take the branch that they take in scikit-learn."""
-    operators = [node for node in graph.node if node.op_type == _ENSEMBLE]
-    ensembles = list(_find_ensembles(model))
+def _set_branches_of_missing(
+    operators: Sequence[NodeProto], ensembles: Sequence[list[DecisionTreeClassifier]], features: int
+) -> None:
+    """Let missing values take the branch that they take in scikit-learn.
+
+    They go to the right, as no comparison with NaN is true. Nodes at which they go to the left
+    compare copies of the features, in which they are minus infinity. The operator has an attribute
+    for such nodes, but with it, every comparison of the ensemble takes longer.
+    """
     if len(operators) != len(ensembles):
         raise NotImplementedError(f"{len(ensembles)} ensembles became {len(operators)} operators")
     for operator, trees in zip(operators, ensembles, strict=True):
-        branches = [int(left) for tree in trees for left in tree.tree_.missing_go_to_left]
-        if trees:
-            for attribute in [each for each in operator.attribute if each.name == _BRANCHES]:
-                operator.attribute.remove(attribute)
-            operator.attribute.append(helper.make_attribute(_BRANCHES, branches))
+        attributes = {each.name: each.ints for each in operator.attribute}
+        branches = [left for tree in trees for left in tree.tree_.missing_go_to_left]
+        compared = attributes[_COMPARED]
+        compared[:] = [
+            feature + features if left else feature
+            for feature, left in zip(compared, branches or attributes[_BRANCHES], strict=True)
+        ]
+        operator.input[0] = _BOTH
+
+
+def _append_lowest(graph: GraphProto) -> None:
+    """Append a copy of the features in which missing values are minus infinity."""
+    graph.initializer.append(helper.make_tensor("lowest", TensorProto.FLOAT, [], [-np.inf]))
+    nodes = [
+        helper.make_node("IsNaN", [FEATURES_INPUT], ["is_missing"]),
+        helper.make_node("Where", ["is_missing", "lowest", FEATURES_INPUT], ["lowest_if_missing"]),
+        helper.make_node("Concat", [FEATURES_INPUT, "lowest_if_missing"], [_BOTH], axis=1),
+    ]
+    for place, node in enumerate(nodes):
+        graph.node.insert(place, node)
 
 
 def _find_ensembles(model: ClassifierMixin) -> Iterator[list[DecisionTreeClassifier]]:
-    """Yield the trees of each ensemble in a fitted classifier; none for gradient boosting."""
+    """Yield the trees of each ensemble; none for gradient boosting, whose operator has branches."""
     if isinstance(model, HistGradientBoostingClassifier):
         yield []
     elif isinstance(model, DecisionTreeClassifier):

@@ -1,4 +1,4 @@
-"""Choice of a calibration for the winner of the search, by nested cross-validation.
+"""Choice of a calibration for the winner of the search, by cross-validation.
 
 Boosting is overconfident on few rows, forests are underconfident. Whether a calibration helps
 depends on the number of rows, so it is judged on more rows than the search uses.
@@ -6,13 +6,14 @@ depends on the number of rows, so it is judged on more rows than the search uses
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed, parallel_config
-from sklearn.base import ClassifierMixin
+from joblib import parallel_config
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from skyclass.survey.observation import CLASSES, most_probable_classes
 from skyclass.training.calibration import expected_calibration_error
@@ -26,10 +27,23 @@ CALIBRATION_ROWS = 16_000
 """Enough rows to distinguish a gain of 0.001 in log-loss from noise."""
 
 _FOLDS = 3
-"""Folds of the outer cross-validation, and of the calibrator's own within each of them."""
+"""Folds of the cross-validation, and of a calibrated model's own."""
 
 Probabilities = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
+
+
+class _Predicted(ClassifierMixin, BaseEstimator):
+    """A model whose features are its predictions."""
+
+    def fit(self, probabilities: Probabilities, labels: npt.NDArray[np.object_]) -> "_Predicted":
+        self.classes_ = np.unique(labels)
+        return self
+
+    def predict(self, probabilities: Probabilities) -> npt.NDArray[np.object_]:
+        return most_probable_classes(probabilities)
+
+    def predict_proba(self, probabilities: Probabilities) -> Probabilities:
+        return probabilities
 
 
 def calibrate(model: ClassifierMixin, method: Calibration, seed: int) -> ClassifierMixin:
@@ -40,7 +54,7 @@ def calibrate(model: ClassifierMixin, method: Calibration, seed: int) -> Classif
     """
     if method is Calibration.NONE:
         return model
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    folds = _make_folds(seed)
     return CalibratedClassifierCV(model, method=method.value, ensemble=False, cv=folds)
 
 
@@ -51,10 +65,12 @@ def choose_calibration(
     labels: npt.NDArray[np.object_],
     seed: int,
 ) -> CalibrationResult:
-    """Compare calibrations with none by nested cross-validation.
+    """Compare calibrations with none by cross-validation.
 
-    A calibration is chosen if it lowers the log-loss by more than one standard error, and neither
-    accuracy nor calibration error get worse. Of several, the one with the lowest log-loss.
+    Each calibrator is fitted to predictions for the rows outside of a fold, by models that were not
+    fitted on these rows, and evaluated on the fold. A calibration is chosen if it lowers the
+    log-loss by more than one standard error, and neither accuracy nor calibration error get worse.
+    Of several, the one with the lowest log-loss.
 
     Args:
         make_model: Makes the unfitted model.
@@ -66,24 +82,14 @@ def choose_calibration(
     if not methods:
         return CalibrationResult()
     features, labels = sample_rows(features, labels, CALIBRATION_ROWS, seed)
-    splits = list(StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(features, labels))
-
-    def predict_fold(train: Rows, test: Rows) -> list[Probabilities]:
-        """Predict without calibration, then with each; the first needs no fit of its own."""
-        found: list[Probabilities] = []
-        for method in methods:
-            model = calibrate(make_model(), method, seed).fit(features[train], labels[train])
-            if not found:
-                (fitted,) = model.calibrated_classifiers_
-                found.append(fitted.estimator.predict_proba(features[test]))
-            found.append(model.predict_proba(features[test]))
-        return found
-
-    predictions = np.empty((1 + len(methods), len(labels), len(CLASSES)))
+    predict = partial(cross_val_predict, cv=_make_folds(seed), method="predict_proba")
     with parallel_config("threading", n_jobs=-1):
-        found = Parallel()(delayed(predict_fold)(*split) for split in splits)
-    for (_, test), of_fold in zip(splits, found, strict=True):
-        predictions[:, test] = of_fold
+        raw_probabilities = predict(make_model(), features, labels)
+        calibrated = [
+            predict(calibrate(_Predicted(), method, seed), raw_probabilities, labels)
+            for method in methods
+        ]
+    predictions = [raw_probabilities, *calibrated]
     raw_losses = _compute_losses(labels, predictions[0])
     scores = [
         _score(method, probabilities, labels, raw_losses)
@@ -98,6 +104,10 @@ def choose_calibration(
             score.method, score.log_loss, score.gain, score.gain_error, score.calibration_error,
         )  # fmt: skip
     return CalibrationResult(method=chosen.method, scores=tuple(scores), rows=len(labels))
+
+
+def _make_folds(seed: int) -> StratifiedKFold:
+    return StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
 
 
 def _is_better(score: CalibrationScore, raw: CalibrationScore) -> bool:

@@ -39,7 +39,7 @@ _P_VALUES = {
 
 
 class CalibrationScore(Document):
-    """Metrics of the winner with one calibration, by nested cross-validation.
+    """Metrics of the winner with one calibration, by cross-validation.
 
     Attributes:
         method: `none`, or the method.

@@ -1,4 +1,4 @@
-"""Choice of a calibration, by nested cross-validation."""
+"""Choice of a calibration, by cross-validation."""
 
 import numpy as np
 import pytest
