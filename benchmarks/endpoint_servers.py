@@ -1,6 +1,6 @@
 """The servers that `benchmarks.endpoint` compares, and the requests that they take."""
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -85,37 +85,44 @@ def publish(candidate: str, access: Access, folder: Path) -> Matrix:
     return inputs
 
 
-def start_servers(
-    stack: ExitStack, access: Access, folder: Path, inputs: Matrix
-) -> dict[str, Endpoint]:
-    """Start each server with the model that `publish` has left in the folder.
+def prepare_server(
+    name: str, access: Access, folder: Path, inputs: Matrix
+) -> tuple[Address, AbstractContextManager[Server]]:
+    """Prepare a server with the model that `publish` has left in the folder; enter it to start.
 
     Args:
-        stack: Stops the servers.
+        name: Which server.
         access: Object store of the prediction log.
         folder: Folder of the model.
         inputs: Rows for the first request.
     """
+    is_peer = name in (STOCK, NOOP)
+    port, grpc_port = find_free_ports(2)
+    address = Address(NAME if is_peer else model_name(MODE), port, grpc_port, is_peer)
+    if is_peer:
+        file = str(folder / "files" / JOBLIB_MODEL)
+        command = ["-m", "benchmarks.peers", name, str(port), str(grpc_port), file]
+    else:
+        release = str(folder / "release")
+        command = ["-m", "skyclass", "serve", "--mode", MODE, "--release", release]
+        command += ["--port", str(port), "--grpc-port", str(grpc_port)]
+    environment = {
+        **access.environment(),
+        "OMP_NUM_THREADS": "1",
+        "SKYCLASS_HOME": str(folder / "home"),
+        "SKYCLASS_SERVING_LOG": str(name != NO_LOG),
+    }
+    probe = address.make_request(Protocol.V1, inputs[:1])
+    assert isinstance(probe, HttpRequest)  # noqa: S101
+    return address, running(command, probe.url, probe.body, environment)
+
+
+def start_servers(
+    stack: ExitStack, access: Access, folder: Path, inputs: Matrix
+) -> dict[str, Endpoint]:
+    """Start all servers, as `prepare_server` describes; the stack stops them."""
     found = {}
     for name in (STOCK, NOOP, SKYCLASS, NO_LOG):
-        is_peer = name in (STOCK, NOOP)
-        port, grpc_port = find_free_ports(2)
-        address = Address(NAME if is_peer else model_name(MODE), port, grpc_port, is_peer)
-        if is_peer:
-            file = str(folder / "files" / JOBLIB_MODEL)
-            command = ["-m", "benchmarks.peers", name, str(port), str(grpc_port), file]
-        else:
-            release = str(folder / "release")
-            command = ["-m", "skyclass", "serve", "--mode", MODE, "--release", release]
-            command += ["--port", str(port), "--grpc-port", str(grpc_port)]
-        environment = {
-            **access.environment(),
-            "OMP_NUM_THREADS": "1",
-            "SKYCLASS_HOME": str(folder / "home"),
-            "SKYCLASS_SERVING_LOG": str(name != NO_LOG),
-        }
-        probe = address.make_request(Protocol.V1, inputs[:1])
-        assert isinstance(probe, HttpRequest)  # noqa: S101
-        server = running(command, probe.url, probe.body, environment)
+        address, server = prepare_server(name, access, folder, inputs)
         found[name] = Endpoint(address, stack.enter_context(server))
     return found
