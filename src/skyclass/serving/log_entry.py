@@ -75,7 +75,7 @@ def to_table(entries: Sequence[LogEntry], process_id: str, first_number: int = 0
         **_make_input_columns(entries),
         "predicted": pa.DictionaryArray.from_arrays(probabilities.argmax(axis=1), CLASSES),
         **dict(zip(PROBABILITIES, probabilities.T.astype(np.float64), strict=True)),
-        **_make_domain_column(entries),
+        **_make_domain_column(entries, counts),
     }
     return pa.table({name: columns[name] for name in LOG_SCHEMA.names if name in columns})
 
@@ -102,7 +102,7 @@ def _make_key_columns(entries: Sequence[LogEntry]) -> dict[str, pa.Array]:
 def _make_input_columns(entries: Sequence[LogEntry]) -> dict[str, pa.Array]:
     """Return the column of each input that a request has."""
     parts = [entry.inputs for entry in entries]
-    width = max(part.shape[1] for part in parts)
+    width = max({part.shape[1] for part in parts})
     joined = np.concatenate(
         [
             part
@@ -118,18 +118,18 @@ def _make_input_columns(entries: Sequence[LogEntry]) -> dict[str, pa.Array]:
     }
 
 
-def _make_domain_column(entries: Sequence[LogEntry]) -> dict[str, pa.Array]:
+def _make_domain_column(
+    entries: Sequence[LogEntry], counts: npt.NDArray[np.int64]
+) -> dict[str, pa.Array]:
     """Return the column `out_of_domain`; none if no release has a domain."""
-    is_unknown = [entry.out_of_domain is None for entry in entries]
+    parts = [entry.out_of_domain for entry in entries]
+    is_unknown = [part is None for part in parts]
     if all(is_unknown):
         return {}
     outside = np.concatenate(
         [
-            np.zeros(len(entry.inputs), bool)
-            if entry.out_of_domain is None
-            else entry.out_of_domain
-            for entry in entries
+            np.zeros(count, bool) if part is None else part
+            for part, count in zip(parts, counts, strict=True)
         ]
     )
-    mask = np.repeat(is_unknown, [len(entry.inputs) for entry in entries])
-    return {"out_of_domain": pa.array(outside, mask=mask)}
+    return {"out_of_domain": pa.array(outside, mask=np.repeat(is_unknown, counts))}

@@ -31,10 +31,11 @@ class ServingSettings(BaseSettings):
     """Whether predictions are logged; drift monitoring needs the log."""
     log_flush_seconds: PositiveFloat = 10.0
     """Longest time between a prediction and its write to the prediction log."""
-    log_flush_rows: PositiveInt = 20_000
+    log_flush_rows: PositiveInt = 40_000
     """Number of queued rows that triggers a write; smaller writes cost more per row."""
-    log_queue_rows: PositiveInt = 50_000
-    """Limit on queued rows (about 35 MB); further rows are dropped and counted."""
+    log_queue_rows: PositiveInt = 100_000
+    """Limit on queued rows (at most 90 MB, if each is a request of its own); further rows are
+    dropped and counted."""
 
     drain_seconds: PositiveInt = 10
     """Timeout for requests in flight on SIGTERM, and again for the flush of the prediction log.

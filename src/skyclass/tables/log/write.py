@@ -14,22 +14,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from skyclass.storage.s3 import ObjectStore
+from skyclass.survey.features import OPTIONAL_INPUTS, Mode
+from skyclass.survey.observation import MEASUREMENTS
 from skyclass.tables.log.layout import list_hours, make_hour_prefix
-from skyclass.tables.log.schema import LOG_SCHEMA
+from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES
 
 _CONTENT_TYPE = "application/vnd.apache.parquet"
 
 _TIME = LOG_SCHEMA.field("time").type
-# It is encoded in the predictor's process. Measurements rarely repeat: a dictionary of them, or a
-# denser compression, would take longer than all the rest. No reader uses statistics: windows are
-# selected by prefix.
+# It is encoded in the predictor's process. Compressing measurements would save little, and their
+# dictionaries would take longer than all the rest; probabilities are widened single precision. No
+# reader uses statistics: windows are selected by prefix.
+_COMPRESSIONS = {
+    **dict.fromkeys(LOG_SCHEMA.names, "snappy"),
+    **dict.fromkeys((*MEASUREMENTS, *OPTIONAL_INPUTS[Mode.PHOTOMETRIC]), "none"),
+    **dict.fromkeys(("prediction_id", "request_id"), "zstd"),
+}
 _ENCODING: dict[str, Any] = {
-    "compression": {
-        name: "zstd" if name in ("prediction_id", "request_id") else "snappy"
-        for name in LOG_SCHEMA.names
-    },
+    "compression": _COMPRESSIONS,
     "write_statistics": False,
     "use_dictionary": [field.name for field in LOG_SCHEMA if field.type == pa.string()],
+    "use_byte_stream_split": list(PROBABILITIES),
     "store_schema": False,  # readers see the types of LOG_SCHEMA, not the dictionaries in memory
 }
 
