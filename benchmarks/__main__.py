@@ -3,7 +3,6 @@
 import argparse
 import multiprocessing
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -13,6 +12,7 @@ from benchmarks.figures import Figure, print_figure
 from benchmarks.history import HISTORY, append_run, find_latest, make_run, read_history
 from benchmarks.page import PAGE, render_page
 from benchmarks.plot import CHART, collect_series, draw_history
+from benchmarks.usage import measure_usage
 from skyclass.training.reports.plots import to_svg
 
 BENCHMARKS = ("endpoint", "startup", "log", "data", "formats", "scoring", "parts", "training")
@@ -59,16 +59,16 @@ def run_all(modules: Mapping[str, str], history: Path = HISTORY) -> list[Benchma
     errors = []
     for number, (name, module) in enumerate(modules.items(), start=1):
         sys.stdout.write(f"{name} ({number} of {len(modules)})\n")
-        started = time.monotonic()
         figures = []
         try:
-            for figure in run_benchmark(module):
-                figures.append(figure)
-                print_figure(figure)
+            with measure_usage() as usage:
+                for figure in run_benchmark(module):
+                    figures.append(figure)
+                    print_figure(figure)
         except BenchmarkError as error:
             errors.append(error)
         else:
-            append_run(make_run(name, figures, time.monotonic() - started), history)
+            append_run(make_run(name, figures, usage), history)
     return errors
 
 

@@ -12,6 +12,7 @@ import joblib
 from pydantic import TypeAdapter
 
 from benchmarks.figures import Figure
+from benchmarks.usage import Usage
 
 ROOT = Path(__file__).resolve().parents[1]
 HISTORY = ROOT / "docs/performance.jsonl"
@@ -47,6 +48,8 @@ class Run:
         machine: Where it ran.
         figures: What it measured.
         seconds: How long it took; None if it was not recorded.
+        other_cores: Cores that other work on the machine used meanwhile; None if it was not
+            recorded.
     """
 
     benchmark: str
@@ -55,6 +58,7 @@ class Run:
     machine: Machine
     figures: tuple[Figure, ...]
     seconds: float | None = None
+    other_cores: float | None = None
 
 
 _RUN = TypeAdapter(Run)
@@ -74,7 +78,7 @@ def find_revision() -> str:
     return _git("rev-parse", "--short=7", "HEAD") + "+" * bool(changes)
 
 
-def make_run(benchmark: str, figures: Iterable[Figure], seconds: float) -> Run:
+def make_run(benchmark: str, figures: Iterable[Figure], usage: Usage) -> Run:
     """Return a run that ends now, on this machine."""
     return Run(
         benchmark=benchmark,
@@ -82,7 +86,8 @@ def make_run(benchmark: str, figures: Iterable[Figure], seconds: float) -> Run:
         revision=find_revision(),
         machine=describe_machine(),
         figures=tuple(figures),
-        seconds=round(seconds, 1),
+        seconds=round(usage.seconds, 1),
+        other_cores=round(usage.other_cores, 1),
     )
 
 

@@ -23,6 +23,10 @@ _CHART = """
 Ratios to the peer, or values where there is no peer. A dashed line is the target.
 """
 
+_RUNS = """While other work uses cores, ratios hold, as both are measured alternately, but
+everything takes longer than on a quiet machine.
+"""
+
 
 def render_page(runs: Sequence[Run], has_chart: bool) -> str:
     """Return the page in Markdown.
@@ -61,11 +65,14 @@ def _render_runs(runs: Sequence[Run]) -> str:
             f"{run.date:%Y-%m-%d %H:%M}",
             f"`{run.revision}`",
             "" if run.seconds is None else f"{run.seconds:,.0f} s",
+            "" if run.other_cores is None else f"{run.other_cores:.1f}",
         )
         for run in runs
     )
-    table = _join_rows(("benchmark", "date (UTC)", "revision", "duration"), rows)
-    return f"\n## Runs\n\n{table}\n{''.join(_describe_machines(runs))}"
+    table = _join_rows(
+        ("benchmark", "date (UTC)", "revision", "duration", "other load (cores)"), rows
+    )
+    return f"\n## Runs\n\n{_RUNS}\n{table}\n{''.join(_describe_machines(runs))}"
 
 
 def _describe_machines(runs: Sequence[Run]) -> Iterator[str]:

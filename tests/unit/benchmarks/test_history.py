@@ -15,6 +15,7 @@ RUN = Run(
     machine=Machine(2, "a processor", {"numpy": "2.3"}),
     figures=(FIGURE, Figure("Start-up", "ready", 2.8, "s")),
     seconds=12.5,
+    other_cores=0.1,
 )
 
 

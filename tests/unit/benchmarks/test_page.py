@@ -18,6 +18,7 @@ RUN = Run(
     machine=Machine(2, "a processor", {"Python": "3.11.9", "numpy": "2.3"}),
     figures=(ROW, MEMORY),
     seconds=12,
+    other_cores=0.1,
 )
 SLOWER = replace(RUN, revision="048e847", figures=(replace(ROW, ratio=20), MEMORY))
 
@@ -40,7 +41,7 @@ def test_a_topic_of_two_benchmarks_is_one_table() -> None:
 
 def test_each_run_states_its_date_revision_and_machine() -> None:
     page = render_page([RUN], has_chart=False)
-    assert "| `python -m benchmarks.endpoint` | 2026-11-26 12:30 | `be19c58` | 12 s |" in page
+    assert "| `python -m benchmarks.endpoint` | 2026-11-26 12:30 | `be19c58` | 12 s | 0.1 |" in page
     assert "- endpoint: 2 cores (a processor); Python 3.11.9, numpy 2.3" in page
 
 
