@@ -49,6 +49,8 @@ class Candidate:
         calibrations: Methods that may be better than none. On real rows a sigmoid raised the
             log-loss of every family but those whose trees have pure leaves.
         handles_missing: Whether the model takes NaN, for an input that was not measured.
+        max_rows: Most rows that the model is fitted on, a stratified sample of more; None for no
+            limit.
     """
 
     factory: Callable[[int], "ClassifierMixin"]
@@ -56,6 +58,7 @@ class Candidate:
     smaller: Mapping[str, int | float] = field(default_factory=dict)
     calibrations: tuple[Calibration, ...] = (Calibration.TEMPERATURE,)
     handles_missing: bool = False
+    max_rows: int | None = None
 
     def make(
         self, seed: int, settings: Mapping[str, int | float] | None = None
@@ -188,6 +191,7 @@ CANDIDATES: Mapping[str, Candidate] = {
         _make_svc,
         {"calibratedclassifiercv__estimator__C": (3, 10, 30, 100)},
         calibrations=(),
+        max_rows=20_000,  # time and size grow faster than the rows
     ),
 }
 """The candidates by name."""

@@ -18,7 +18,7 @@ from skyclass.training.fitted_models import TEMPORAL_MODEL
 from skyclass.training.input_plan import compute_masked_features, plan_inputs
 from skyclass.training.recalibration import calibrate, choose_calibration
 from skyclass.training.results import FitSummary
-from skyclass.training.search import SEARCH_SECONDS, search
+from skyclass.training.search import SEARCH_SECONDS, sample_rows, search
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +57,13 @@ def fit(
 
     def fit_rows(rows: npt.NDArray[np.bool_]) -> ClassifierMixin:
         model = calibrate(candidate.make(seed, settings), calibration.method, seed)
+        sample = features[rows], labels[rows]
+        if candidate.max_rows:
+            sample = sample_rows(*sample, candidate.max_rows, seed)
+        logger.info("fitting %s on %d rows", found.winner, len(sample[1]))
         with parallel_config("threading", n_jobs=-1):
-            return model.fit(features[rows], labels[rows])
+            return model.fit(*sample)
 
-    logger.info("fitting %s on %d rows", found.winner, train.sum())
     model = fit_rows(train)
     missing = bool(np.isnan(features[train]).any())
     parity = export(model, features[dataset.random_holdout], folder, missing)
