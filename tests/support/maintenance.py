@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from skyclass.storage.s3 import ObjectMissingError, ObjectStore
+from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
 from skyclass.tables.log.files import parse_log
-from skyclass.tables.log.layout import list_hour
+from skyclass.tables.log.layout import LogFile, list_hour, read_listed
 from tests.support.monitoring import START, draw_observations, make_log_rows, write_log_rows
 
 HOUR = START + timedelta(hours=5)
@@ -40,12 +40,9 @@ def write_files(
 
 def read_hour(store: ObjectStore, hour: datetime = HOUR) -> list[str]:
     """Return the rows that a reader sees, each as a text, sorted."""
-    while True:
-        try:
-            files = [
-                store.get(store.settings.logs_bucket, file.key) for file in list_hour(store, hour)
-            ]
-        except ObjectMissingError:  # deleted since the hour was listed
-            continue
-        rows = [row for data in files for row in parse_log(data).to_pylist()]
-        return sorted(str(row) for row in rows)
+
+    def read(files: list[LogFile]) -> list[str]:
+        data = [store.get(store.settings.logs_bucket, file.key) for file in files]
+        return sorted(str(row) for each in data for row in parse_log(each).to_pylist())
+
+    return read_listed(lambda: list_hour(store, hour), read)

@@ -4,8 +4,9 @@ It may be killed at any point: nothing is lost or doubled, and the next run comp
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass
 from datetime import datetime
+from operator import add
 
 from skyclass.errors import StoreError
 from skyclass.maintenance.cleaning import find_replaced
@@ -52,6 +53,9 @@ class MaintenanceResult:
     data_files_compacted: int = 0
     data_files_deleted: int = 0
 
+    def __add__(self, other: "MaintenanceResult") -> "MaintenanceResult":
+        return MaintenanceResult(*map(add, astuple(self), astuple(other)))
+
 
 def maintain(
     store: ObjectStore, options: MaintenanceSettings, now: datetime, dry_run: bool = False
@@ -67,36 +71,47 @@ def maintain(
     Raises:
         StoreError: The object store failed, or hours of the log are damaged; the rest is done.
     """
-    result = MaintenanceResult()
-    for bucket, keys in find_expired(store, options, now).items():
-        result = replace(result, expired_deleted=result.expired_deleted + len(keys))
-        if keys and not dry_run:
-            store.delete(bucket, keys)
-            logger.info("%s: deleted %d expired objects", bucket, len(keys))
+    result = _delete_expired(store, options, now, dry_run)
     damaged = []
     for hour in find_hours(store, now):
         try:
-            result = _maintain_hour(store, hour, now, dry_run, result)
+            result += _maintain_hour(store, hour, now, dry_run)
         except LogDamagedError as error:
             logger.error("%s", error)
             damaged.append(error)
-    result = _maintain_tables(store, options, dry_run, result)
+    for prefix, keep_versions in (
+        (OBSERVATIONS.prefix, find_training_versions(store)),
+        (PREDICTIONS.prefix, set[int]()),
+    ):
+        table = maintain_table(store, prefix, keep_versions, options.version_days, dry_run)
+        logger.info("%s: compacted %d files, deleted %d", prefix, table.compacted, table.deleted)
+        result += MaintenanceResult(
+            data_files_compacted=table.compacted, data_files_deleted=table.deleted
+        )
     if damaged:
-        raise StoreError(f"{len(damaged)} hours of the log are damaged, the first: {damaged[0]}")
+        raise StoreError(f"damaged hours of the log: {len(damaged)}, of which one is {damaged[0]}")
     return result
 
 
+def _delete_expired(
+    store: ObjectStore, options: MaintenanceSettings, now: datetime, dry_run: bool
+) -> MaintenanceResult:
+    expired = find_expired(store, options, now)
+    for bucket, keys in expired.items():
+        if keys and not dry_run:
+            store.delete(bucket, keys)
+            logger.info("%s: deleted %d expired objects", bucket, len(keys))
+    return MaintenanceResult(expired_deleted=sum(map(len, expired.values())))
+
+
 def _maintain_hour(
-    store: ObjectStore, hour: datetime, now: datetime, dry_run: bool, result: MaintenanceResult
+    store: ObjectStore, hour: datetime, now: datetime, dry_run: bool
 ) -> MaintenanceResult:
     replaced = find_replaced(store, hour, now)
-    result = replace(result, replaced_deleted=result.replaced_deleted + len(replaced))
     if dry_run:
         new = count_new_files(store, hour)
-        return replace(
-            result,
-            hours_merged=result.hours_merged + bool(new),
-            files_merged=result.files_merged + new,
+        return MaintenanceResult(
+            hours_merged=int(new > 0), files_merged=new, replaced_deleted=len(replaced)
         )
     store.delete(store.settings.logs_bucket, replaced)
     merged = merge_hour(store, hour)
@@ -108,31 +123,13 @@ def _maintain_hour(
         merged.rows,
         len(replaced),
     )
-    return replace(
-        result,
-        hours_merged=result.hours_merged + bool(merged.files),
-        files_merged=result.files_merged + merged.files,
-        files_written=result.files_written + merged.written,
-        rows=result.rows + merged.rows,
-        bytes_merged=result.bytes_merged + merged.bytes_in,
-        bytes_written=result.bytes_written + merged.bytes_out,
-        unreadable_files=result.unreadable_files + merged.unreadable,
+    return MaintenanceResult(
+        hours_merged=int(merged.files > 0),
+        files_merged=merged.files,
+        files_written=merged.written,
+        rows=merged.rows,
+        bytes_merged=merged.bytes_in,
+        bytes_written=merged.bytes_out,
+        unreadable_files=merged.unreadable,
+        replaced_deleted=len(replaced),
     )
-
-
-def _maintain_tables(
-    store: ObjectStore, options: MaintenanceSettings, dry_run: bool, result: MaintenanceResult
-) -> MaintenanceResult:
-    versions_by_table = {
-        OBSERVATIONS.prefix: find_training_versions(store),
-        PREDICTIONS.prefix: set(),
-    }
-    for prefix, keep_versions in versions_by_table.items():
-        table = maintain_table(store, prefix, keep_versions, options.version_days, dry_run)
-        logger.info("%s: compacted %d files, deleted %d", prefix, table.compacted, table.deleted)
-        result = replace(
-            result,
-            data_files_compacted=result.data_files_compacted + table.compacted,
-            data_files_deleted=result.data_files_deleted + table.deleted,
-        )
-    return result

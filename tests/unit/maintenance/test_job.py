@@ -65,7 +65,7 @@ def test_damaged_hour_does_not_keep_others_from_being_merged(
     truth = read_hour(store, next_hour)
     before = set(list_objects(store))
 
-    with pytest.raises(StoreError, match=f"1 hours of the log are damaged, the first: .*{PREFIX}"):
+    with pytest.raises(StoreError, match=f"damaged hours of the log: 1, .*{PREFIX}"):
         run(store, GRACE * 2)
 
     assert before <= set(list_objects(store))
