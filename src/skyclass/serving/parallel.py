@@ -1,10 +1,10 @@
 """Predicts a large request on all cores that are idle.
 
-A forest takes milliseconds for a thousand rows, while the other cores may have nothing to do. When
-they are busy with other requests, the request is predicted by its own thread alone: throughput is
-the same as without this module.
+A forest takes milliseconds for a thousand rows, while the other cores may have nothing to do. With
+as many requests as cores, each is predicted by one thread: parts would only cost time.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,6 +15,9 @@ from skyclass.registry.models import Engine, Probabilities
 PART_ROWS = 250
 """Least rows of a part: about a millisecond of work, ten times what its handover costs."""
 
+PARTS_PER_THREAD = 4
+"""Most parts of a request, so that a thread which becomes idle late still finds one."""
+
 
 class ParallelEngine:
     """Computes probabilities in parts, which idle threads take from the caller.
@@ -22,27 +25,29 @@ class ParallelEngine:
     The engine must release the GIL, as ONNX Runtime does.
     """
 
-    def __init__(self, engine: Engine, threads: ThreadPoolExecutor, cores: int) -> None:
+    def __init__(
+        self, engine: Engine, threads: ThreadPoolExecutor, count_idle: Callable[[], int]
+    ) -> None:
         """Create an engine.
 
         Args:
             engine: Computes the probabilities of a part.
-            threads: Help where they are idle. The caller may be one of them: it never waits for a
+            threads: Their idle threads help. The caller may be one of them: it never waits for a
                 part that no thread has taken.
-            cores: Most threads that predict a request, its own included.
+            count_idle: Returns the number of idle threads, which may be less than zero.
         """
         self._engine = engine
         self._threads = threads
-        self._cores = cores
+        self._count_idle = count_idle
 
     def __call__(self, features: npt.NDArray[np.float32], /) -> Probabilities:
         """Map features of shape (n, k) to probabilities of shape (n, 3)."""
-        count = len(features) // PART_ROWS
-        helpers = min(self._cores, count) - 1
+        most = len(features) // PART_ROWS
+        helpers = min(self._count_idle(), most - 1)
         if helpers < 1:
             return self._engine(features)
-        parts = np.array_split(features, count)
-        results = [np.empty(0)] * count
+        parts = np.array_split(features, min(most, PARTS_PER_THREAD * (helpers + 1)))
+        results = [np.empty(0)] * len(parts)
         waiting = iter(enumerate(parts))  # its next() is atomic
 
         def work() -> None:

@@ -48,6 +48,7 @@ class Predictor:
         self._numbers = count()
         self._cores = joblib.cpu_count()  # heeds the CPU limit of a container
         self._threads = ThreadPoolExecutor(self._cores, "model")
+        self._in_threads = 0  # requests; only the event loop changes it
 
     def is_ready(self, version: str = "") -> bool:
         """Return whether a model is loaded.
@@ -85,7 +86,7 @@ class Predictor:
     def set_model(self, model: LoadedModel) -> None:
         """Serve a model from now on; requests in flight keep the previous one."""
         if model.engine_name == "onnx":
-            engine = ParallelEngine(model.engine, self._threads, self._cores)
+            engine = ParallelEngine(model.engine, self._threads, self._count_idle_threads)
             model = replace(model, engine=engine)
         self._model = model
 
@@ -146,7 +147,14 @@ class Predictor:
     async def run_in_thread(self, handle: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function in a thread, so that the event loop serves other requests."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: handle(*args, **kwargs))
+        self._in_threads += 1
+        try:
+            return await loop.run_in_executor(self._threads, lambda: handle(*args, **kwargs))
+        finally:
+            self._in_threads -= 1
+
+    def _count_idle_threads(self) -> int:
+        return self._cores - self._in_threads
 
 
 def _check_length(name: str, text: str | None) -> None:

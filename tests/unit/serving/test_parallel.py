@@ -1,5 +1,6 @@
 """Large requests on idle threads."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,10 @@ def make_features(rows: int) -> Features:
     return np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
 
 
+def one_idle() -> int:
+    return 1
+
+
 def double(features: Features, /) -> npt.NDArray[np.float64]:
     return features.astype(np.float64) * 2
 
@@ -41,7 +46,7 @@ def double(features: Features, /) -> npt.NDArray[np.float64]:
 @pytest.mark.parametrize("rows", [1, PART_ROWS, 2 * PART_ROWS, 4 * PART_ROWS + 3])
 def test_probabilities_are_in_the_order_of_the_rows(rows: int, threads: ThreadPoolExecutor) -> None:
     features = make_features(rows)
-    found = ParallelEngine(double, threads, CORES)(features)
+    found = ParallelEngine(double, threads, one_idle)(features)
     np.testing.assert_array_equal(found, double(features))
 
 
@@ -53,25 +58,26 @@ def test_an_idle_thread_helps(threads: ThreadPoolExecutor) -> None:
         return double(features)
 
     features = make_features(CORES * PART_ROWS)
-    found = ParallelEngine(wait_for_the_other, threads, CORES)(features)
+    found = ParallelEngine(wait_for_the_other, threads, one_idle)(features)
     np.testing.assert_array_equal(found, double(features))
 
 
 def test_requests_complete_while_all_threads_are_busy(threads: ThreadPoolExecutor) -> None:
-    engine, features = ParallelEngine(double, threads, CORES), make_features(10 * PART_ROWS)
+    engine, features = ParallelEngine(double, threads, one_idle), make_features(10 * PART_ROWS)
     requests = [threads.submit(engine, features) for _ in range(4 * CORES)]
     for request in requests:
         np.testing.assert_array_equal(request.result(TIMEOUT_SECONDS), double(features))
 
 
-def test_a_single_core_predicts_in_one_part(threads: ThreadPoolExecutor) -> None:
+@pytest.mark.parametrize("idle", [0, -3])
+def test_a_request_is_whole_without_an_idle_thread(idle: int, threads: ThreadPoolExecutor) -> None:
     sizes = []
 
     def record(features: Features, /) -> npt.NDArray[np.float64]:
         sizes.append(len(features))
         return double(features)
 
-    ParallelEngine(record, threads, 1)(make_features(4 * PART_ROWS))
+    ParallelEngine(record, threads, lambda: idle)(make_features(4 * PART_ROWS))
     assert sizes == [4 * PART_ROWS]
 
 
@@ -88,7 +94,8 @@ def test_the_predictor_keeps_to_its_cpu_limit(
     predictor = Predictor(Mode.PHOTOMETRIC, PredictionLogWriter(store, ServingSettings()))
     release = Release("ab" * 32, draft(Mode.PHOTOMETRIC))
     predictor.set_model(LoadedModel(release, "onnx", record))
-    predictor.find_model().engine(make_features(4 * PART_ROWS))
+    engine = predictor.find_model().engine
+    asyncio.run(predictor.run_in_thread(engine, make_features(4 * PART_ROWS)))
     assert sizes == [4 * PART_ROWS]
 
 
@@ -103,4 +110,4 @@ def test_an_error_of_a_helper_is_raised(threads: ThreadPoolExecutor) -> None:
         return double(features)
 
     with pytest.raises(ValueError, match="helper"):
-        ParallelEngine(fail_in_helper, threads, CORES)(make_features(4 * PART_ROWS))
+        ParallelEngine(fail_in_helper, threads, one_idle)(make_features(4 * PART_ROWS))
