@@ -15,7 +15,7 @@ from skyclass.scoring.predict import ScoredChunk, predict_chunks
 from skyclass.scoring.result import ScoringResult
 from skyclass.scoring.shards import Shard
 from skyclass.settings import Settings
-from skyclass.storage.delta import MergeResult
+from skyclass.storage.part import MergeResult
 from skyclass.storage.parts import gather
 from skyclass.storage.prefetch import prefetch
 from skyclass.storage.s3 import ObjectStore

@@ -4,7 +4,6 @@ import random
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
@@ -17,32 +16,17 @@ from skyclass.errors import StoreError
 from skyclass.settings import Settings
 from skyclass.storage.delta_errors import explain
 from skyclass.storage.delta_options import make_storage_options
-from skyclass.storage.part import Part
+from skyclass.storage.part import MergeResult, Part
 from skyclass.storage.table_spec import TableSpec, Watermark
 from skyclass.storage.upsert import upsert
 
-MAX_ATTEMPTS = 20
+MAX_ATTEMPTS = 50
 """Attempts to commit a part while other writers commit theirs."""
 
-_FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 0.05, 2.0
+_FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 0.1, 5.0
 
 _KEEP_EVERY_VERSION = {"delta.enableExpiredLogCleanup": "false"}
 """By default, delta-rs drops versions after 30 days, and training sets refer to versions."""
-
-
-@dataclass(frozen=True)
-class MergeResult:
-    """The outcome of a merge.
-
-    Attributes:
-        inserted: Rows with a new key.
-        updated: Rows with a known key and other values.
-        version: Version of the table after the merge.
-    """
-
-    inserted: int
-    updated: int
-    version: int
 
 
 class KeyedTable:
@@ -136,24 +120,31 @@ class KeyedTable:
             CommitFailedError: Another writer has committed that version.
         """
         self._add_late_columns(table, part.rows)
-        if not part.is_in(table):
-            _check_not_overtaken(table, watermarks)
-            known, version = part.find_known(table, self._filesystem), table.version()
-            if known.num_rows:
-                commit = _make_commit(() if part.new_rows else watermarks)
-                part.add_merged(*upsert(table, known, self._spec, commit))
-                if part.new_rows:  # others may have committed since
-                    return self._commit(table, part, watermarks, always_commit)
-            if part.new_rows or (always_commit and table.version() == version):
-                table.create_write_transaction(
-                    part.write_new(table, self._filesystem),
-                    mode="append",
-                    schema=table.schema(),
-                    partition_by=[self._spec.partition_column],
-                    commit_properties=_make_commit(watermarks),
-                )
-                table.update_incremental()
-        return MergeResult(part.inserted + part.new_rows, part.updated, table.version())
+        version = table.version()
+        if part.is_committed(table):
+            return part.summarise(version)
+        _check_not_overtaken(table, watermarks)
+        known = part.find_known(table, self._filesystem)
+        if known.num_rows:
+            commit = _make_commit(() if part.new_rows else watermarks)
+            part.add_merged(*upsert(table, known, self._spec, commit))
+        if part.new_rows:
+            part.write_new(table, self._filesystem)
+            # The less time between this look and the commit, the fewer writers come in between.
+            table.update_incremental()
+            if table.version() != version:
+                return self._commit(table, part, watermarks, always_commit)
+        if part.new_rows or (always_commit and table.version() == version):
+            part.is_attempted = True
+            table.create_write_transaction(
+                part.files if part.new_rows else [],
+                mode="append",
+                schema=table.schema(),
+                partition_by=[self._spec.partition_column],
+                commit_properties=_make_commit(watermarks),
+            )
+            table.update_incremental()
+        return part.summarise(table.version())
 
     def _add_late_columns(self, table: DeltaTable, rows: pa.Table) -> None:
         """Add the columns that the table lacks, if the rows have values for them."""

@@ -1,5 +1,7 @@
 """A part: rows that are committed to a table together."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -9,6 +11,21 @@ from pyarrow import fs
 from skyclass.storage.data_files import write_data_files
 from skyclass.storage.keys import Mask, PartKeys
 from skyclass.storage.table_spec import TableSpec
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """The outcome of a merge.
+
+    Attributes:
+        inserted: Rows with a new key.
+        updated: Rows with a known key and other values.
+        version: Version of the table after the merge.
+    """
+
+    inserted: int
+    updated: int
+    version: int
 
 
 class Part:
@@ -25,6 +42,8 @@ class Part:
         rows: The rows, with unique keys.
         inserted: Rows that were inserted by merges: their keys have the hash of another.
         updated: Rows that merges changed.
+        files: The actions that add the data files of the new rows.
+        is_attempted: Whether an attempt to commit them was made.
     """
 
     def __init__(self, rows: pa.Table, spec: TableSpec) -> None:
@@ -38,7 +57,8 @@ class Part:
         self.rows = rows
         self.inserted = self.updated = 0
         self._are_merged = np.zeros(rows.num_rows, dtype=bool)
-        self._files: list[AddAction] = []
+        self.files: list[AddAction] = []
+        self.is_attempted = False
         self._rows_in_files = 0
 
     @property
@@ -57,20 +77,23 @@ class Part:
         self.inserted += inserted
         self.updated += updated
 
-    def write_new(self, table: DeltaTable, filesystem: fs.FileSystem) -> list[AddAction]:
-        """Write the new rows to data files, unless these exist since an earlier call."""
+    def write_new(self, table: DeltaTable, filesystem: fs.FileSystem) -> None:
+        """Write the new rows to data files, unless an earlier call has written the same."""
         if self._rows_in_files != self.new_rows:
             new = self._select(~self._keys.are_known, table)
-            self._files = write_data_files(new, self._spec.partition_column, filesystem)
+            self.files = write_data_files(new, self._spec.partition_column, filesystem)
             self._rows_in_files = new.num_rows
-        return self._files
 
-    def is_in(self, table: DeltaTable) -> bool:
-        """Return whether a table has the data files: a commit whose response was lost."""
-        if not self._files:
+    def is_committed(self, table: DeltaTable) -> bool:
+        """Return whether an attempt succeeded whose response was lost."""
+        if not (self.is_attempted and self.files):
             return False
         paths = pa.table(table.get_add_actions())["path"].to_pylist()
-        return self._files[0].path in paths
+        return self.files[0].path in paths
+
+    def summarise(self, version: int) -> MergeResult:
+        """Return the outcome, after the commit."""
+        return MergeResult(self.inserted + self.new_rows, self.updated, version)
 
     def _select(self, mask: Mask, table: DeltaTable) -> pa.Table:
         """Return some of the rows, with the columns that the table has."""
