@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
@@ -35,8 +36,10 @@ from skyclass.scoring.inputs import open_input
 from skyclass.scoring.score import score
 from skyclass.scoring.shards import Shard
 from skyclass.settings import Settings
+from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
+from skyclass.tables.predictions import SPEC
 
 TOPIC = "Many parts"
 PARTS, PROCESSES, PART_ROWS = 64, 16, 1_000_000
@@ -150,6 +153,28 @@ def measure_figures(rows: int = ROWS, part_rows: int = PART_ROWS) -> Iterator[Fi
                 costs[0] / mean,
                 target,
             )
+        yield from measure_size(bucket)
+
+
+def measure_size(settings: Settings) -> Iterator[Figure]:
+    """Measure the size of a predictions table and of its log."""
+    table = DeltaTable(
+        f"s3://{settings.data_bucket}/{SPEC.prefix}", storage_options=make_storage_options(settings)
+    )
+    files = pa.table(table.get_add_actions())
+    rows, size = pc.sum(files["num_records"]).as_py(), pc.sum(files["size_bytes"]).as_py()
+    yield Figure(TOPIC, "size of the table", size / rows, "bytes a row")
+    store = ObjectStore(settings)
+    names = list(store.list_keys(settings.data_bucket, f"{SPEC.prefix}/_delta_log/"))
+    for suffix, unit in (
+        (".json", "bytes a commit"),
+        (".checkpoint.parquet", "bytes of a checkpoint"),
+    ):
+        sizes = [
+            len(store.get(settings.data_bucket, name)) for name in names if name.endswith(suffix)
+        ]
+        if sizes:
+            yield Figure(TOPIC, f"log of the table, {suffix}", max(sizes), unit)
 
 
 def main() -> None:
