@@ -269,7 +269,7 @@ def test_a_release_beyond_the_memory_limit_starts_no_pod(
 ) -> None:
     large = publish(place.site, tmp_path, MODE, seed=8, memory=16 << 30)
     served, pods = place.get_service(), place.list_pods()
-    with pytest.raises(MemoryLimitError, match=r"needs 16664 MiB of memory, .* limit is 1024 MiB"):
+    with pytest.raises(MemoryLimitError, match=r"needs 16576 MiB of memory, .* limit is 1024 MiB"):
         place.promote(large)
     assert place.get_service()["metadata"]["generation"] == served["metadata"]["generation"]
     assert place.list_pods() == pods

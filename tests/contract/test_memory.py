@@ -66,6 +66,6 @@ def test_predictor_of_a_tree_stays_within_what_a_promotion_expects(
 
 
 def test_too_large_forest_is_rejected_by_its_figure(forest: Release) -> None:
-    limit = "352Mi"  # a tree fits
-    with pytest.raises(MemoryLimitError, match=r"needs \d+ MiB of memory, .* is 352 MiB: raise"):
+    limit = "256Mi"  # a tree fits
+    with pytest.raises(MemoryLimitError, match=r"needs \d+ MiB of memory, .* is 256 MiB: raise"):
         check_memory(forest, make_template(MODE, limit))

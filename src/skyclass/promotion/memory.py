@@ -8,8 +8,8 @@ from skyclass.errors import ClusterError, PromotionError
 from skyclass.promotion.cluster import KubernetesObject
 from skyclass.registry.releases import Release
 
-PREDICTOR_BYTES = 280 << 20
-"""Memory of a predictor without a model: 245 MiB after its largest request, and the rows that wait
+PREDICTOR_BYTES = 192 << 20
+"""Memory of a predictor without a model: 150 MiB after its largest request, and the rows that wait
 for the prediction log. `tests/contract/test_memory.py` compares the sum with a process."""
 
 _MEBIBYTE = 1 << 20

@@ -12,6 +12,9 @@ It applies once to the comparisons on the hold-outs and once to those in the sli
 challengers with the champion's true metrics are rejected. Models of one algorithm that were fitted
 on disjoint halves of real rows do differ a little: 2 to 6 % of such pairs are rejected."""
 
+SMALLEST_P_VALUE = 0.001
+"""Smaller p-values are shown as smaller than this one: 2,000 resamples have none."""
+
 
 class Outcome(StrEnum):
     """Outcome of one check of the gate."""

@@ -32,7 +32,7 @@ _FOLDS = 3
 Probabilities = npt.NDArray[np.float64]
 
 
-class _Predicted(ClassifierMixin, BaseEstimator):
+class _Predicted(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # they have no types
     """A model whose features are its predictions."""
 
     def fit(self, probabilities: Probabilities, labels: npt.NDArray[np.object_]) -> "_Predicted":

@@ -3,7 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from skyclass.registry.manifest import Evaluation
-from skyclass.registry.verdicts import Check, GateVerdict, Outcome, join_descriptions
+from skyclass.registry.verdicts import (
+    SMALLEST_P_VALUE,
+    Check,
+    GateVerdict,
+    Outcome,
+    join_descriptions,
+)
 from skyclass.training.evaluation import ChampionEvaluation
 from skyclass.training.gate.policy import APPROVAL
 from skyclass.training.gate.rows import PLACES
@@ -16,7 +22,6 @@ FLOORS: Mapping[str, str] = {
 """Rows that the floors are checked on, by group of the check."""
 
 SLICE = "slice"
-_MIN_P_VALUE = 0.001
 _MAX_FLOORS = 3
 
 
@@ -97,4 +102,4 @@ def _get_p_value(check: Check) -> float:
 
 def _format_p_value(check: Check) -> str:
     p_value = _get_p_value(check)
-    return f"p < {_MIN_P_VALUE}" if p_value < _MIN_P_VALUE else f"p = {p_value:.2g}"
+    return f"p < {SMALLEST_P_VALUE}" if p_value < SMALLEST_P_VALUE else f"p = {p_value:.2g}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from skyclass.registry.verdicts import SIGNIFICANCE, Check, Outcome
+from skyclass.registry.verdicts import SIGNIFICANCE, SMALLEST_P_VALUE, Check, Outcome
 from skyclass.training.reports.pages import render_page
 
 TITLES: Mapping[str, str] = {
@@ -26,7 +26,6 @@ LEGEND = (
 
 _LARGE = 1_000
 _SMALL = 10
-_MIN_P_VALUE = 0.001
 
 
 class CheckRow(NamedTuple):
@@ -131,4 +130,4 @@ def _format_value(value: float | None) -> str:
 def _format_p_value(p_value: float | None) -> str:
     if p_value is None:
         return "-"
-    return f"<{_MIN_P_VALUE}" if p_value < _MIN_P_VALUE else f"{p_value:.3f}"
+    return f"<{SMALLEST_P_VALUE}" if p_value < SMALLEST_P_VALUE else f"{p_value:.3f}"
