@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.models import publish_model
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import REFERENCE, Release
 from skyclass.settings import Settings
@@ -38,6 +37,9 @@ _THREADS = 8
 
 def publish_champion(store: ObjectStore, folder: Path) -> Release:
     """Publish and promote a release with a reference and without a model."""
+    # Imports the training, of which the memory of the measured processes must be free.
+    from benchmarks.models import publish_model
+
     model, _ = publish_model(store, MODE, "decision_tree", folder)
     path = folder / REFERENCE
     rows = _draw_predictions(_REFERENCE_ROWS).reindex(columns=REFERENCE_SCHEMA.names)

@@ -28,6 +28,17 @@ def explain(report: str, uri: str, endpoint: str) -> StoreError:
         return VersionMissingError(
             f"{uri} has no such version, or its files were vacuumed: read another one"
         )
+    return explain_object(report, uri, endpoint)
+
+
+def explain_object(report: str, uri: str, endpoint: str) -> StoreError:
+    """Return the error for an error text of delta-rs about an object.
+
+    Args:
+        report: The text.
+        uri: URI of the object.
+        endpoint: URL of the object store.
+    """
     code = re.search(r"<Code>(\w+)</Code>", report)
     if code:
         return s3_error(code[1], uri)

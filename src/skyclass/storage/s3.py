@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import urllib3
@@ -30,6 +31,20 @@ _MISSING_CODES = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
 
 class ObjectMissingError(StoreError):
     """No object has the key."""
+
+
+class StoredObject(NamedTuple):
+    """An object in a list.
+
+    Attributes:
+        key: Its key.
+        size: Number of bytes.
+        written: Time of the last write (UTC).
+    """
+
+    key: str
+    size: int
+    written: datetime
 
 
 class ObjectStore:
@@ -157,14 +172,19 @@ class ObjectStore:
             ):
                 yield str(item.object_name)
 
-    def list_with_times(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
-        """List the keys below a prefix with the time of the last write (UTC)."""
+    def list_objects(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
+        """List the objects below a prefix, in byte order of their keys."""
         with self._translate_errors(bucket, prefix):
             for item in self._client.list_objects(
                 bucket_name=bucket, prefix=prefix, recursive=True
             ):
                 if item.last_modified:
-                    yield str(item.object_name), item.last_modified
+                    yield StoredObject(str(item.object_name), item.size or 0, item.last_modified)
+
+    def list_with_times(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """List the keys below a prefix with the time of the last write (UTC)."""
+        for item in self.list_objects(bucket, prefix):
+            yield item.key, item.written
 
     def list_prefixes(self, bucket: str, prefix: str) -> Iterator[str]:
         """List the common prefixes one level below a prefix, each with a trailing slash."""

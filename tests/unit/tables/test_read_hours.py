@@ -1,7 +1,7 @@
 """Reading the prediction log while its files are merged, deleted or damaged."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pytest
 
 from skyclass.maintenance.merge import merge_hour
 from skyclass.settings import Settings
-from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore, StoredObject
 from skyclass.survey.features import Mode
 from skyclass.tables.log.layout import (
     HourIndex,
@@ -36,7 +36,7 @@ every_reader = pytest.mark.parametrize("count_rows", READERS.values(), ids=READE
 
 
 class MergingStore(ObjectStore):
-    """A store in which another process merges the hour and deletes its files before a read.
+    """A store in which another process merges an hour and deletes its files once it is listed.
 
     Attributes:
         merged: Whether it has done so.
@@ -46,13 +46,13 @@ class MergingStore(ObjectStore):
         super().__init__(settings)
         self.merged = False
 
-    def get(self, bucket: str, key: str) -> bytes:
+    def list_objects(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
+        yield from super().list_objects(bucket, prefix)
         if not self.merged:
             self.merged = True
             other = ObjectStore(self.settings)
             merge_hour(other, HOUR)
             other.delete(bucket, _list_small_files(other))
-        return super().get(bucket, key)
 
 
 def _list_small_files(store: ObjectStore) -> list[str]:

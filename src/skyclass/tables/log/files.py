@@ -1,6 +1,6 @@
 """Files of the prediction log as tables, those of older versions with the columns of this one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,6 +55,15 @@ def read_row_group(
     """Read a row group, as `parse_log` reads a whole file."""
     sources = _find_sources(file, columns)
     return _convert(file.read_row_group(number, list(sources.values())), sources)
+
+
+def read_batches(file: pq.ParquetFile, columns: Sequence[str], size: int) -> Iterator[pa.Table]:
+    """Yield the rows of a large file in tables of at most `size` rows."""
+    sources = _find_sources(file, columns)
+    names = list(sources.values())
+    for number in range(file.num_row_groups):
+        for batch in file.iter_batches(size, row_groups=[number], columns=names):
+            yield _convert(pa.Table.from_batches([batch]), sources)
 
 
 def _find_sources(file: pq.ParquetFile, columns: Sequence[str]) -> dict[str, str]:

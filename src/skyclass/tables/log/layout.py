@@ -7,7 +7,7 @@ in one write, so that a reader sees each row once, however far a merge has got.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import ClassVar, TypeVar
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from skyclass.errors import StoreError
 from skyclass.registry.documents import Document
-from skyclass.storage.s3 import ObjectMissingError, ObjectStore
+from skyclass.storage.s3 import ObjectMissingError, ObjectStore, StoredObject
 from skyclass.survey.features import Mode
 
 logger = logging.getLogger(__name__)
@@ -70,10 +70,12 @@ class LogFile:
     Attributes:
         key: Its key in the logs bucket.
         merged: What is known of a merged file; None for one that a predictor wrote.
+        listed: Its entry in the list of objects; None if the index names a file that is missing.
     """
 
     key: str
-    merged: MergedFile | None = None
+    merged: MergedFile | None
+    listed: StoredObject | None
 
 
 def list_hour(store: ObjectStore, hour: datetime) -> list[LogFile]:
@@ -89,7 +91,8 @@ def list_hour(store: ObjectStore, hour: datetime) -> list[LogFile]:
         StoreError: The log cannot be listed, or the index is malformed.
     """
     prefix = make_hour_prefix(hour)
-    return select_files(store, prefix, store.list_keys(store.settings.logs_bucket, prefix))
+    objects = list(store.list_objects(store.settings.logs_bucket, prefix))
+    return _select_files(store, prefix, {each.key: each for each in objects})
 
 
 def read_listed(
@@ -116,33 +119,6 @@ def read_listed(
             ) from error
         logger.info("%s: files were merged meanwhile, the hour is read again", error)
     return read_listed(list_files, read, attempts - 1)
-
-
-def select_files(store: ObjectStore, prefix: str, keys: Iterable[str]) -> list[LogFile]:
-    """Select the files that together hold each row of an hour once.
-
-    Args:
-        store: The object store.
-        prefix: Prefix of the hour.
-        keys: All keys below the prefix.
-
-    Raises:
-        StoreError: The index cannot be read or is malformed.
-    """
-    names = [key.removeprefix(prefix) for key in keys]
-    index = HourIndex()
-    if HourIndex.file_name in names:
-        index = read_index(store, prefix)
-    merged = {each.name: each for each in index.merged}
-    replaced = set(index.replaced)
-    written = [
-        name
-        for name in names
-        if name.endswith(_SUFFIX) and "/" not in name and name not in replaced
-    ]
-    return [LogFile(prefix + name, each) for name, each in merged.items()] + [
-        LogFile(prefix + name) for name in written
-    ]
 
 
 def read_index(store: ObjectStore, prefix: str) -> HourIndex:
@@ -206,3 +182,22 @@ def make_day_prefix(day: date) -> str:
 def make_hour_prefix(time: datetime) -> str:
     """Return the prefix of the hour of a time (UTC) in the logs bucket."""
     return f"{make_day_prefix(time)}hour={time:%H}/"
+
+
+def _select_files(
+    store: ObjectStore, prefix: str, listed: Mapping[str, StoredObject]
+) -> list[LogFile]:
+    names = [key.removeprefix(prefix) for key in listed]
+    index = HourIndex()
+    if HourIndex.file_name in names:
+        index = read_index(store, prefix)
+    replaced = {*index.replaced, *(each.name for each in index.merged)}
+    written = [
+        name
+        for name in names
+        if name.endswith(_SUFFIX) and "/" not in name and name not in replaced
+    ]
+    merged = [
+        LogFile(prefix + each.name, each, listed.get(prefix + each.name)) for each in index.merged
+    ]
+    return merged + [LogFile(prefix + name, None, listed[prefix + name]) for name in written]

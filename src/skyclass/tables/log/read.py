@@ -1,7 +1,7 @@
 """Read the prediction log.
 
-Small files are fetched in parallel, large ones by row groups, so memory does not depend on the size
-of the log. Each hour is collected on its own: `skyclass maintain` may replace its files meanwhile,
+Small files are fetched in parallel, large ones in parts, so memory does not depend on the size of
+the log. Each hour is collected on its own: `skyclass maintain` may replace its files meanwhile,
 and then the hour is read again.
 """
 
@@ -19,16 +19,17 @@ import pyarrow.compute as pc
 
 from skyclass.errors import one_line
 from skyclass.storage.prefetch import map_ahead, prefetch
-from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore, StoredObject
+from skyclass.storage.small_files import SmallFiles
 from skyclass.survey.features import Mode
-from skyclass.tables.log.files import ALL_COLUMNS, UNREADABLE, open_large, parse_log, read_row_group
+from skyclass.tables.log.files import ALL_COLUMNS, UNREADABLE, open_large, parse_log, read_batches
 from skyclass.tables.log.layout import LogFile, list_hour, list_hours, read_listed
 from skyclass.tables.log.schema import LOG_SCHEMA
 
 logger = logging.getLogger(__name__)
 
 _BATCH_ROWS = 20_000
-"""Rows of small files that are filtered and collected together."""
+"""Rows that are filtered and collected together."""
 _THREADS = 8
 _FILES_AHEAD = 32
 
@@ -167,7 +168,7 @@ def _collect(
             continue
         for rows in prefetch(_read_merged(store, file.key, query, found)):
             _add(rows, query, found)
-    small = [file.key for file in files if file.merged is None]
+    small = [file.listed for file in files if file.merged is None and file.listed]
     for rows in _read_small_files(store, small, query, found):
         _add(rows, query, found)
     return found
@@ -181,32 +182,32 @@ def _add(rows: pa.Table, query: Query, found: LogHour[C]) -> None:
         & (pc.field("mode") == str(query.mode))
     )
     is_of_release = pc.field("model_version") == query.model_version
-    rows = rows.filter(is_in_window)
-    found.collected.add(rows.filter(is_of_release))
-    for count in rows.filter(~is_of_release)["model_version"].value_counts().to_pylist():
+    found.collected.add(rows.filter(is_in_window & is_of_release))
+    others = rows.select(["time", "mode", "model_version"]).filter(is_in_window & ~is_of_release)
+    for count in others["model_version"].value_counts().to_pylist():
         found.other_releases[count["values"]] += count["counts"]
 
 
 def _read_merged(
     store: ObjectStore, key: str, query: Query, found: LogHour[C]
 ) -> Iterator[pa.Table]:
-    """Yield the row groups of a merged file."""
+    """Yield the rows of a merged file in batches."""
     try:
         file = open_large(store, key)
-        for number in range(file.num_row_groups):
-            yield read_row_group(file, number, query.columns)
+        yield from read_batches(file, query.columns, _BATCH_ROWS)
         found.files += 1
     except UNREADABLE as error:
         _skip(key, error, found)
 
 
 def _read_small_files(
-    store: ObjectStore, keys: Sequence[str], query: Query, found: LogHour[C]
+    store: ObjectStore, files: Sequence[StoredObject], query: Query, found: LogHour[C]
 ) -> Iterator[pa.Table]:
     """Yield the rows of many files in batches: filtering each file would take most of the time."""
-    bucket, waiting, size = store.settings.logs_bucket, [], 0
-    fetched = map_ahead(lambda key: store.get(bucket, key), keys, _THREADS, _FILES_AHEAD)
-    for key, data in zip(keys, fetched, strict=True):
+    sizes = {file.key: file.size for file in files}
+    client = SmallFiles(store.settings, store.settings.logs_bucket, sizes)
+    waiting, size = [], 0
+    for key, data in zip(sizes, map_ahead(client.read, sizes, _THREADS, _FILES_AHEAD), strict=True):
         try:
             rows = parse_log(data, query.columns)
         except UNREADABLE as error:

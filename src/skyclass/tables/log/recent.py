@@ -17,13 +17,7 @@ import pyarrow.compute as pc
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.log.files import UNREADABLE, open_large, parse_log, read_row_group
-from skyclass.tables.log.layout import (
-    LogFile,
-    list_hours_with_files,
-    make_hour_prefix,
-    read_listed,
-    select_files,
-)
+from skyclass.tables.log.layout import LogFile, list_hour, list_hours_with_files, read_listed
 from skyclass.tables.log.schema import LOG_SCHEMA
 
 MAX_PAGE_SPAN = timedelta(days=14)
@@ -170,13 +164,11 @@ def _list_files(store: ObjectStore, hour: datetime) -> list[tuple[LogFile, datet
 
     A time before the hour is wrong, such as that of a clock in a test, and replaced by `_UNKNOWN`.
     """
-    prefix = make_hour_prefix(hour)
-    times = dict(store.list_with_times(store.settings.logs_bucket, prefix))
-    files = []
-    for file in select_files(store, prefix, times):
-        written = times.get(file.key, _UNKNOWN)
-        files.append((file, written if written >= hour else _UNKNOWN))
-    return sorted(files, key=lambda each: each[1], reverse=True)
+    files = [
+        (file, file.listed.written if file.listed else _UNKNOWN) for file in list_hour(store, hour)
+    ]
+    known = [(file, time if time >= hour else _UNKNOWN) for file, time in files]
+    return sorted(known, key=lambda each: each[1], reverse=True)
 
 
 def _select_rows(
