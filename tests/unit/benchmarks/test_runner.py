@@ -1,7 +1,10 @@
+import ast
 from pathlib import Path
 
-from benchmarks.__main__ import run_all
-from benchmarks.history import read_history
+import pytest
+
+from benchmarks.__main__ import BENCHMARKS, run_all
+from benchmarks.history import ROOT, read_history
 from tests.support import benchmark, broken_benchmark
 
 TOY, BROKEN = benchmark.__name__, broken_benchmark.__name__
@@ -12,3 +15,10 @@ def test_a_benchmark_that_fails_is_one_error_and_the_others_go_on(tmp_path: Path
     assert str(error) == f"benchmark failed: python -m {BROKEN} (exit code 1); run it alone"
     (run,) = read_history(tmp_path / "history")
     assert (run.benchmark, run.figures) == ("toy", benchmark.FIGURES)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_listed_benchmark_measures_figures(name: str) -> None:
+    source = ast.parse((ROOT / f"benchmarks/{name}.py").read_text())
+    functions = {node.name for node in source.body if isinstance(node, ast.FunctionDef)}
+    assert "measure_figures" in functions
