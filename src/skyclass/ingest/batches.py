@@ -17,7 +17,7 @@ from skyclass.storage.table_spec import Watermark
 from skyclass.survey.observation import OPTIONAL_COLUMNS, ROW_COLUMNS, find_eras
 from skyclass.tables.observations import SCHEMA
 
-_BATCHES_AHEAD = 4
+_BATCHES_AHEAD = 2
 """Batches that are prepared while a part is committed."""
 
 

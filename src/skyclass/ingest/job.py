@@ -51,6 +51,7 @@ def ingest(
     batches = _report(read_table_batches(source, resumed_after), progress)
     for part in gather(batches, lambda batch: batch.rows_in):
         total = total.add(_ingest_part(part, table, store))
+        del part  # its rows would stay in memory until the next part is complete
     if not total.is_balanced:
         raise StoreError(f"the accounting of {source.name} does not balance: {total}: report a bug")
     if total.rows_in == 0:

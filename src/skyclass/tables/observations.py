@@ -95,6 +95,7 @@ class ObservationsTable(KeyedTable):
         kept = [batch.filter(pa.array(keep(batch))) if keep else batch for batch in batches]
         order = [(name, "ascending") for name in ("mjd", "plate", "fiber_id")]
         rows = pa.Table.from_batches(kept, schema).sort_by(order)
+        del kept  # the rows are in memory once more as pandas
         return rows.select(list(columns)).to_pandas()
 
     def read_batches(
