@@ -68,7 +68,7 @@ def training(
             only publishes it.
         reason: Reason for the run; stored with the promotion.
         search_seconds: Budget in seconds to compare settings of the candidates; 0 compares the
-            default settings only.
+            default and the smaller settings only.
         seed: Seed of all random numbers.
         source_uri: Observations to ingest first: `simulated:?rows=…&era=legacy,boss,eboss&seed=…`,
             the http(s):// or s3:// address of a file (CSV, Parquet, FITS, VOTable, …), or `table:`
