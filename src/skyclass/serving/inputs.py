@@ -26,6 +26,9 @@ Matrix = npt.NDArray[np.float64]
 MAX_INPUT = float(np.finfo(np.float32).max) / 2
 """Models work in single precision; with half of its range, colours (differences) fit as well."""
 
+MAX_KEY = 2**31 - 1
+"""Largest plate, MJD or fibre of a key."""
+
 _OPTIONAL = "alpha, delta, extinction_r, psf_u … psf_z, type, err_u … err_z, w1, w2"
 """The optional inputs of photometric mode in messages."""
 

@@ -10,30 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import astuple
 
-from skyclass.serving.errors import RequestError, describe, quote
-from skyclass.serving.inputs import (
-    Inputs,
-    Matrix,
-    check_row_count,
-    check_values,
-    describe_inputs,
-    missing_input,
-    not_a_number,
-    wrong_width,
-)
+from skyclass.serving.errors import RequestError, describe
+from skyclass.serving.inputs import MAX_KEY, Inputs, Matrix, check_row_count, check_values
 from skyclass.serving.options import EXPECTED_SHARE, Options, Share
 from skyclass.serving.protocol.strict_json import StructureError, convert, parse_json
-from skyclass.survey.features import (
-    ALL_INPUTS,
-    INPUTS,
-    OPTIONAL_INPUTS,
-    Mode,
-    model_name,
-)
+from skyclass.serving.protocol.v1_errors import explain
+from skyclass.survey.features import ALL_INPUTS, INPUTS, OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import KEY
-
-MAX_KEY = 2**31 - 1
-"""Largest part of a key."""
 
 _Key = Annotated[float, msgspec.Meta(ge=1, le=MAX_KEY, multiple_of=1)]
 _ABSENT = float("inf")  # JSON cannot express it
@@ -163,7 +146,7 @@ def _read_rows(payload: dict[str, Any], mode: Mode, missing_bands: Collection[st
             request: Any = convert(payload, _define_request(mode, optional))
         except StructureError as error:
             if optional is choices[-1]:
-                raise _explain(error, mode, optional) from None
+                raise explain(error, mode, optional) from None
         else:
             return cast(list[Any], request.instances)
     raise AssertionError(choices)
@@ -196,42 +179,3 @@ def _check_keys(keys: Matrix) -> npt.NDArray[np.int32] | None:
             422, f"row {row}: {name} is missing: send all of {', '.join(KEY)}, or none"
         )
     return np.where(absent, 0, keys).astype(np.int32)
-
-
-def _explain(error: StructureError, mode: Mode, optional: Collection[str]) -> RequestError:
-    """Name row and field of what differs from the structure of a request."""
-    names = INPUTS[mode]
-    match error.path:
-        case ():
-            return RequestError(400, "instances is missing: send a list of rows")
-        case (_,):
-            return RequestError(400, f"instances is {describe(error.value)}, expected a list")
-        case (_, int(row)):
-            if isinstance(error.value, dict):
-                for name in names:
-                    if name not in error.value and name not in optional:
-                        return missing_input(row, name, mode)
-                known = (*ALL_INPUTS[mode], *KEY)
-                name = next(name for name in error.value if name not in known)
-                return RequestError(
-                    422,
-                    f"row {row}: {quote(name)} is not an input of {model_name(mode)}, "
-                    f"expected {describe_inputs(mode)}",
-                )
-            if isinstance(error.value, list):
-                return wrong_width(row, len(error.value), mode)
-            return RequestError(
-                422,
-                f"row {row} is {describe(error.value)}, expected an object or a list of "
-                f"{', '.join(names)}",
-            )
-        case (_, int(row), field):
-            name = field if isinstance(field, str) else names[field]
-            if name in KEY:
-                return RequestError(
-                    422,
-                    f"row {row}: {name} is {describe(error.value)}, "
-                    f"expected an integer from 1 to {MAX_KEY}",
-                )
-            return not_a_number(row, name, error.value)
-    raise AssertionError(error)
