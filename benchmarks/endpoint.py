@@ -9,7 +9,7 @@ on the machine affects all of them alike:
     no log   the predictor without its prediction log
 
 Rates and latencies are medians over the rounds, their ratios compare two servers within a round.
-CPU is that of all rounds, with what the servers do between them, such as writing the log.
+CPU is that of all rounds, and of what the servers do after them, until the log is written.
 """
 
 import argparse
@@ -143,6 +143,7 @@ def _measure(
             own.p99.append(float(np.percentile(latencies, 99)) * 1000)
             own.requests += len(latencies)
     for name in names:
+        servers[name].wait_for_log()
         found[name].cpu += servers[name].server.cpu_seconds() * 1000
     return found
 

@@ -1,5 +1,6 @@
 """The servers that `benchmarks.endpoint` compares, and the requests that they take."""
 
+import time
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import orjson
+import urllib3
 from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelInferRequest
 
 from benchmarks.load import GrpcRequest, HttpRequest, Request
@@ -25,6 +27,7 @@ MODE = Mode.SPECTROSCOPIC
 STOCK, NOOP, SKYCLASS, NO_LOG = "stock", "no-op", "skyclass", "no log"
 
 Matrix = npt.NDArray[np.float64]
+_POLL_SECONDS = 0.5
 
 
 class Protocol(StrEnum):
@@ -74,6 +77,15 @@ class Endpoint:
 
     address: Address
     server: Server
+
+    def wait_for_log(self) -> None:
+        """Wait until every prediction is written to the log; other servers have none."""
+        if self.address.takes_features:
+            return
+        url = f"http://127.0.0.1:{self.address.port}/metrics"
+        with urllib3.PoolManager() as http:
+            while b"skyclass_log_queue_rows 0.0" not in http.request("GET", url).data:
+                time.sleep(_POLL_SECONDS)
 
 
 def publish(candidate: str, access: Access, folder: Path) -> Matrix:
