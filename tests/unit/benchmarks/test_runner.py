@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import BENCHMARKS, run_all
+from benchmarks.__main__ import BENCHMARKS
 from benchmarks.history import ROOT, read_history
+from benchmarks.runner import run_all
 from tests.support import benchmark, broken_benchmark
 
 TOY, BROKEN = benchmark.__name__, broken_benchmark.__name__
