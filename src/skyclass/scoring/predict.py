@@ -1,6 +1,5 @@
 """Predict the rows of a piece, in the schema of the predictions table."""
 
-import os
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import NamedTuple
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -117,7 +117,7 @@ def _predict(model: LoadedModel, inputs: npt.NDArray[np.float64]) -> _Prediction
         nothing = np.empty(0, dtype=object)
         return _Predictions(np.empty((0, len(CLASSES))), nothing, nothing)
     batches = np.array_split(inputs, -(-len(inputs) // MAX_CALL_ROWS))
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:  # heeds the CPU limit of a container
         parts = list(pool.map(lambda batch: _predict_batch(model, batch), batches))
     return _Predictions(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
