@@ -64,4 +64,6 @@ def _regroup(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
             rows = pa.concat_tables(waiting)
             yield rows.slice(0, ROW_GROUP_ROWS)
             waiting = [rows.slice(ROW_GROUP_ROWS)]
-    yield pa.concat_tables(waiting)
+    rest = pa.concat_tables(waiting)
+    if rest.num_rows:  # else it would become an empty row group
+        yield rest

@@ -8,11 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from skyclass.errors import StoreError
+from skyclass.maintenance import merged_file
 from skyclass.maintenance.hours import find_hours
 from skyclass.maintenance.merge import MergedHour, find_index, merge_hour
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.log.layout import list_hour, make_hour_prefix
+from skyclass.tables.log.recent import read_recent_predictions
 from tests.support.maintenance import HOUR, RELEASES, make_hour, read_hour, write_files
 from tests.support.monitoring import write_log_rows
 
@@ -70,6 +72,21 @@ def test_late_file_is_merged_with_the_merged_file_of_its_release(store: ObjectSt
     kept = set(index.merged) & set(first.merged)
     (superseded,) = {each.name for each in first.merged} - {each.name for each in kept}
     assert set(index.replaced) == {*first.replaced, late.removeprefix(PREFIX), superseded}
+
+
+def test_merged_file_of_full_row_groups_has_no_empty_one(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merged_file, "ROW_GROUP_ROWS", 20)
+    write_files(store, rows=20)
+    merge_hour(store, HOUR)
+
+    for file in list_hour(store, HOUR):
+        data = store.get(store.settings.logs_bucket, file.key)
+        groups = pq.ParquetFile(io.BytesIO(data)).metadata
+        assert [groups.row_group(n).num_rows for n in range(groups.num_row_groups)] == [20, 20]
+    page = read_recent_predictions(store, Mode.PHOTOMETRIC, 10, HOUR + timedelta(hours=2))
+    assert len(page.rows) == 10
 
 
 def test_unreadable_file_stays(store: ObjectStore, caplog: pytest.LogCaptureFixture) -> None:
