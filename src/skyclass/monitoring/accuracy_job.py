@@ -88,6 +88,8 @@ def update_accuracy(
 ) -> list[WindowAccuracy]:
     """Join new labels to the recent windows of a mode.
 
+    A window whose rows have expired keeps its document.
+
     Args:
         store: The object store.
         champions: Where the parents of releases are looked up.
@@ -114,11 +116,20 @@ def update_accuracy(
         document = earlier.get(verdict.window_end)
         if document and not _is_outdated(document, verdict, version):
             continue
-        document = _compute_accuracy(
+        computed = _compute_accuracy(
             store, verdict, version, find_parent(promotions, verdict.release)
         )
-        save_document(store, document)
-        updated.append(document)
+        if document and computed.answers < verdict.window_rows:
+            logger.warning(
+                "the window that ended at %s has %d rows of %d left: the log has expired, its "
+                "accuracy is kept",
+                verdict.window_end.isoformat(),
+                computed.answers,
+                verdict.window_rows,
+            )
+            continue
+        save_document(store, computed)
+        updated.append(computed)
     return updated
 
 

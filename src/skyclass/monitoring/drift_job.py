@@ -63,8 +63,8 @@ def run_drift(
     """Evaluate one window of the champion's predictions.
 
     The job is idempotent: a window that was evaluated before keeps its release, whoever is
-    champion now, and nothing is written if the verdict is the same. The verdict is written last,
-    so an interrupted job leaves none.
+    champion now, and nothing is written if the verdict is the same, or if rows of the window have
+    expired since. The verdict is written last, so an interrupted job leaves none.
 
     Args:
         store: The object store.
@@ -99,6 +99,14 @@ def run_drift(
     bands = tuple(release.manifest.missing_bands)
     window = Window(mode, release.id, window_start, window_end, bands)
     logged = read_window(store, window)
+    if earlier and _has_expired(window, logged.accounting, earlier):
+        logger.warning(
+            "the window has %d rows, and had %d when it was evaluated: the log has expired, the "
+            "verdict is kept",
+            logged.accounting.rows_in,
+            earlier.accounting.rows_in,
+        )
+        return DriftResult(earlier, prefix)
     # Evidently plots columns over time only if the frame is sorted and indexed by naive times.
     rows = logged.rows.set_index(logged.rows["time"].dt.tz_localize(None))
     try:
@@ -164,6 +172,15 @@ def make_verdict(
         synthetic_rows=training_set.synthetic_rows,
         policy=POLICY,
         seed=SEED,
+    )
+
+
+def _has_expired(window: Window, accounting: Accounting, earlier: DriftVerdict) -> bool:
+    """Whether rows of an evaluated window were deleted: the log of a window only grows."""
+    return (
+        window.start == earlier.window_start
+        and accounting.rows_in < earlier.accounting.rows_in
+        and accounting.unreadable_files <= earlier.accounting.unreadable_files
     )
 
 

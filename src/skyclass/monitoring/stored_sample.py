@@ -47,6 +47,7 @@ def load_sample(store: ObjectStore, verdict: DriftVerdict) -> pd.DataFrame | Non
     try:
         data = store.get(store.settings.reports_bucket, key)
         table = pq.read_table(pa.BufferReader(data), schema=get_schema(verdict.mode))
+        table.validate(full=True)  # text that is not UTF-8
     except ObjectMissingError:
         return None
     except (pa.ArrowException, OSError) as error:

@@ -144,6 +144,24 @@ def test_window_without_a_stored_sample_is_read_from_the_log(
     assert (document.answers, document.keyed) == (450, 450)
 
 
+def test_accuracy_is_kept_when_the_rows_of_its_window_have_expired(
+    store: ObjectStore,
+    champions: LocalChampionStore,
+    champion: Release,
+    table: ObservationsTable,
+    observed: pd.DataFrame,
+    tmp_path: Path,
+) -> None:
+    ingest_rows(table, store, observed.head(225), tmp_path)
+    update_accuracy(store, champions, MODE)
+    before = read_document(store)
+    store.delete(store.settings.reports_bucket, [window_prefix(MODE, END) + SAMPLE])
+    delete_log(store)
+    ingest_rows(table, store, observed, tmp_path)
+    assert update_accuracy(store, champions, MODE) == []
+    assert read_document(store) == before
+
+
 def test_sample_of_a_killed_job_is_not_used(
     store: ObjectStore,
     settings: Settings,

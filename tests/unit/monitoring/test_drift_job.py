@@ -100,6 +100,19 @@ def test_late_predictions_change_verdict_and_report(
     assert all(after[name] != before[name] for name in ("report.html", "verdict.json"))
 
 
+def test_window_whose_log_has_expired_keeps_its_verdict(
+    store: ObjectStore, champions: LocalChampionStore, tmp_path: Path
+) -> None:
+    release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 600, seed=1))
+    write_log_rows(store, make_log_rows(draw_observations(Era.LEGACY, 400, seed=2), release.id))
+    first = run_drift(store, champions, MODE, START, END)
+    objects = read_objects(store, first.prefix)
+    bucket = store.settings.logs_bucket
+    store.delete(bucket, list(store.list_keys(bucket, "")))
+    assert run_drift(store, champions, MODE, START, END) == first
+    assert read_objects(store, first.prefix) == objects
+
+
 def test_verdict_is_strict_json_and_complete(
     store: ObjectStore, champions: LocalChampionStore, tmp_path: Path
 ) -> None:
