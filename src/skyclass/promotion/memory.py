@@ -10,7 +10,8 @@ from skyclass.registry.releases import Release
 
 PREDICTOR_BYTES = 192 << 20
 """Memory of a predictor without a model: 150 MiB after its largest request, and the rows that wait
-for the prediction log. `tests/contract/test_memory.py` compares the sum with a process."""
+for the prediction log between two writes; a full queue, as in an outage, needs more.
+`tests/contract/test_memory.py` compares the sum with a process."""
 
 _MEBIBYTE = 1 << 20
 

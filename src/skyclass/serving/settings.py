@@ -34,8 +34,8 @@ class ServingSettings(BaseSettings):
     log_flush_rows: PositiveInt = 40_000
     """Number of queued rows that triggers a write; smaller writes cost more per row."""
     log_queue_rows: PositiveInt = 100_000
-    """Limit on queued rows (at most 90 MB, if each is a request of its own); further rows are
-    dropped and counted."""
+    """Limit on queued rows; further rows are dropped and counted. If each is a request of its own,
+    they take up to 140 MB, and 250 MB while they are encoded."""
 
     drain_seconds: PositiveInt = 10
     """Timeout for requests in flight on SIGTERM, and again for the flush of the prediction log.

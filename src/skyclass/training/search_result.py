@@ -3,7 +3,8 @@
 Source of the rule: Breiman, Friedman, Olshen and Stone (1984), Classification and Regression Trees,
 section 3.4.3: of the models within one standard error of the best, take the simplest. Here the
 error is that of the paired difference over the folds, and the simplest has the smallest file. Sizes
-are exact, so unlike times they select the same model on any machine.
+are exact. Times are not: two machines select different models if the smallest is excluded as slower
+on one of them only.
 
 It is separate from the search, so that reading a result does not import scikit-learn.
 """
