@@ -1,8 +1,7 @@
 """Merging the files of an hour of the prediction log into one file for each release.
 
-The merged files are written first, under names made of their content, then the index that names
-them: with that one write, readers change from the old files to the new ones. Nothing is deleted
-here; see `cleaning`.
+The merged files are written first, under new names, then the index that names them: with that one
+write, readers change from the old files to the new ones. Nothing is deleted here; see `cleaning`.
 """
 
 import logging
@@ -196,8 +195,8 @@ def _make_index(
     """
     groups = {get_group(each) for each in written}
     kept = [each for each in before.merged if get_group(each) not in groups]
-    names = {*before.replaced, *replaced} - {each.name for each in written}
-    return HourIndex(merged=(*kept, *written), replaced=tuple(sorted(names)))
+    names = sorted({*before.replaced, *replaced})
+    return HourIndex(merged=(*kept, *written), replaced=tuple(names))
 
 
 def _parse(data: bytes) -> pa.Table:

@@ -1,6 +1,6 @@
 """Files with all rows of an hour that are of one release, in the order of time."""
 
-import hashlib
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,16 +36,15 @@ def write_merged_file(tables: Iterable[pa.Table], group: Group, path: Path) -> M
         path: The file.
 
     Returns:
-        The entry of the index; its name is made of the content.
+        The entry of the index. Its name is new: a run that deletes what a killed run has left must
+        not delete what another run writes again.
     """
     rows = 0
     with pq.ParquetWriter(path, LOG_SCHEMA, **_ENCODING) as writer:
         for part in _regroup(tables):
             writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
             rows += part.num_rows
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    name = f"{MERGED_FOLDER}{digest}.parquet"
+    name = f"{MERGED_FOLDER}{uuid.uuid4().hex}.parquet"
     mode, release = Mode(group.mode), group.model_version
     return MergedFile(name=name, mode=mode, model_version=release, rows=rows)
 

@@ -65,6 +65,21 @@ def test_merged_file_without_an_index_is_deleted_after_the_grace_period(
     assert find_replaced(store, HOUR, later()) == [orphan]
 
 
+def test_run_that_deletes_files_of_a_killed_run_does_not_delete_those_of_another(
+    store: ObjectStore,
+) -> None:
+    write_files(store)
+    truth = read_hour(store)
+    bucket = store.settings.logs_bucket
+    merge_hour(store, HOUR)
+    store.delete(bucket, [f"{PREFIX}index.json"])  # as if killed before it was written
+    found = find_replaced(store, HOUR, later())
+    assert found
+    merge_hour(store, HOUR)
+    store.delete(bucket, found)
+    assert read_hour(store) == truth
+
+
 def test_nothing_is_deleted_while_a_merged_file_is_missing(store: ObjectStore) -> None:
     write_files(store)
     merge_hour(store, HOUR)
