@@ -28,6 +28,7 @@ STOCK, NOOP, SKYCLASS, NO_LOG = "stock", "no-op", "skyclass", "no log"
 
 Matrix = npt.NDArray[np.float64]
 _POLL_SECONDS = 0.5
+_LOG_SECONDS = 120
 
 
 class Protocol(StrEnum):
@@ -83,8 +84,11 @@ class Endpoint:
         if self.address.takes_features:
             return
         url = f"http://127.0.0.1:{self.address.port}/metrics"
+        until = time.monotonic() + _LOG_SECONDS
         with urllib3.PoolManager() as http:
             while b"skyclass_log_queue_rows 0.0" not in http.request("GET", url).data:
+                if time.monotonic() > until:
+                    raise SystemExit(f"the log was not written after {_LOG_SECONDS} s: {url}")
                 time.sleep(_POLL_SECONDS)
 
 

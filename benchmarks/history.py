@@ -44,7 +44,7 @@ class Run:
     Attributes:
         benchmark: Name of its module.
         date: When it ended.
-        revision: Git revision, with `+` if the code had uncommitted changes.
+        revision: Git revision at its start, with `+` if the code had uncommitted changes.
         machine: Where it ran.
         figures: What it measured.
         seconds: How long it took; None if it was not recorded.
@@ -78,12 +78,12 @@ def find_revision() -> str:
     return _git("rev-parse", "--short=7", "HEAD") + "+" * bool(changes)
 
 
-def make_run(benchmark: str, figures: Iterable[Figure], usage: Usage) -> Run:
+def make_run(benchmark: str, revision: str, figures: Iterable[Figure], usage: Usage) -> Run:
     """Return a run that ends now, on this machine."""
     return Run(
         benchmark=benchmark,
         date=datetime.now(UTC).replace(microsecond=0),
-        revision=find_revision(),
+        revision=revision,
         machine=describe_machine(),
         figures=tuple(figures),
         seconds=round(usage.seconds, 1),

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks.figures import Figure, print_figure
-from benchmarks.history import HISTORY, append_run, make_run
+from benchmarks.history import HISTORY, append_run, find_revision, make_run
 from benchmarks.usage import measure_usage
 
 _PROCESSES = multiprocessing.get_context("spawn")
@@ -52,7 +52,7 @@ def run_all(modules: Mapping[str, str], history: Path = HISTORY) -> list[Benchma
     errors = []
     for number, (name, module) in enumerate(modules.items(), start=1):
         sys.stdout.write(f"{name} ({number} of {len(modules)})\n")
-        figures = []
+        revision, figures = find_revision(), []
         try:
             with measure_usage() as usage:
                 for figure in run_benchmark(module):
@@ -61,7 +61,7 @@ def run_all(modules: Mapping[str, str], history: Path = HISTORY) -> list[Benchma
         except BenchmarkError as error:
             errors.append(error)
         else:
-            append_run(make_run(name, figures, usage), history)
+            append_run(make_run(name, revision, figures, usage), history)
     return errors
 
 
