@@ -106,7 +106,7 @@ class Predictor:
             options: What the client requests besides the probabilities.
             request_id: The client's id of the request; None generates one.
             idempotency_key: The same for all attempts of one request, so that its rows are counted
-                once; None for a request that is not retried.
+                once; None or empty for a request that is not retried.
 
         Raises:
             RequestError: 400, an id is too long; or 422, the release has nothing that an option
@@ -120,7 +120,7 @@ class Predictor:
             LogEntry(
                 time=datetime.now(UTC),
                 request_id=prediction.request_id,
-                idempotency_key=idempotency_key,
+                idempotency_key=idempotency_key or None,  # gRPC has empty ones
                 model_version=model.release.id,
                 mode=self.mode,
                 inputs=inputs.values,
