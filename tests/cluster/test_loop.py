@@ -154,6 +154,7 @@ def test_alerts_and_dashboard_use_exported_metrics(scaled: Installation, caller:
             text = urllib3.request("GET", f"{address}/metrics").data.decode()
         exported |= set(re.findall(r"^(\w+)\{?", text, re.M))
     assert used - exported == {  # exported by kube-state-metrics
+        "kube_cronjob_created",
         "kube_cronjob_status_last_successful_time",
         "kube_deployment_status_replicas_available",
         "kube_job_status_failed",
