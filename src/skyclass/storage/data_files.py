@@ -4,8 +4,10 @@ A file whose writer is killed before the commit is invisible to readers; `vacuum
 """
 
 import json
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -80,20 +82,26 @@ def _write(rows: pa.Table, file: pa.NativeFile) -> None:
 
 
 def _make_statistics(rows: pa.Table) -> dict[str, Any]:
-    """Return the statistics of integers and texts, by which files are skipped."""
-    names = [
-        each.name
-        for each in rows.schema
-        if pa.types.is_integer(each.type) or pa.types.is_string(each.type)
-    ]
-    bounds = {name: pc.min_max(rows[name]).as_py() for name in names}
+    """Return the statistics of all columns, by which readers skip files.
+
+    A column without bounds counts as one without values in the Arrow datasets of delta-rs: a filter
+    by it would find no row.
+    """
+    bounds = {name: pc.min_max(rows[name]).as_py() for name in rows.column_names}
     return {
         "numRecords": rows.num_rows,
-        "minValues": _drop_nulls({name: each["min"] for name, each in bounds.items()}),
-        "maxValues": _drop_nulls({name: each["max"] for name, each in bounds.items()}),
-        "nullCount": {name: rows[name].null_count for name in names},
+        "minValues": _encode({name: each["min"] for name, each in bounds.items()}),
+        "maxValues": _encode({name: each["max"] for name, each in bounds.items()}),
+        "nullCount": {name: rows[name].null_count for name in rows.column_names},
     }
 
 
-def _drop_nulls(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+def _encode(bounds: dict[str, Any]) -> dict[str, Any]:
+    """Return bounds as JSON values; a column without values has none."""
+    encoded = {}
+    for name, value in bounds.items():
+        if isinstance(value, datetime):  # the protocol cuts them off at milliseconds
+            encoded[name] = value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        elif value is not None and not (isinstance(value, float) and math.isnan(value)):
+            encoded[name] = value
+    return encoded
