@@ -16,7 +16,7 @@ from skyclass.errors import StoreError
 from skyclass.settings import Settings
 from skyclass.storage.delta_errors import explain
 from skyclass.storage.delta_options import make_storage_options
-from skyclass.storage.part import MergeResult, Part
+from skyclass.storage.part import PART_ID, MergeResult, Part
 from skyclass.storage.table_spec import TableSpec, Watermark
 from skyclass.storage.upsert import upsert
 
@@ -121,29 +121,35 @@ class KeyedTable:
         """
         self._add_late_columns(table, part.rows)
         version = table.version()
-        if part.is_committed(table):
+        if part.is_committed(table, watermarks):
             return part.summarise(version)
         _check_not_overtaken(table, watermarks)
         known = part.find_known(table, self._filesystem)
+        changed = 0
         if known.num_rows:
-            commit = _make_commit(() if part.new_rows else watermarks)
-            part.add_merged(*upsert(table, known, self._spec, commit))
+            part.attempted_version = version
+            commit = _make_commit() if part.new_rows else _make_commit(watermarks, part.id)
+            inserted, updated = upsert(table, known, self._spec, commit)
+            part.add_merged(inserted, updated)
+            changed = inserted + updated
+        # Without new rows, the merge has committed the watermarks if it has changed a row.
+        if not part.new_rows and (changed or not (always_commit or part.changed)):
+            return part.summarise(table.version())
         if part.new_rows:
             part.write_new(table, self._filesystem)
-            # The less time between this look and the commit, the fewer writers come in between.
-            table.update_incremental()
-            if table.version() != version:
-                return self._commit(table, part, watermarks, always_commit)
-        if part.new_rows or (always_commit and table.version() == version):
-            part.is_attempted = True
-            table.create_write_transaction(
-                part.files if part.new_rows else [],
-                mode="append",
-                schema=table.schema(),
-                partition_by=[self._spec.partition_column],
-                commit_properties=_make_commit(watermarks),
-            )
-            table.update_incremental()
+        # The less time between this look and the commit, the fewer writers come in between.
+        table.update_incremental()
+        if table.version() != version:
+            return self._commit(table, part, watermarks, always_commit)
+        part.attempted_version = version
+        table.create_write_transaction(
+            part.files if part.new_rows else [],
+            mode="append",
+            schema=table.schema(),
+            partition_by=[self._spec.partition_column],
+            commit_properties=_make_commit(watermarks, part.id),
+        )
+        table.update_incremental()
         return part.summarise(table.version())
 
     def _add_late_columns(self, table: DeltaTable, rows: pa.Table) -> None:
@@ -205,8 +211,11 @@ def _check_not_overtaken(table: DeltaTable, watermarks: tuple[Watermark, ...]) -
             )
 
 
-def _make_commit(watermarks: tuple[Watermark, ...]) -> CommitProperties:
+def _make_commit(
+    watermarks: tuple[Watermark, ...] = (), part_id: str | None = None
+) -> CommitProperties:
     return CommitProperties(
+        custom_metadata={PART_ID: part_id} if part_id else None,
         max_commit_retries=0,  # the keys are compared again before the next attempt
         app_transactions=[Transaction(each.id, each.after) for each in watermarks],
     )

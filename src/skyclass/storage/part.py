@@ -1,6 +1,8 @@
 """A part: rows that are committed to a table together."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +12,10 @@ from pyarrow import fs
 
 from skyclass.storage.data_files import write_data_files
 from skyclass.storage.keys import Mask, PartKeys
-from skyclass.storage.table_spec import TableSpec
+from skyclass.storage.table_spec import TableSpec, Watermark
+
+PART_ID = "skyclass.part"
+"""Metadata of a commit that completes a part."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class MergeResult:
 
     Attributes:
         inserted: Rows with a new key.
-        updated: Rows with a known key and other values.
+        updated: Rows with a known key and other values; 0 if the response to the commit was lost.
         version: Version of the table after the merge.
     """
 
@@ -43,7 +48,8 @@ class Part:
         inserted: Rows that were inserted by merges: their keys have the hash of another.
         updated: Rows that merges changed.
         files: The actions that add the data files of the new rows.
-        is_attempted: Whether an attempt to commit them was made.
+        id: Identifies the part in the metadata of the commit that completes it.
+        attempted_version: Version after which the last attempt to commit was made, if any.
     """
 
     def __init__(self, rows: pa.Table, spec: TableSpec) -> None:
@@ -58,13 +64,19 @@ class Part:
         self.inserted = self.updated = 0
         self._are_merged = np.zeros(rows.num_rows, dtype=bool)
         self.files: list[AddAction] = []
-        self.is_attempted = False
+        self.id = str(uuid4())
+        self.attempted_version: int | None = None
         self._rows_in_files = 0
 
     @property
     def new_rows(self) -> int:
         """Number of rows whose key was not found."""
         return self.rows.num_rows - int(self._keys.are_known.sum())
+
+    @property
+    def changed(self) -> int:
+        """Number of rows that merges have inserted or updated."""
+        return self.inserted + self.updated
 
     def find_known(self, table: DeltaTable, filesystem: fs.FileSystem) -> pa.Table:
         """Return the rows that the table holds and that were not merged yet."""
@@ -84,12 +96,17 @@ class Part:
             self.files = write_data_files(new, self._spec.partition_column, filesystem)
             self._rows_in_files = new.num_rows
 
-    def is_committed(self, table: DeltaTable) -> bool:
-        """Return whether an attempt succeeded whose response was lost."""
-        if not (self.is_attempted and self.files):
+    def is_committed(self, table: DeltaTable, watermarks: Iterable[Watermark]) -> bool:
+        """Return whether an attempt succeeded whose response was lost.
+
+        The commit is found by its metadata, because its files may have been compacted since.
+        """
+        if self.attempted_version is None or any(
+            table.transaction_version(each.id) != each.after for each in watermarks
+        ):
             return False
-        paths = pa.table(table.get_add_actions())["path"].to_pylist()
-        return self.files[0].path in paths
+        commits = table.history(table.version() - self.attempted_version)
+        return any(commit.get(PART_ID) == self.id for commit in commits)
 
     def summarise(self, version: int) -> MergeResult:
         """Return the outcome, after the commit."""

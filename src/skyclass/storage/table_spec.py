@@ -13,7 +13,8 @@ class TableSpec:
     Attributes:
         prefix: Key prefix in the data bucket.
         schema: Arrow schema.
-        partition_column: Partition column; the rows of a key are always in one partition.
+        partition_column: Partition column; the rows of a key are always in one partition. Its
+            values are letters and digits: they are parts of keys without being encoded.
         key: Columns that identify a row; they hold integers.
         values: Columns that a merge may change.
         provenance: Columns that are replaced whenever a value changes.

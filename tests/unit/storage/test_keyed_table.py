@@ -12,8 +12,10 @@ from deltalake.exceptions import CommitFailedError
 from skyclass.errors import StoreError
 from skyclass.settings import Settings
 from skyclass.storage import delta, keys
+from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import ObjectStore
 from skyclass.storage.table_spec import Watermark, join_watermarks
+from skyclass.storage.upsert import upsert
 from skyclass.tables.observations import SCHEMA, ObservationsTable
 
 
@@ -91,19 +93,67 @@ def test_data_files_are_written_once_if_another_writer_adds_other_keys(
     assert sum(name.endswith(".parquet") for name in names) == 3
 
 
+@pytest.mark.parametrize("is_compacted", [False, True])
+@pytest.mark.parametrize(
+    ("fibre", "inserted"), [pytest.param(3, 1, id="new"), pytest.param(2, 0, id="unchanged")]
+)
 def test_commit_whose_response_was_lost_is_not_repeated(
-    table: ObservationsTable, other: ObservationsTable, monkeypatch: pytest.MonkeyPatch
+    fibre: int,
+    inserted: int,
+    is_compacted: bool,
+    table: ObservationsTable,
+    other: ObservationsTable,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     commit, commits = DeltaTable.create_write_transaction, []
 
     def lose_response(*arguments: Any, **named: Any) -> None:
         commits.append(commit(*arguments, **named))
+        if is_compacted:
+            options = make_storage_options(settings)
+            DeltaTable(table.uri, storage_options=options).optimize.compact()
         raise CommitFailedError("the version exists")
 
     monkeypatch.setattr(DeltaTable, "create_write_transaction", lose_response)
-    merged = table.merge(make_rows(3), Watermark("part", 0, 1))
-    assert (len(commits), merged.inserted) == (1, 1)
-    assert read(table) == {1: 21, 2: 21, 3: 21}
+    merged = table.merge(make_rows(fibre), Watermark("part", 0, 1), always_commit=True)
+    assert (len(commits), merged.inserted) == (1, inserted)
+    assert read(table) == {1: 21, 2: 21, fibre: 21}
+    assert table.watermark("part") == 1
+
+
+@pytest.mark.parametrize("fibres", [(2,), (2, 3)], ids=["known rows", "known and new rows"])
+def test_merge_whose_response_was_lost_is_not_repeated(
+    fibres: tuple[int, ...],
+    table: ObservationsTable,
+    other: ObservationsTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses: list[tuple[int, int]] = []
+
+    def lose_response(stale: DeltaTable, *arguments: Any) -> tuple[int, int]:
+        if losses:
+            return upsert(stale, *arguments)
+        losses.append(upsert(table._open(None), *arguments))
+        raise CommitFailedError("the version exists")
+
+    monkeypatch.setattr(delta, "upsert", lose_response)
+    merged = table.merge(make_rows(*fibres, u=22.0), Watermark("part", 0, 2))
+    assert (losses, merged.inserted) == ([(0, 1)], len(fibres) - 1)
+    assert read(table) == {1: 21, **dict.fromkeys(fibres, 22)}
+    assert table.watermark("part") == 2
+
+
+def test_watermark_is_committed_if_another_writer_commits_during_a_merge_without_a_change(
+    table: ObservationsTable, other: ObservationsTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtake(*arguments: Any) -> tuple[int, int]:
+        other.merge(make_rows(9), Watermark("other", 2, 3))
+        return upsert(*arguments)
+
+    monkeypatch.setattr(delta, "upsert", overtake)
+    table.merge(make_rows(1), Watermark("part", 0, 1), always_commit=True)
+    assert table.watermark("part") == 1
 
 
 def test_part_of_a_run_that_was_overtaken_is_rejected(

@@ -1,5 +1,7 @@
 """The keys of a part find repeated and known keys, and never miss a known one."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -74,6 +76,18 @@ def test_files_of_other_partitions_are_not_read(folder: Folder) -> None:
     part = make_keys(9, era="eboss")
     assert folder.find_known(part) == [False]
     assert not part._read_files
+
+
+@pytest.mark.parametrize("columns", [0, 1])
+def test_files_without_statistics_are_read(columns: int, tmp_path: Path) -> None:
+    """Statistics may lack for all columns of some files, and for some columns of all files."""
+    folder = Folder(str(tmp_path))
+    columns_property = {"delta.dataSkippingNumIndexedCols": str(columns)}
+    write_deltalake(folder.path, make_rows(9), partition_by=["era"], configuration=columns_property)
+    assert folder.find_known(make_keys(9)) == [True]
+    DeltaTable(folder.path).alter.set_table_properties({"delta.dataSkippingNumIndexedCols": "2"})
+    folder.append(5)
+    assert folder.find_known(make_keys(9, 5, 7)) == [True, True, False]
 
 
 @pytest.mark.parametrize("plates", [(), (1, 2, 3), (3, 1, 3, 2, 1)])
