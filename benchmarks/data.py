@@ -6,7 +6,6 @@ process; the ratio is the median of the turns.
 
 import argparse
 import statistics
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -66,12 +65,6 @@ def _summarise(rows: int, pairs: Sequence[tuple[Cost, Cost]]) -> Iterator[Figure
     yield Figure(TOPIC, f"{rows:,} rows, processor time", cpu, "s of CPU", PEER, ratio)
     peak = max(cost.megabytes for cost in ingests)
     yield Figure(TOPIC, f"{rows:,} rows, peak memory", peak, "MB", target=MAX_MEGABYTES)
-
-
-def print_row(*cells: str) -> None:
-    """Print a line of the table."""
-    sys.stdout.write("".join(f"{cell:>15}" for cell in cells) + "\n")
-    sys.stdout.flush()
 
 
 def main() -> None:

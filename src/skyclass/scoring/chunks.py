@@ -26,7 +26,7 @@ from skyclass.tables.predictions import SOURCE_ID
 logger = logging.getLogger(__name__)
 
 CHUNK_ROWS = 200_000
-"""Number of rows that are scored and committed together."""
+"""Number of rows that are read and predicted together."""
 
 _CLASS = "class"
 _EXTINCTION = "extinction_r"

@@ -79,6 +79,7 @@ def score(
     predicted = _report(prefetch(chunks, _CHUNKS_AHEAD), progress)
     for part in gather(predicted, lambda chunk: chunk.rows_in):
         total = _add(total, part, _merge(table, part))
+        del part  # its rows would stay in memory until the next part is complete
     if not total.is_balanced:
         raise StoreError(f"the accounting of {source.uri} does not balance: {total}: report a bug")
     return total
