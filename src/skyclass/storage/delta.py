@@ -198,7 +198,7 @@ class KeyedTable:
                 f"the {self._spec.description} table {self.uri} does not exist, or not at that "
                 f"version: {self._spec.missing_hint}"
             ) from error
-        except (DeltaError, OSError) as error:
+        except (DeltaError, OSError, pa.ArrowException) as error:
             raise explain(str(error), self.uri, self._endpoint) from error
 
 

@@ -198,3 +198,15 @@ def test_writer_that_never_wins_reports_it(
 def test_steps_of_a_source_are_joined() -> None:
     steps = [Watermark("a", 0, 5), Watermark("a", 5, 9), Watermark("b", 3, 4)]
     assert join_watermarks(steps) == [Watermark("a", 0, 9), Watermark("b", 3, 4)]
+
+
+def test_damaged_data_file_is_one_error(
+    table: ObservationsTable, other: ObservationsTable, settings: Settings, store: ObjectStore
+) -> None:
+    (name,) = store.list_keys(settings.data_bucket, "observations/era=")
+    store.put(settings.data_bucket, name, b"damaged", "")
+    with pytest.raises(StoreError, match="observations failed") as merging:
+        table.merge(make_rows(1), Watermark("part", 0, 1))
+    with pytest.raises(StoreError, match="observations failed") as reading:
+        read(table)
+    assert "\n" not in f"{merging.value}{reading.value}"
