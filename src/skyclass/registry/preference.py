@@ -7,7 +7,7 @@ class ServingCost(Document):
     """What a model costs where it is served.
 
     Attributes:
-        milliseconds: Time to predict 1,000 rows on one thread, as measured in the search.
+        milliseconds: Processor time to predict 1,000 rows on one thread, as measured in the search.
         size: Size of the model file that is served (bytes), of the model fitted in the search.
     """
 

@@ -23,7 +23,8 @@ def measure_costs(
 ) -> list[ServingCost]:
     """Measure time and size of models in the format that they are served in.
 
-    The models take turns, so that other work on the machine slows all of them.
+    Processor time is measured, and the models take turns, so that other work on the machine does
+    not decide between them.
 
     Args:
         models: Fitted classifiers.
@@ -35,9 +36,9 @@ def measure_costs(
     fastest = [float("inf")] * len(models)
     for _ in range(_CALLS):
         for number, (engine, _) in enumerate(prepared):
-            start = time.perf_counter()
+            start = time.process_time()
             engine(rows)
-            fastest[number] = min(fastest[number], time.perf_counter() - start)
+            fastest[number] = min(fastest[number], time.process_time() - start)
     return [
         ServingCost(milliseconds=round(1_000 * seconds, 3), size=size)
         for seconds, (_, size) in zip(fastest, prepared, strict=True)
