@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from uuid import uuid4
 import yaml
 
 from skyclass.polling import poll
+from tests.support.cluster.tunnel import Tunnel
 
 ROOT = Path(__file__).resolve().parents[3]
 _RESTRICTED = "pod-security.kubernetes.io"
@@ -118,22 +118,11 @@ class Namespace:
     @contextmanager
     def forward(self, target: str, port: int) -> Iterator[str]:
         """Forward a local port to a pod or Service, and yield its URL."""
-        process = subprocess.Popen(
-            ["kubectl", "-n", self.name, "port-forward", target, f":{port}"],  # noqa: S607
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=_ENVIRONMENT,
-        )
+        tunnel = Tunnel(self.name, target, port, _ENVIRONMENT)
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.search(r"127\.0\.0\.1:(\d+)", line)
-            assert found, line
-            yield f"http://127.0.0.1:{found[1]}"
+            yield tunnel.url
         finally:
-            process.kill()
-            process.wait()
+            tunnel.close()
 
 
 class Shell:
