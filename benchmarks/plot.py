@@ -76,6 +76,7 @@ def _draw_series(axes: Axes, series: Series, revisions: Sequence[str]) -> None:
     axes.annotate(
         f"{format_number(values[-1])} {unit}", (positions[-1], values[-1]),
         xytext=(0, 5), textcoords="offset points", ha="right", fontsize=8, color=ACCENT,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},  # over a line that falls
     )  # fmt: skip
     axes.set_title(f"{last.topic}\n{last.name}", fontsize=8)
     step = ceil(len(revisions) / _LABELS)
