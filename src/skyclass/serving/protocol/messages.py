@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.message_factory import GetMessageClass
 
 if TYPE_CHECKING:
     from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
@@ -41,8 +40,8 @@ def make_handler(servicer: object) -> grpc.GenericRpcHandler:
     methods = {
         method.name: grpc.unary_unary_rpc_method_handler(
             getattr(servicer, method.name),
-            request_deserializer=GetMessageClass(method.input_type).FromString,
-            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+            request_deserializer=getattr(pb, method.input_type.name).FromString,
+            response_serializer=getattr(pb, method.output_type.name).SerializeToString,
         )
         for method in service.methods
     }
