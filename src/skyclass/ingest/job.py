@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import reduce
 
 import pyarrow as pa
@@ -13,15 +13,13 @@ from skyclass.ingest.accounting import Accounting
 from skyclass.ingest.batches import TableBatch, read_table_batches
 from skyclass.sources import Source
 from skyclass.storage.parts import gather
-from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.s3 import PARQUET_TYPE, ObjectStore
 from skyclass.storage.table_spec import join_watermarks
 from skyclass.tables.observations import ObservationsTable
 
 logger = logging.getLogger(__name__)
 
 REJECTED_PREFIX = "rejected"
-
-_PARQUET = "application/vnd.apache.parquet"
 
 
 def ingest(
@@ -48,8 +46,8 @@ def ingest(
     """
     resumed_after = table.watermark(source.watermark_id)
     total = Accounting(source.name, version=0, resumed_after=resumed_after)
-    batches = _report(read_table_batches(source, resumed_after), progress)
-    for part in gather(batches, lambda batch: batch.rows_in):
+    batches = read_table_batches(source, resumed_after)
+    for part in gather(batches, lambda batch: batch.rows_in, progress):
         total = total.add(_ingest_part(part, table, store))
         del part  # its rows would stay in memory until the next part is complete
     if not total.is_balanced:
@@ -62,14 +60,6 @@ def ingest(
             f"({next(iter(total.reasons))}): check the file's columns and units"
         )
     return total
-
-
-def _report(batches: Iterable[TableBatch], progress: Callable[[int], None]) -> Iterator[TableBatch]:
-    rows = 0
-    for batch in batches:
-        rows += batch.rows_in
-        progress(rows)
-        yield batch
 
 
 def _ingest_part(
@@ -96,7 +86,7 @@ def _quarantine(batch: TableBatch, store: ObjectStore) -> None:
     rejected, discarded = batch.rejected, batch.accounting.discarded
     if rejected.num_rows:
         key = f"{REJECTED_PREFIX}/{batch.id}.parquet"
-        store.put(store.settings.data_bucket, key, _to_parquet(rejected), _PARQUET)
+        store.put(store.settings.data_bucket, key, _to_parquet(rejected), PARQUET_TYPE)
         logger.warning("%d rows rejected, written to %s", rejected.num_rows, key)
     if discarded:
         logger.warning("values of optional inputs were discarded: %s", discarded)

@@ -19,7 +19,7 @@ from skyclass.maintenance.merged_file import get_group, write_merged_file
 from skyclass.maintenance.sorting import BATCH_ROWS
 from skyclass.maintenance.spool import TIME, Group, Spool
 from skyclass.storage.prefetch import map_ahead
-from skyclass.storage.s3 import ObjectMissingError, ObjectStore
+from skyclass.storage.s3 import PARQUET_TYPE, ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.log.files import UNREADABLE, open_large, parse_log, read_row_group
 from skyclass.tables.log.layout import (
@@ -32,8 +32,6 @@ from skyclass.tables.log.layout import (
 )
 
 logger = logging.getLogger(__name__)
-
-PARQUET = "application/vnd.apache.parquet"
 
 _THREADS = 8
 _FILES_AHEAD = 16
@@ -102,7 +100,7 @@ def merge_hour(store: ObjectStore, hour: datetime) -> MergedHour:
         superseded = [each for each in before.merged if get_group(each) in groups]
         files = _write_files(store, prefix, spool, superseded, folder)
         for entry, path in files.items():
-            store.upload(bucket, prefix + entry.name, path, PARQUET)
+            store.upload(bucket, prefix + entry.name, path, PARQUET_TYPE)
         bytes_out = sum(path.stat().st_size for path in files.values())
     if time.monotonic() - started > MAX_SECONDS:
         raise StoreError(f"{prefix}: the merge took longer than {MAX_SECONDS:.0f} s: run it again")

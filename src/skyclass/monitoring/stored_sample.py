@@ -15,7 +15,7 @@ from skyclass.errors import one_line
 from skyclass.monitoring.documents import SAMPLE, window_prefix
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.monitoring.windows import get_schema
-from skyclass.storage.s3 import ObjectMissingError, ObjectStore
+from skyclass.storage.s3 import PARQUET_TYPE, ObjectMissingError, ObjectStore
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,7 @@ def save_sample(store: ObjectStore, verdict: DriftVerdict, rows: pd.DataFrame) -
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     key = window_prefix(verdict.mode, verdict.window_end) + SAMPLE
-    content_type = "application/vnd.apache.parquet"
-    store.put(store.settings.reports_bucket, key, sink.getvalue(), content_type)
+    store.put(store.settings.reports_bucket, key, sink.getvalue(), PARQUET_TYPE)
 
 
 def load_sample(store: ObjectStore, verdict: DriftVerdict) -> pd.DataFrame | None:

@@ -103,7 +103,7 @@ class LoadedModel:
 
     @cached_property
     def _sort_column(self) -> int:
-        """The feature that tells the classes apart best; every release of its mode has it."""
+        """The feature that separates the classes best; every release of its mode has it."""
         best = "redshift" if self.release.mode is Mode.SPECTROSCOPIC else "g-r"
         return self.release.manifest.features.index(best)
 

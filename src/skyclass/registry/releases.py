@@ -11,7 +11,7 @@ from skyclass.registry.digests import compute_digest, make_entry, verify_file
 from skyclass.registry.documents import parse_document
 from skyclass.registry.manifest import Manifest
 from skyclass.registry.signatures import SIGNATURE, sign
-from skyclass.storage.s3 import ObjectMissingError, ObjectStore
+from skyclass.storage.s3 import PARQUET_TYPE, ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
 
 RELEASES_PREFIX = "releases"
@@ -30,7 +30,7 @@ _CONTENT_TYPES = {
     ".json": "application/json",
     ".md": "text/markdown; charset=utf-8",
     ".png": "image/png",
-    ".parquet": "application/vnd.apache.parquet",
+    ".parquet": PARQUET_TYPE,
     ".sig": "application/json",
 }
 _ID = re.compile(r"[0-9a-f]{64}")

@@ -1,6 +1,6 @@
 """Score an input with a release: streamed, resumable and idempotent."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 
@@ -76,23 +76,13 @@ def score(
         predict_chunks(source, pieces[watermark_id], model, watermark_id, position)
         for watermark_id, position in table.watermarks(pieces).items()
     )
-    predicted = _report(prefetch(chunks, _CHUNKS_AHEAD), progress)
-    for part in gather(predicted, lambda chunk: chunk.rows_in):
+    predicted = prefetch(chunks, _CHUNKS_AHEAD)
+    for part in gather(predicted, lambda chunk: chunk.rows_in, progress):
         total = _add(total, part, _merge(table, part))
         del part  # its rows would stay in memory until the next part is complete
     if not total.is_balanced:
         raise StoreError(f"the accounting of {source.uri} does not balance: {total}: report a bug")
     return total
-
-
-def _report(
-    chunks: Iterable[ScoredChunk], progress: Callable[[int], None]
-) -> Iterator[ScoredChunk]:
-    rows = 0
-    for chunk in chunks:
-        rows += chunk.rows_in
-        progress(rows)
-        yield chunk
 
 
 def _merge(table: PredictionsTable, part: list[ScoredChunk]) -> MergeResult:

@@ -15,7 +15,9 @@ PART_SECONDS = 60.0
 T = TypeVar("T")
 
 
-def gather(batches: Iterable[T], count_rows: Callable[[T], int]) -> Iterator[list[T]]:
+def gather(
+    batches: Iterable[T], count_rows: Callable[[T], int], progress: Callable[[int], None]
+) -> Iterator[list[T]]:
     """Gather batches into parts of at least `PART_ROWS` rows or `PART_SECONDS`.
 
     If the next batch cannot be read, the batches before it are a part of their own.
@@ -23,16 +25,20 @@ def gather(batches: Iterable[T], count_rows: Callable[[T], int]) -> Iterator[lis
     Args:
         batches: Consecutive batches.
         count_rows: Returns the number of rows of a batch.
+        progress: Called with the number of rows of all batches so far, after each batch.
     """
     part: list[T] = []
+    rows = rows_before = 0
     started = time.monotonic()
     try:
         for batch in batches:
+            rows += count_rows(batch)
+            progress(rows)
             part.append(batch)
-            is_full = sum(map(count_rows, part)) >= PART_ROWS
+            is_full = rows - rows_before >= PART_ROWS
             if is_full or time.monotonic() - started >= PART_SECONDS:
                 yield part
-                part, started = [], time.monotonic()
+                part, rows_before, started = [], rows, time.monotonic()
     except SkyclassError:
         if part:
             yield part

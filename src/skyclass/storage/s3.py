@@ -19,6 +19,9 @@ from skyclass.http import make_pool
 from skyclass.proxies import describe_proxy
 from skyclass.settings import Settings
 
+PARQUET_TYPE = "application/vnd.apache.parquet"
+"""Content type of a Parquet file."""
+
 MAX_SINGLE_PUT = 5 * 2**30
 """Bytes; the limit of S3. Up to it, a retried PUT is safer than a multipart upload."""
 

@@ -26,7 +26,7 @@ class RowPrediction(msgspec.Struct, rename={"class_": "class"}, gc=False):
     `groups` names the groups of optional inputs that the model used, if the row has some; `labels`
     are the classes of the label set, if the request has a coverage; `certain` is whether the row
     belongs to a sample of the requested purity; `out_of_domain` is whether the row is unlike those
-    that the model was trained on, if the release can tell.
+    that the model was trained on, if the release has a domain.
     """
 
     class_: ClassName

@@ -13,13 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.s3 import PARQUET_TYPE, ObjectStore
 from skyclass.survey.features import OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import MEASUREMENTS
 from skyclass.tables.log.layout import list_hours, make_hour_prefix
 from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES
-
-_CONTENT_TYPE = "application/vnd.apache.parquet"
 
 _TIME = LOG_SCHEMA.field("time").type
 # It is encoded in the predictor's process. Compressing measurements would save little, and their
@@ -101,4 +99,4 @@ def write_batch(store: ObjectStore, batch: LogBatch) -> None:
     Raises:
         StoreError: It is not known whether the batch was written: retry.
     """
-    store.put(store.settings.logs_bucket, batch.key, batch.data, _CONTENT_TYPE)
+    store.put(store.settings.logs_bucket, batch.key, batch.data, PARQUET_TYPE)
