@@ -43,18 +43,23 @@ def run(settings: Settings, later: timedelta = timedelta(0)) -> None:
     maintain(ObjectStore(settings), MaintenanceSettings(), datetime.now(UTC) + later)
 
 
-def run_until_killed(kill_point: int, settings: Settings, later: timedelta) -> None:
-    """Run the job in a child process that is killed at a kill point."""
-    switch = KillSwitch(kill_point)
+def wrap_deletion(switch: KillSwitch) -> Callable[[ObjectStore, str, Iterable[str]], None]:
+    """Return the deletion of objects with kill points at each of them."""
     delete_one = switch.wrap(ObjectStore.delete)
 
     def delete(store: ObjectStore, bucket: str, keys: Iterable[str]) -> None:
         for key in keys:
             delete_one(store, bucket, [key])
 
+    return delete
+
+
+def run_until_killed(kill_point: int, settings: Settings, later: timedelta) -> None:
+    """Run the job in a child process that is killed at a kill point."""
+    switch = KillSwitch(kill_point)
     ObjectStore.upload = switch.wrap(ObjectStore.upload)
     ObjectStore.put = switch.wrap(ObjectStore.put)
-    ObjectStore.delete = delete
+    ObjectStore.delete = wrap_deletion(switch)
     run(settings, later)
 
 
@@ -62,15 +67,9 @@ def maintain_table_until_killed(kill_point: int, settings: Settings) -> None:
     """Maintain the table in a child process that is killed at a kill point."""
     switch = KillSwitch(kill_point)
     tables.MIN_SMALL_FILES = 2
-    delete_one = switch.wrap(ObjectStore.delete)
-
-    def delete(store: ObjectStore, bucket: str, keys: Iterable[str]) -> None:
-        for key in keys:
-            delete_one(store, bucket, [key])
-
     TableOptimizer.compact = switch.wrap(TableOptimizer.compact)
     DeltaTable.create_checkpoint = switch.wrap(DeltaTable.create_checkpoint)
-    ObjectStore.delete = delete
+    ObjectStore.delete = wrap_deletion(switch)
     maintain_table(ObjectStore(settings), "observations", {KEPT_VERSION}, 0, dry_run=False)
 
 
