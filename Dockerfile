@@ -8,7 +8,7 @@
 # Any digest or mirror with Debian and Python 3.11.
 ARG PYTHON_IMAGE=python:3.11-slim
 # Labels of the images; `make images` sets VERSION.
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG SOURCE=""
 ARG LICENSES="Apache-2.0"
 

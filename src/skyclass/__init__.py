@@ -5,4 +5,4 @@ import os
 # ONNX Runtime sends telemetry to Microsoft unless this is set before its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

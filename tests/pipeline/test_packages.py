@@ -275,7 +275,7 @@ def test_lost_pods_are_retried(package: Package) -> None:
 
 def test_every_step_runs_the_one_image_without_root_and_installs_nothing(package: Package) -> None:
     for name, pod in package.pods.items():
-        assert container(package, name)["image"] == "localhost/skyclass-jobs:0.1.0"
+        assert container(package, name)["image"] == "localhost/skyclass-jobs:0.2.0"
         assert "pip install" not in str(container(package, name)["command"])
         assert pod["securityContext"]["runAsNonRoot"] is True
 
