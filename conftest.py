@@ -20,7 +20,7 @@ from skyclass.training.fit import fit
 from tests.support.datasets import make_simulated_dataset
 from tests.support.environment import make_environment
 
-pytest_plugins = ["tests.support.faults.plugin"]
+pytest_plugins = ["pytester", "tests.support.faults.plugin"]
 
 REAL_DATA = Path(__file__).resolve().parents[1] / "shared/data"
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tests.support.faults.page import PAGE, IncompleteRunError, render_page
+from tests.support.faults.page import PAGE, IncompleteRunError, render_page, replace_faults
 from tests.support.faults.records import read_records, write_history
 
 
@@ -11,11 +11,11 @@ def main() -> None:
     """Collect the records of a run, or fail with one line if it is incomplete."""
     records = read_records(Path(sys.argv[1]))
     try:
-        page = render_page(records)
+        faults = render_page(records)
     except IncompleteRunError as error:
         sys.exit(f"error: {error}: run `make test-faults` as a whole, with a cluster")
     write_history(records)
-    PAGE.write_text(page)
+    PAGE.write_text(replace_faults(PAGE.read_text() if PAGE.exists() else "", faults))
 
 
 if __name__ == "__main__":

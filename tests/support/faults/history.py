@@ -72,11 +72,11 @@ class History:
         """Check the history.
 
         Raises:
-            AssertionError: If the fault was not injected, nothing was attempted or acknowledged,
-                the recovery was not timed, or a key is lost, doubled or unexplained.
+            AssertionError: If the fault was not injected, nothing was acknowledged, the recovery
+                was not timed, or a key is lost, doubled or unexplained.
         """
         assert self.evidence, "the fault was not injected"
-        assert self.attempted, "no operation was attempted"
+        assert self.acknowledged, "no operation was acknowledged"
         assert self.recovery_seconds is not None, "the recovery was not timed"
         lost = self.list_lost()
         assert not lost, f"{len(lost)} acknowledged operations are lost: {lost[:5]}"

@@ -23,6 +23,9 @@ answer, or the end of the next run of the job. Rows counted as lost waited in th
 predictor for the next write of the prediction log; they are at most those of one flush interval.
 """
 
+SOAK_HEADING = "\n## Soak\n"
+"""Begins the section that `make soak` writes; what precedes it is written by `make test-faults`."""
+
 
 class IncompleteRunError(Exception):
     """Some faults were not injected, or with fewer operations than declared."""
@@ -61,3 +64,9 @@ def _render_row(fault: Fault, records: Sequence[Record]) -> str:
     recovery = max(record.recovery_seconds for record in records)
     cells = (f"{fault.title}{place}", *(f"{count:,}" for count in counts), f"{recovery:.1f}")
     return f"| {' | '.join(cells)} |\n"
+
+
+def replace_faults(page: str, faults: str) -> str:
+    """Return a page with another part about faults, and its section about the soak, if any."""
+    _, heading, soak = page.partition(SOAK_HEADING)
+    return faults + heading + soak

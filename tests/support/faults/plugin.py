@@ -14,6 +14,7 @@ _HISTORY = pytest.StashKey[History]()
 @pytest.fixture
 def history(request: pytest.FixtureRequest) -> History:
     """The history of a fault test, which is checked when the test has ended."""
+    assert request.node.get_closest_marker("fault"), "only marked tests have their history checked"
     history = History()
     request.node.stash[_HISTORY] = history
     return history
