@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from skyclass.cli.options import Host, Port, RootPath
+from skyclass.cli.options import Host, Port, ProbePort, RootPath
 from skyclass.cli.output import err
 from skyclass.settings import load_settings
 from skyclass.survey.features import Mode
@@ -14,13 +14,26 @@ _PANEL = "Web pages"
 
 
 @app.command(rich_help_panel=_PANEL)
-def monitor(host: Host = "127.0.0.1", port: Port = 8000, root_path: RootPath = "") -> None:
+def monitor(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    root_path: RootPath = "",
+    probe_port: ProbePort = None,
+    login: Annotated[
+        bool,
+        typer.Option(
+            "--login",
+            help="Show the user whom an oauth2-proxy names in X-Forwarded-Email. Only where "
+            "nothing else can connect, because anybody can send this header.",
+        ),
+    ] = False,
+) -> None:
     """Serve the monitor page: drift, accuracy and decisions."""
     from skyclass.apps.monitor.server import serve
 
     settings = load_settings()
     err.print(f"Monitor page: http://{host}:{port}{root_path}/", highlight=False)
-    serve(settings, host, port, root_path)
+    serve(settings, host, port, root_path, probe_port, login)
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -34,10 +47,11 @@ def predict_page(
     host: Host = "127.0.0.1",
     port: Port = 8001,
     root_path: RootPath = "",
+    probe_port: ProbePort = None,
 ) -> None:
     """Serve the prediction page: classify objects in a browser."""
     from skyclass.apps.predict.server import serve
 
     urls = {Mode.SPECTROSCOPIC: spectroscopic, Mode.PHOTOMETRIC: photometric}
     err.print(f"Prediction page: http://{host}:{port}{root_path}/", highlight=False)
-    serve(urls, host, port, root_path)
+    serve(urls, host, port, root_path, probe_port)

@@ -17,7 +17,13 @@ Parameters = Annotated[
 ]
 Host = Annotated[str, typer.Option(help="Address of the network interface to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.")]
-RootPath = Annotated[str, typer.Option(help="Path prefix that a reverse proxy strips.")]
+RootPath = Annotated[str, typer.Option(help="Path prefix that a reverse proxy adds.")]
+ProbePort = Annotated[
+    int | None,
+    typer.Option(
+        help="Port of all interfaces for /healthz and /metrics only.", show_default="none"
+    ),
+]
 
 
 def parse_parameters(texts: list[str] | None) -> dict[str, str]:

@@ -363,6 +363,17 @@ def test_all_urls_start_with_the_root_path(world: ObjectStore) -> None:
     assert all(url.startswith("/sky/") for url in urls)
 
 
+def test_the_user_is_shown_only_behind_a_login(world: ObjectStore) -> None:
+    reader = StateReader(world, LocalChampionStore(world))
+    headers = {"X-Forwarded-Email": "<b>ada@example.org"}
+    behind = TestClient(make_app(reader, lambda: NOW, has_login=True), root_path="/sky")
+    html = behind.get("/spectroscopic/", headers=headers).text
+    assert '&lt;b&gt;ada@example.org <a href="/sky/oauth2/sign_out">Sign out</a>' in html
+    assert "Sign out" not in behind.get("/spectroscopic/").text
+    alone = TestClient(make_app(reader, lambda: NOW))
+    assert "ada@example.org" not in alone.get("/spectroscopic/", headers=headers).text
+
+
 def test_foreign_text_is_escaped(store: ObjectStore, tmp_path: Path) -> None:
     reason, run_id = "<img src=x onerror=alert(1)>", "<script>alert(1)</script>"
     publish_and_promote(store, tmp_path, Mode.PHOTOMETRIC, reason, run_id)

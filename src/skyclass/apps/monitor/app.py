@@ -64,6 +64,7 @@ def make_app(
     reader: StateReader,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     drift_period: timedelta = timedelta(days=1),
+    has_login: bool = False,
 ) -> FastAPI:
     """Return the application.
 
@@ -71,6 +72,7 @@ def make_app(
         reader: Reads the state of each mode.
         clock: Returns the current time.
         drift_period: Time between two runs of the drift job.
+        has_login: Whether an oauth2-proxy passes on the user; otherwise its headers are ignored.
     """
     app = FastAPI(title="skyclass monitor", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), "static")
@@ -85,6 +87,7 @@ def make_app(
             "error": "",
             "notices": [],
             "root": request.scope.get("root_path", ""),
+            "user": _get_user(request) if has_login else "",
         }
         html = environment.get_template(f"{template}.html.j2").render(**{**defaults, **variables})
         return HTMLResponse(html, status)
@@ -260,6 +263,12 @@ def make_app(
         return HTMLResponse(html, headers={"Content-Security-Policy": _REPORT_POLICY})
 
     return app
+
+
+def _get_user(request: Request) -> str:
+    """Return the e-mail address, or else the name, of the user whom oauth2-proxy logged in."""
+    headers = request.headers
+    return headers.get("X-Forwarded-Email") or headers.get("X-Forwarded-User", "")
 
 
 def _parse_window_name(window: str) -> datetime:

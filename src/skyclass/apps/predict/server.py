@@ -1,18 +1,17 @@
 """Serves the prediction page."""
 
 import gradio as gr
-import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
 from skyclass.apps.predict.classification import Clients
 from skyclass.apps.predict.explanations import Explain, make_explain, open_registry
 from skyclass.apps.predict.page import STYLE, make_page
+from skyclass.apps.web_server import LOOPBACK, run
 from skyclass.client import Client
 from skyclass.explaining.rendering import STYLE as TABLE_STYLE
 from skyclass.survey.features import Mode
 
-LOOPBACK = "127.0.0.1"
 MAX_TABLE_SIZE = "100mb"
 
 
@@ -50,7 +49,11 @@ def make_app(clients: Clients, explain: Explain) -> FastAPI:
 
 
 def serve(
-    urls: dict[Mode, str], host: str = LOOPBACK, port: int = 8001, root_path: str = ""
+    urls: dict[Mode, str],
+    host: str = LOOPBACK,
+    port: int = 8001,
+    root_path: str = "",
+    probe_port: int | None = None,
 ) -> None:
     """Serve the prediction page until SIGTERM or SIGINT.
 
@@ -58,16 +61,9 @@ def serve(
         urls: URL of each mode's predictor.
         host: Address of the network interface to listen on.
         port: Port to listen on.
-        root_path: Path prefix that a reverse proxy strips, or none.
+        root_path: Path prefix that a reverse proxy adds, or none.
+        probe_port: Port of all interfaces for `/healthz` only.
     """
     clients = {mode: Client(url, mode) for mode, url in urls.items()}
-    uvicorn.run(
-        make_app(clients, make_explain(open_registry)),
-        host=host,
-        port=port,
-        root_path=root_path,
-        http="h11",
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
+    app = make_app(clients, make_explain(open_registry))
+    run(app, host, port, root_path, probe_port, http="h11")

@@ -1,0 +1,104 @@
+"""The server of the web applications: path prefixes, and the port for probes."""
+
+import urllib.request
+from collections.abc import Iterator
+from urllib.error import HTTPError, URLError
+
+import pytest
+from fastapi import FastAPI, WebSocket
+from fastapi.responses import PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.requests import Request
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from skyclass.apps.web_server import LOOPBACK, PathPrefix, ProbePort, run
+from skyclass.local.ports import find_free_ports
+from skyclass.polling import poll
+from tests.support.processes import fork_server
+
+PROBE_PORT = 9001
+
+
+def make_app() -> FastAPI:
+    """Return an application whose pages state their prefix."""
+    app = FastAPI()
+    app.mount("/static", StaticFiles(packages=[("skyclass.apps.monitor", "static")]))
+
+    @app.get("/{name}")
+    def page(request: Request, name: str) -> PlainTextResponse:
+        return PlainTextResponse(f"{name} below {request.scope['root_path']}")
+
+    @app.websocket("/events")
+    async def events(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text("ready")
+        await socket.close()
+
+    return app
+
+
+@pytest.mark.parametrize("sent", ["", "/sky"], ids=["stripped", "passed on"])
+def test_the_prefix_may_be_stripped_or_passed_on(sent: str) -> None:
+    client = TestClient(PathPrefix(make_app(), "/sky"))
+    assert client.get(f"{sent}/spectroscopic").text == "spectroscopic below /sky"
+    assert client.get(f"{sent}/static/monitor.css").status_code == 200
+    with client.websocket_connect(f"{sent}/events") as socket:
+        assert socket.receive_text() == "ready"
+
+
+def test_a_path_that_begins_like_the_prefix_is_not_below_it() -> None:
+    client = TestClient(PathPrefix(make_app(), "/sky"))
+    assert client.get("/skyline").text == "skyline below /sky"
+
+
+def test_the_probe_port_serves_health_and_metrics_only() -> None:
+    client = TestClient(ProbePort(make_app(), PROBE_PORT), base_url=f"http://pod:{PROBE_PORT}")
+    assert [client.get(path).status_code for path in ("/healthz", "/metrics")] == [200, 200]
+    for path in ("/", "/spectroscopic", "/static/monitor.css", "/metrics/", "//metrics"):
+        assert client.get(path).status_code == 404, path
+    events = f"ws://pod:{PROBE_PORT}/events"
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(events):
+        pass
+
+
+def test_other_ports_serve_everything() -> None:
+    client = TestClient(ProbePort(make_app(), PROBE_PORT), base_url="http://pod:9000")
+    assert client.get("/spectroscopic").status_code == 200
+    with client.websocket_connect("/events") as socket:
+        assert socket.receive_text() == "ready"
+
+
+def serve(port: int, probe_port: int) -> None:
+    run(make_app(), LOOPBACK, port, "/sky", probe_port)
+
+
+@pytest.fixture
+def ports() -> Iterator[tuple[int, int]]:
+    """The ports of a running server: of the application, and for probes."""
+    port, probe_port = find_free_ports(2)
+    process = fork_server.Process(target=serve, args=(port, probe_port))
+    process.start()
+    try:
+        yield port, probe_port
+    finally:
+        process.terminate()
+        process.join()
+
+
+def get_status(port: int, path: str) -> int:
+    """Return the status of a GET request; 0 if nothing listens."""
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=10) as response:
+            return int(response.status)
+    except HTTPError as error:
+        return error.code
+    except URLError:
+        return 0
+
+
+def test_a_running_server_has_both_ports(ports: tuple[int, int]) -> None:
+    port, probe_port = ports
+    assert poll(lambda: get_status(probe_port, "/healthz") == 200, timeout_seconds=60)
+    assert get_status(port, "/sky/spectroscopic") == 200
+    assert get_status(probe_port, "/sky/spectroscopic") == 404
