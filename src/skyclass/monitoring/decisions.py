@@ -30,6 +30,7 @@ class Cause(StrEnum):
     DAILY_CAP = "daily_cap"
     NOTHING_NEW = "nothing_new"
     APPROVAL_PENDING = "approval_pending"
+    ROLLBACK_FAILED = "rollback_failed"
 
 
 TRIGGERS = (Cause.DRIFT, Cause.ACCURACY, Cause.COVERAGE)
@@ -94,6 +95,12 @@ class Decision(WindowDocument):
     cause: Cause
     reason: str
     run: Run | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the window is decided; otherwise the next job decides it again."""
+        has_waited = self.action is Action.WAIT and self.cause is not Cause.ROLLBACK_FAILED
+        return self.has_acted or has_waited
 
     @property
     def has_acted(self) -> bool:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from skyclass.errors import MonitoringError, SkyclassError
+from skyclass.errors import MonitoringError, PromotionError, SkyclassError
 from skyclass.monitoring.accuracy_job import WindowAccuracy
-from skyclass.monitoring.decisions import Action, Decision, Run, RunState
+from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.documents import load_documents, save_document
 from skyclass.monitoring.retraining_context import Choice, RetrainingContext
 from skyclass.monitoring.retraining_policy import decide
@@ -62,7 +62,7 @@ def close_loop(
     A window that ends in the future is not decided and is no evidence: until its end, it would
     shadow all others.
     Idempotent: a window is decided once and its stored decision is returned afterwards, unless the
-    run could not be started.
+    run could not be started or the rollback failed.
 
     Args:
         store: The object store.
@@ -74,7 +74,8 @@ def close_loop(
 
     Raises:
         MonitoringError: No window that has ended has a verdict, or there is no champion.
-        SkyclassError: The run or the rollback failed; for a run the decision records it, too.
+        SkyclassError: The run could not be started or the rollback failed; the decision records it,
+            too.
     """
     verdicts = [
         verdict
@@ -94,7 +95,7 @@ def close_loop(
     ]
     window_end = verdicts[-1].window_end
     made = next((decision for decision in earlier if decision.window_end == window_end), None)
-    if made and (made.has_acted or made.action is Action.WAIT):
+    if made and made.is_final:
         return made
     version = ObservationsTable(store.settings).newest_data_version()
     parent = find_parent(champions.list_promotions(mode), champion.id)
@@ -129,7 +130,13 @@ def close_loop(
         run=Run(state=RunState.STARTING) if choice.action is Action.RETRAIN else None,
     )
     if choice.action is Action.ROLL_BACK and parent is not None:
-        _roll_back(store, champions, champion, parent, choice)
+        try:
+            _roll_back(store, champions, champion, parent, choice)
+        except PromotionError as error:
+            reason = f"{choice.reason}, but its rollback failed: {error}"
+            update = {"action": Action.WAIT, "cause": Cause.ROLLBACK_FAILED, "reason": reason}
+            save_document(store, decision.model_copy(update=update))
+            raise
     save_document(store, decision)
     logger.info("%s: %s", decision.action, decision.reason)
     if choice.action is Action.RETRAIN:

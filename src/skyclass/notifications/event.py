@@ -34,7 +34,7 @@ TITLES = {
     Kind.WAITING: "release waits for approval",
     Kind.PROMOTED: "release promoted",
     Kind.ROLLED_BACK: "release rolled back",
-    Kind.FAILED: "training run failed",
+    Kind.FAILED: "training run or rollback failed",
     Kind.TEST: "test message",
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from skyclass.monitoring.decisions import Action, Decision, RunState
+from skyclass.monitoring.decisions import Action, Cause, Decision, RunState
 from skyclass.monitoring.documents import REPORT, WindowDocument, load_documents, window_prefix
 from skyclass.monitoring.evidence import count_drifted
 from skyclass.monitoring.settings import RetrainingSettings
@@ -116,10 +116,12 @@ def _find_data_quality(verdicts: Sequence[DriftVerdict], link: MakeLink) -> Iter
 
 
 def _find_actions(decision: Decision, link: MakeLink) -> Iterator[Event]:
-    """Find what a decision caused: a rollback, or a run that was started or failed."""
+    """Find what a decision caused: a rollback or a run, or the failure of one."""
     run, time = decision.run, decision.decided_at
     if decision.action is Action.ROLL_BACK:
         yield _make_event(Kind.ROLLED_BACK, decision, decision.reason, link, time)
+    if decision.cause is Cause.ROLLBACK_FAILED:
+        yield _make_event(Kind.FAILED, decision, decision.reason, link, time, detail="rollback")
     if run is None:
         return
     if run.id:

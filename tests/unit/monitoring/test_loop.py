@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.errors import MonitoringError, SkyclassError
+from skyclass.errors import MonitoringError, PromotionError, SkyclassError
 from skyclass.monitoring.accuracy_job import ParentComparison, WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.documents import load_documents, save_document, window_prefix
@@ -270,6 +270,31 @@ def test_release_worse_than_its_parent_is_rolled_back_once(
     later = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW + DAY)
     assert later.action is Action.WAIT
     assert champions.get_champion(MODE) == worse_champion
+
+
+def test_rollback_that_fails_is_recorded_and_repeated_by_the_next_job(
+    store: ObjectStore,
+    champions: LocalChampionStore,
+    champion: Release,
+    worse_champion: Release,
+) -> None:
+    class FullStore(LocalChampionStore):
+        """The parent needs more memory than the predictor's limit."""
+
+        def promote(self, *_: object, **__: object) -> Promotion:
+            raise PromotionError("needs 540 MiB of memory: raise the limit")
+
+    with pytest.raises(PromotionError, match="needs 540 MiB"):
+        close_loop(store, FullStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    [recorded] = load_documents(store, Decision, MODE)
+    assert (recorded.action, recorded.cause) == (Action.WAIT, Cause.ROLLBACK_FAILED)
+    assert "less accurate than its parent" in recorded.reason
+    assert recorded.reason.endswith("its rollback failed: needs 540 MiB of memory: raise the limit")
+    assert champions.get_champion(MODE) == worse_champion
+
+    made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    assert made.action is Action.ROLL_BACK
+    assert champions.get_champion(MODE) == champion
 
 
 def test_champion_promoted_during_the_decision_is_not_replaced_by_a_rollback(

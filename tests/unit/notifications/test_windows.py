@@ -110,6 +110,11 @@ def test_drift_of_two_releases_in_one_window_each_is_not_lasting() -> None:
             "run run-7 failed: step train: bad",
         ),
         (make_decision(Action.ROLL_BACK), [Kind.ROLLED_BACK], "2 of the last 3"),
+        (
+            make_decision(Action.WAIT, cause=Cause.ROLLBACK_FAILED),
+            [Kind.FAILED],
+            "2 of the last 3",
+        ),
     ],
 )
 def test_decision_is_reported_with_its_reason_and_link(
@@ -170,4 +175,4 @@ def test_run_that_fails_after_hours_is_reported_by_jobs_of_each_hour(
     save_document(store, make_decision(Action.RETRAIN, failed, end))
     notify_windows(store.settings.model_copy(update={"drift_period_hours": 1}), MODE)
     (message,) = (json.loads(body) for body in webhook_is_set.bodies)
-    assert message["title"] == "skyclass spectroscopic: training run failed"
+    assert message["title"] == "skyclass spectroscopic: training run or rollback failed"
