@@ -20,6 +20,7 @@ from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.registry.releases import Release
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.tables.log.read import read_log
+from tests.support.faults.history import History
 from tests.support.lossy_proxy import losing_acknowledgements
 from tests.support.predictor import ServerProcess, Site, eventually, publish, serving, simulated
 
@@ -190,21 +191,45 @@ def test_a_write_whose_acknowledgement_is_lost_is_repeated_without_duplicates(
     assert len(list(direct.store.list_keys(direct.settings.logs_bucket, ""))) == 1
 
 
-def test_sigkill_loses_only_the_rows_that_wait_for_the_next_flush(
-    s3: Access, tmp_path: Path
+@pytest.mark.fault("predictor-killed")
+def test_sigkill_loses_only_the_rows_that_wait_for_the_next_flush_and_they_are_counted(
+    s3: Access, tmp_path: Path, history: History
 ) -> None:
     site = Site.make(s3, tmp_path / "home")
     release = publish(site, tmp_path / "files", MODE, seed=1)
     site.registry.download(release, tmp_path / "release")
-    instances = simulated(110)[list(INPUTS[MODE])].to_numpy().tolist()
-    settings = {"log_flush_rows": 50, "log_flush_seconds": NEVER}
+    instances = simulated(50)[list(INPUTS[MODE])].to_numpy().tolist()
+    written = 'skyclass_log_rows_total{outcome="written"}'
+    settings = {
+        "log_flush_rows": 50,
+        "log_flush_seconds": NEVER,
+        "log_waiting_file": tmp_path / "waiting",
+    }
+
+    def predict(request_id: str, rows: int) -> list[str]:
+        keys = [f"{request_id}-{row}" for row in range(rows)]
+        history.attempt(*keys)
+        body, headers = {"instances": instances[:rows]}, {"X-Request-Id": request_id}
+        assert server.request("POST", V1, body, headers).status == 200
+        history.acknowledge(*keys)
+        return keys
+
     with serving(site, MODE, tmp_path / "release", tmp_path / "log", **settings) as server:
-        written = 'skyclass_log_rows_total{outcome="written"}'
         for flush in (1, 2):
-            server.predict(instances[:50])
+            predict(f"flush {flush}", 50)
             eventually(lambda flush=flush: server.metric(written) == 50 * flush, 30)
-        server.predict(instances[100:])
+        waiting = predict("waiting", 10)
         assert server.metric("skyclass_log_queue_rows") == 10
         server.process.kill()
         assert server.process.wait() == -signal.SIGKILL
-    assert len(set(read_predictions(site, release))) == 100
+        history.fire("the predictor ended with SIGKILL")
+    with ExitStack() as stack:
+        with history.recovery():
+            server = stack.enter_context(
+                serving(site, MODE, tmp_path / "release", tmp_path / "log", **settings)
+            )
+            predict("after", 50)
+        assert server.metric('skyclass_log_rows_total{outcome="lost"}') == len(waiting)
+        history.count_losses(*waiting)
+        eventually(lambda: server.metric(written) == 50, 30)
+    history.find(f"{request}-{row}" for (request, row), _ in read_predictions(site, release))

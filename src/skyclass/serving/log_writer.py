@@ -12,6 +12,7 @@ from prometheus_client import Counter, Gauge
 from skyclass.errors import StoreError
 from skyclass.serving.log_entry import LogEntry, to_table
 from skyclass.serving.settings import ServingSettings
+from skyclass.serving.waiting_rows import WaitingRows
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.log.write import LogBatch, encode_log, write_batch
 
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _ROWS = Counter("skyclass_log_rows", "Rows of the prediction log, by outcome.", ["outcome"])
 _WRITTEN, _DROPPED = _ROWS.labels(outcome="written"), _ROWS.labels(outcome="dropped")
+_LOST = _ROWS.labels(outcome="lost")
 _QUEUED = Gauge("skyclass_log_queue_rows", "Rows that wait to be written to the prediction log.")
 
 
@@ -28,6 +30,8 @@ class PredictionLogWriter:
     An entry that does not fit into the queue is dropped and counted. While the object store is
     unreachable, rows wait as encoded batches: a write whose acknowledgement was lost is repeated
     with the same key and bytes, so each row is stored once.
+
+    Rows that waited when a process was killed are lost, and counted by the next process.
     """
 
     def __init__(self, store: ObjectStore, settings: ServingSettings) -> None:
@@ -39,18 +43,24 @@ class PredictionLogWriter:
         self._encoded = 0  # entries that were taken from the queue
         self._queue: deque[LogEntry] = deque()
         self._queued = 0  # rows in the queue
-        self._pending = 0  # rows in the queue or with the thread
+        self._waiting = WaitingRows(settings.log_waiting_file)  # in the queue or with the thread
         self._written = 0
         self._dropped = 0
         self._store_failing = False
-        _QUEUED.set_function(lambda: self._pending)  # read by a scrape, not set by each request
+        _QUEUED.set_function(self._waiting.get)  # read by a scrape, not set by each request
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread, and count the rows that a killed process has left."""
+        if self._waiting.left:
+            _LOST.inc(self._waiting.left)
+            logger.error(
+                "the previous process was killed: up to %d rows of the prediction log are lost",
+                self._waiting.left,
+            )
         self._thread.start()
 
     def append(self, entry: LogEntry) -> None:
@@ -59,11 +69,12 @@ class PredictionLogWriter:
             return
         rows = len(entry.inputs)
         with self._lock:
-            free = self._settings.log_queue_rows - self._pending
+            waiting = self._waiting.get()
+            free = self._settings.log_queue_rows - waiting
             if rows <= free and not self._closing.is_set():
                 self._queue.append(entry)
                 self._queued += rows
-                self._pending += rows
+                self._waiting.set(waiting + rows)
                 if self._queued >= self._settings.log_flush_rows:
                     self._wake.set()
                 return
@@ -76,8 +87,8 @@ class PredictionLogWriter:
         self._wake.set()
         self._thread.join(self._settings.drain_seconds)
         with self._lock:
-            lost = self._pending
-            self._pending = 0
+            lost = self._waiting.get()
+            self._waiting.set(0)
         if lost:
             self._count_dropped(lost)
             logger.error("%d rows of the prediction log could not be written and are lost", lost)
@@ -124,7 +135,7 @@ class PredictionLogWriter:
             _WRITTEN.inc(rows)
             with self._lock:
                 self._written += rows
-                self._pending -= rows
+                self._waiting.set(self._waiting.get() - rows)
         return True
 
     def _count_dropped(self, rows: int) -> None:

@@ -1,5 +1,7 @@
 """Settings of the predictor, from the environment."""
 
+from pathlib import Path
+
 from pydantic import PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -36,6 +38,10 @@ class ServingSettings(BaseSettings):
     log_queue_rows: PositiveInt = 100_000
     """Limit on queued rows; further rows are dropped and counted. If each is a request of its own,
     they take up to 140 MB, and 250 MB while they are encoded."""
+
+    log_waiting_file: Path | None = None
+    """File with the number of rows that wait for the log, from which the next process counts those
+    that were lost when this one was killed. One process at a time may use it. None counts none."""
 
     drain_seconds: PositiveInt = 10
     """Timeout for requests in flight on SIGTERM, and again for the flush of the prediction log.

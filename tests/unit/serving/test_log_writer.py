@@ -2,12 +2,14 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
+from skyclass.errors import ServingError
 from skyclass.serving.log_entry import LogEntry, to_table
 from skyclass.serving.log_writer import PredictionLogWriter
 from skyclass.serving.settings import ServingSettings
@@ -111,6 +113,33 @@ def test_a_full_queue_drops_and_counts(store: ObjectStore) -> None:
     log.append(make_entry(2))
     assert count_rows("dropped") - dropped == 8
     assert queued_rows() == 0
+
+
+def test_rows_of_a_process_that_did_not_close_the_log_are_counted_as_lost(
+    store: ObjectStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = ServingSettings(log_waiting_file=tmp_path / "waiting")
+    PredictionLogWriter(store, settings).append(make_entry(3))
+    lost = count_rows("lost")
+    log = PredictionLogWriter(store, settings)
+    log.append(make_entry(2))
+    log.start()
+    assert count_rows("lost") - lost == 3
+    assert "up to 3 rows of the prediction log are lost" in caplog.text
+    log.close()
+
+    log = PredictionLogWriter(store, settings)
+    log.start()
+    log.close()
+    assert count_rows("lost") - lost == 3, "rows that were written are counted"
+
+
+def test_unusable_file_for_the_number_of_waiting_rows_is_named(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    settings = ServingSettings(log_waiting_file=tmp_path / "missing/waiting")
+    with pytest.raises(ServingError, match=r"missing/waiting \(No such file or directory\): corr"):
+        PredictionLogWriter(store, settings)
 
 
 def test_rows_are_partitioned_by_their_hour(store: ObjectStore) -> None:
