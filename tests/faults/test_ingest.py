@@ -22,6 +22,7 @@ from skyclass.sources import FileSource, files
 from skyclass.storage import delta, parts
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.observations import SCHEMA, ObservationsTable
+from tests.support.faults.history import History
 from tests.support.processes import (
     SIGKILL_EXIT_CODE,
     KillSwitch,
@@ -29,7 +30,7 @@ from tests.support.processes import (
     run_concurrently,
     run_in_child,
 )
-from tests.support.rows import frame
+from tests.support.rows import frame, name_rows
 
 BATCHES, BATCH_ROWS = 8, 10
 KILL_POINTS_PER_BATCH = 4
@@ -62,6 +63,12 @@ def read_table(settings: Settings) -> pd.DataFrame:
     table = ObservationsTable(settings)
     columns = [name for name in SCHEMA.names if name != "ingested_at"]
     return table.read(table.version(), columns)
+
+
+def read_table_if_any(settings: Settings) -> pd.DataFrame:
+    """Read all rows of the table, or none if a killed ingest has not created it."""
+    exists = ObservationsTable(settings).newest_version() is not None
+    return read_table(settings) if exists else frame().head(0)
 
 
 def list_quarantine(settings: Settings) -> list[str]:
@@ -112,12 +119,19 @@ def expected(observations: Path, s3: Access) -> Settings:
     return settings
 
 
+@pytest.fixture(scope="module")
+def names(expected: Settings) -> list[str]:
+    """The valid rows of the file."""
+    return name_rows(read_table(expected))
+
+
 def assert_same(settings: Settings, expected: Settings) -> None:
     """Check that two buckets have the same table and the same quarantine."""
     pd.testing.assert_frame_equal(read_table(settings), read_table(expected))
     assert list_quarantine(settings) == list_quarantine(expected)
 
 
+@pytest.mark.fault("pipeline-killed")
 @pytest.mark.parametrize("batch", [0, 1, BATCHES - 1])
 @pytest.mark.parametrize(
     ("kill_point", "committed_batches"),
@@ -135,32 +149,47 @@ def test_the_next_ingest_completes_a_killed_one(
     observations: Path,
     s3: Access,
     expected: Settings,
+    names: list[str],
+    history: History,
 ) -> None:
     settings = make_settings(s3)
     kill_point += batch * KILL_POINTS_PER_BATCH
+    history.attempt(*names)
     exit_code = run_in_child(ingest_until_killed, kill_point, observations, settings)
     assert exit_code == SIGKILL_EXIT_CODE
-    resumed = ingest_file(observations, settings)
+    history.fire("the ingest ended with SIGKILL")
+    with history.recovery():
+        resumed = ingest_file(observations, settings)
     assert resumed.resumed_after == (batch + committed_batches) * BATCH_ROWS
+    history.acknowledge(*names)
+    history.find(name_rows(read_table(settings)))
     assert_same(settings, expected)
     assert ObservationsTable(settings).version() == ObservationsTable(expected).version()
 
 
+@pytest.mark.fault("pipeline-killed")
 def test_the_next_ingest_completes_one_killed_between_updates_and_insertions(
-    observations: Path, s3: Access, expected: Settings
+    observations: Path, s3: Access, expected: Settings, names: list[str], history: History
 ) -> None:
     settings = make_settings(s3)
+    history.attempt(*names)
     exit_code = run_in_child(ingest_until_killed_after_updates, observations, settings)
     assert exit_code == SIGKILL_EXIT_CODE
     assert 21.125 in set(read_table(settings)["u"])  # the first correction
-    resumed = ingest_file(observations, settings)
+    history.fire("the ingest ended with SIGKILL after it had updated rows")
+    with history.recovery():
+        resumed = ingest_file(observations, settings)
     assert resumed.resumed_after == BATCH_ROWS
+    history.acknowledge(*names)
+    history.find(name_rows(read_table(settings)))
     assert_same(settings, expected)
 
 
+@pytest.mark.fault("pipeline-killed")
 def test_an_ingest_completes_after_repeated_random_kills(
-    observations: Path, s3: Access, expected: Settings
+    observations: Path, s3: Access, expected: Settings, names: list[str], history: History
 ) -> None:
+    history.attempt(*names)
     settings, rng, kills = make_settings(s3), random.Random(1), 0  # noqa: S311 - no secret
     while True:
         child = fork_server.Process(target=ingest_file, args=(observations, settings))
@@ -172,7 +201,14 @@ def test_an_ingest_completes_after_repeated_random_kills(
         if child.exitcode == 0:
             break
         kills += 1
+        history.fire("the ingest ended with SIGKILL")
+        # What a reader has seen is acknowledged, too.
+        history.acknowledge(*name_rows(read_table_if_any(settings)))
     assert kills > 3
+    with history.recovery():
+        assert ingest_file(observations, settings).rows_in == 0
+    history.acknowledge(*names)
+    history.find(name_rows(read_table(settings)))
     assert_same(settings, expected)
 
 
@@ -221,29 +257,43 @@ def ingest_concurrently(file: Path, settings: Settings, start: Any, results: Any
         results.put(str(error))
 
 
+@pytest.mark.fault("two-runs-of-a-job")
 def test_concurrent_ingests_of_one_source_are_idempotent(
-    observations: Path, s3: Access, expected: Settings
+    observations: Path, s3: Access, expected: Settings, names: list[str], history: History
 ) -> None:
     settings = make_settings(s3)
+    history.attempt(*names)
     results = run_concurrently(ingest_concurrently, *[(observations, settings)] * 2)
     assert any(isinstance(result, Accounting) for result in results)
     assert not any("\n" in result for result in results if isinstance(result, str))
-    ingest_file(observations, settings)
+    history.fire("two ingests of one source ran at once")
+    with history.recovery():
+        ingest_file(observations, settings)
+    history.acknowledge(*names)
+    history.find(name_rows(read_table(settings)))
     assert_same(settings, expected)
     assert ingest_file(observations, settings).rows_in == 0
 
 
+@pytest.mark.fault("two-runs-of-a-job")
 def test_concurrent_ingests_of_overlapping_files_store_each_key_once(
-    s3: Access, tmp_path: Path
+    s3: Access, tmp_path: Path, history: History
 ) -> None:
     """Each file shares half of its keys with the next file."""
     settings, writers, half = make_settings(s3), 3, 20
     paths = [tmp_path / f"{number}.parquet" for number in range(writers)]
     for number, path in enumerate(paths):
         plates = range(number * half + 1, (number + 2) * half + 1)
-        frame(*[{"plate": plate, "fiber_id": 1} for plate in plates]).astype(str).to_parquet(path)
+        rows = frame(*[{"plate": plate, "fiber_id": 1} for plate in plates])
+        rows.astype(str).to_parquet(path)
+        history.attempt(*name_rows(rows))
     results = run_concurrently(ingest_concurrently, *((path, settings) for path in paths))
     assert all(isinstance(result, Accounting) and result.is_balanced for result in results), results
-    assert list(read_table(settings)["plate"]) == list(range(1, (writers + 1) * half + 1))
+    history.fire(f"{writers} ingests ran at once")
+    history.acknowledge(*history.attempted)
+    with history.recovery():
+        found = read_table(settings)
+    history.find(name_rows(found))
+    assert list(found["plate"]) == list(range(1, (writers + 1) * half + 1))
     assert sum(result.inserted for result in results) == (writers + 1) * half
     assert sum(result.duplicates for result in results) == (writers - 1) * half

@@ -26,12 +26,14 @@ from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.predictions import SPEC
+from tests.support.faults.history import History
 from tests.support.processes import (
     SIGKILL_EXIT_CODE,
     KillSwitch,
     run_concurrently,
     run_in_child,
 )
+from tests.support.rows import name_rows
 from tests.support.scoring import publish_tree, read_predictions
 
 ROWS, PIECE_ROWS, PART_ROWS, CHUNK_ROWS = 400, 200, 50, 25
@@ -95,17 +97,18 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def objects() -> list[str]:
+    """The objects of the folder."""
+    return name_rows(draw(Era.BOSS, 0, ROWS, 0).to_pandas())
+
+
 def list_data_files(settings: Settings) -> list[str]:
     names = ObjectStore(settings).list_keys(settings.data_bucket, f"{SPEC.prefix}/model_version=")
     return [name for name in names if name.endswith(".parquet")]
 
 
-def assert_each_object_scored_once(settings: Settings, release: Release) -> None:
-    found = read_predictions(settings, release)
-    assert len(found) == ROWS
-    assert not found.duplicated(["plate", "mjd", "fiber_id"]).any()
-
-
+@pytest.mark.fault("score-killed")
 @pytest.mark.parametrize("part", [0, 3])
 @pytest.mark.parametrize(
     ("kill_point", "committed_parts", "orphans"),
@@ -122,36 +125,54 @@ def test_next_run_completes_a_killed_one(
     committed_parts: int,
     orphans: int,
     folder: Path,
+    objects: list[str],
     store: ObjectStore,
     release: Release,
+    history: History,
 ) -> None:
     settings = store.settings
+    history.attempt(*objects)
     kill_point += part * KILL_POINTS_PER_PART
     exit_code = run_in_child(score_until_killed, kill_point, folder, settings, release.id)
     assert exit_code == SIGKILL_EXIT_CODE
+    history.fire("the scoring job ended with SIGKILL")
     committed_parts += part
     assert len(list_data_files(settings)) == committed_parts + orphans
-    assert len(read_predictions(settings, release)) == committed_parts * PART_ROWS
-    resumed = score_folder(folder, settings, release.id)
+    seen = name_rows(read_predictions(settings, release))
+    assert len(seen) == committed_parts * PART_ROWS
+    history.acknowledge(*seen)
+    with history.recovery():
+        resumed = score_folder(folder, settings, release.id)
     assert resumed.is_balanced
     assert resumed.rows_in == ROWS + DUPLICATES - committed_parts * PART_ROWS
     assert resumed.inserted == ROWS - committed_parts * PART_ROWS
-    assert_each_object_scored_once(settings, release)
+    history.acknowledge(*objects)
+    history.find(name_rows(read_predictions(settings, release)))
     assert score_folder(folder, settings, release.id).rows_in == 0
 
 
+@pytest.mark.fault("two-runs-of-a-job")
 @pytest.mark.parametrize(
     "shards", [("0/2", "1/2"), ("0/1", "0/1")], ids=["two shards", "the same shard twice"]
 )
 def test_concurrent_runs_score_each_object_once(
-    shards: tuple[str, str], folder: Path, store: ObjectStore, release: Release
+    shards: tuple[str, str],
+    folder: Path,
+    objects: list[str],
+    store: ObjectStore,
+    release: Release,
+    history: History,
 ) -> None:
+    history.attempt(*objects)
     calls = ((folder, store.settings, release.id, shard) for shard in shards)
     results = run_concurrently(score_concurrently, *calls)
     assert any(isinstance(result, ScoringResult) for result in results), results
     assert all("has overtaken" in result for result in results if isinstance(result, str)), results
-    score_folder(folder, store.settings, release.id)  # the retry
-    assert_each_object_scored_once(store.settings, release)
+    history.fire("two scoring jobs ran at once")
+    with history.recovery():
+        score_folder(folder, store.settings, release.id)  # the retry
+    history.acknowledge(*objects)
+    history.find(name_rows(read_predictions(store.settings, release)))
 
 
 def test_unreachable_store_is_reported(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Hand-made observations."""
+"""Hand-made observations, and the names of rows in the history of a fault test."""
 
 from typing import Any
 
@@ -25,6 +25,12 @@ def frame(*changes: dict[str, Any]) -> pd.DataFrame:
     """Return copies of `ROW` with fibres 1, 2, 3, … and one change each."""
     rows = [{**ROW, "fiber_id": fibre, **change} for fibre, change in enumerate(changes, start=1)]
     return pd.DataFrame(rows, columns=list(ROW), dtype=object)
+
+
+def name_rows(rows: pd.DataFrame) -> list[str]:
+    """Return the key of each observation or prediction, as `plate-mjd-fiber`."""
+    keys = zip(rows["plate"], rows["mjd"], rows["fiber_id"], strict=True)
+    return [f"{plate}-{mjd}-{fiber}" for plate, mjd, fiber in keys]
 
 
 def table(*changes: dict[str, Any]) -> pa.Table:
