@@ -21,7 +21,8 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.observation import KEY, Era
 from skyclass.tables.log.layout import HourIndex, list_hour, make_hour_prefix
 from skyclass.tables.observations import ObservationsTable
-from tests.support.maintenance import HOUR, read_hour, write_files
+from tests.support.faults.history import History
+from tests.support.maintenance import HOUR, name_log_rows, read_hour, write_files
 from tests.support.monitoring import draw_observations, ingest_rows
 from tests.support.processes import (
     SIGKILL_EXIT_CODE,
@@ -29,6 +30,7 @@ from tests.support.processes import (
     run_concurrently,
     run_in_child,
 )
+from tests.support.rows import name_rows
 
 PREFIX = make_hour_prefix(HOUR)
 FILES = 4
@@ -90,62 +92,73 @@ def assert_only_merged_files_are_left(store: ObjectStore) -> None:
     assert list_names(store) == {HourIndex.file_name, *merged}
 
 
-@pytest.mark.parametrize("kill_point", range(MERGE_KILL_POINTS))
-def test_merge_that_is_killed(kill_point: int, store: ObjectStore) -> None:
-    write_files(store, FILES)
-    truth = read_hour(store)
-    killed = run_in_child(run_until_killed, kill_point, store.settings, timedelta(0))
-    assert killed == SIGKILL_EXIT_CODE
-    assert read_hour(store) == truth
+def kill_run(kill_point: int, store: ObjectStore, later: timedelta, history: History) -> list[str]:
+    """Kill a run at a kill point, and check that readers see the same rows as before.
 
-    run(store.settings)
+    Returns:
+        These rows.
+    """
+    truth = read_hour(store)
+    history.acknowledge(*name_log_rows(store))
+    killed = run_in_child(run_until_killed, kill_point, store.settings, later)
+    assert killed == SIGKILL_EXIT_CODE
+    history.fire("the job ended with SIGKILL")
+    assert read_hour(store) == truth
+    return truth
+
+
+def complete(store: ObjectStore, truth: list[str], history: History) -> None:
+    """Run the job now and later, and check that no row of the log is lost or doubled."""
+    with history.recovery():
+        run(store.settings)
     assert read_hour(store) == truth
     run(store.settings, 2 * GRACE)
     assert read_hour(store) == truth
+    history.find(name_log_rows(store))
     assert_only_merged_files_are_left(store)
 
 
-@pytest.mark.parametrize("kill_point", [0, 1, FILES, 2 * FILES - 1])
-def test_deletion_that_is_killed(kill_point: int, store: ObjectStore) -> None:
+@pytest.mark.fault("maintain-killed")
+@pytest.mark.parametrize("kill_point", range(MERGE_KILL_POINTS))
+def test_merge_that_is_killed(kill_point: int, store: ObjectStore, history: History) -> None:
     write_files(store, FILES)
-    truth = read_hour(store)
+    truth = kill_run(kill_point, store, timedelta(0), history)
+    complete(store, truth, history)
+
+
+@pytest.mark.fault("maintain-killed")
+@pytest.mark.parametrize("kill_point", [0, 1, FILES, 2 * FILES - 1])
+def test_deletion_that_is_killed(kill_point: int, store: ObjectStore, history: History) -> None:
+    write_files(store, FILES)
     run(store.settings)
-    killed = run_in_child(run_until_killed, kill_point, store.settings, 2 * GRACE)
-    assert killed == SIGKILL_EXIT_CODE
-    assert read_hour(store) == truth
+    truth = kill_run(kill_point, store, 2 * GRACE, history)
     deleted = (kill_point + 1) // 2
     assert len(list_names(store)) == FILES - deleted + len(list_hour(store, HOUR)) + 1
-
-    run(store.settings, 2 * GRACE)
-    assert read_hour(store) == truth
-    assert_only_merged_files_are_left(store)
+    complete(store, truth, history)
 
 
+@pytest.mark.fault("maintain-killed")
 @pytest.mark.parametrize("kill_point", range(4))
-def test_merge_of_a_late_file_that_is_killed(kill_point: int, store: ObjectStore) -> None:
+def test_merge_of_a_late_file_that_is_killed(
+    kill_point: int, store: ObjectStore, history: History
+) -> None:
     write_files(store, FILES)
     run(store.settings)
     run(store.settings, 2 * GRACE)
     write_files(store, files=1, first_seed=9)
-    truth = read_hour(store)
-    killed = run_in_child(run_until_killed, kill_point, store.settings, 2 * GRACE)
-    assert killed == SIGKILL_EXIT_CODE
-    assert read_hour(store) == truth
-
-    run(store.settings)
-    run(store.settings, 2 * GRACE)
-    assert read_hour(store) == truth
-    assert_only_merged_files_are_left(store)
+    truth = kill_run(kill_point, store, 2 * GRACE, history)
+    complete(store, truth, history)
 
 
-def test_runs_at_the_same_time(store: ObjectStore) -> None:
+@pytest.mark.fault("two-runs-of-a-job")
+def test_runs_at_the_same_time(store: ObjectStore, history: History) -> None:
     write_files(store, FILES)
     truth = read_hour(store)
+    history.acknowledge(*name_log_rows(store))
     run_concurrently(run_at_once, (store.settings,), (store.settings,), (store.settings,))
+    history.fire("three maintenance jobs ran at once")
     assert read_hour(store) == truth
-    run(store.settings, 2 * GRACE)
-    assert read_hour(store) == truth
-    assert_only_merged_files_are_left(store)
+    complete(store, truth, history)
 
 
 class SlowStore(ObjectStore):
@@ -215,6 +228,7 @@ def test_readers_beside_merges_and_deletions_see_every_row_once(store: ObjectSto
     assert len(seen) > len(states)
 
 
+@pytest.mark.fault("maintain-killed")
 @pytest.mark.parametrize("kill_point", range(8))
 def test_table_maintenance_that_is_killed(
     kill_point: int,
@@ -222,6 +236,7 @@ def test_table_maintenance_that_is_killed(
     store: ObjectStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    history: History,
 ) -> None:
     rows = draw_observations(Era.LEGACY, 60, seed=1)
     for end in (20, 40, 60):
@@ -229,9 +244,11 @@ def test_table_maintenance_that_is_killed(
     columns = [*KEY, "u"]
     truth, kept = table.read(table.version(), columns), table.read(KEPT_VERSION, columns)
 
-    assert run_in_child(maintain_table_until_killed, kill_point, store.settings) == (
-        SIGKILL_EXIT_CODE
-    )
+    history.acknowledge(*name_rows(truth))
+
+    killed = run_in_child(maintain_table_until_killed, kill_point, store.settings)
+    assert killed == SIGKILL_EXIT_CODE
+    history.fire("the maintenance of the table ended with SIGKILL")
 
     def check() -> None:
         pd.testing.assert_frame_equal(table.read(table.version(), columns), truth)
@@ -239,6 +256,8 @@ def test_table_maintenance_that_is_killed(
 
     check()
     monkeypatch.setattr(tables, "MIN_SMALL_FILES", 2)
-    maintain_table(store, "observations", {KEPT_VERSION}, 0, dry_run=False)
+    with history.recovery():
+        maintain_table(store, "observations", {KEPT_VERSION}, 0, dry_run=False)
     check()
+    history.find(name_rows(table.read(table.version(), columns)))
     assert maintain_table(store, "observations", {KEPT_VERSION}, 0, dry_run=False).deleted == 0

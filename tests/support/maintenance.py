@@ -38,6 +38,17 @@ def write_files(
     return keys
 
 
+def name_log_rows(store: ObjectStore, hour: datetime = HOUR) -> list[str]:
+    """Return the prediction id and row of each row that a reader sees."""
+
+    def read(files: list[LogFile]) -> list[str]:
+        data = [store.get(store.settings.logs_bucket, file.key) for file in files]
+        rows = [row for each in data for row in parse_log(each).to_pylist()]
+        return [f"{row['prediction_id']}/{row['row']}" for row in rows]
+
+    return read_listed(lambda: list_hour(store, hour), read)
+
+
 def read_hour(store: ObjectStore, hour: datetime = HOUR) -> list[str]:
     """Return the rows that a reader sees, each as a text, sorted."""
 

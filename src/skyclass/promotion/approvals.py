@@ -96,9 +96,11 @@ class ApprovalLog:
         self._bucket = store.settings.models_bucket
 
     def request(self, release: Release, reason: str) -> ApprovalRequest:
-        """Let a release wait. It supersedes every release of its mode that waits."""
+        """Let a release wait, unless it does. It supersedes the releases of its mode that waited."""
         manifest = release.manifest
         requests, _ = self._read(release.mode)
+        if release.id in requests:
+            return requests[release.id]
         request = ApprovalRequest(
             mode=release.mode,
             release=release.id,

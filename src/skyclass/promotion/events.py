@@ -5,6 +5,7 @@ keys is the order of the events.
 """
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from skyclass.registry.documents import Document, parse_document
 from skyclass.storage.s3 import ObjectStore
@@ -43,12 +44,20 @@ class PromotionLog:
         self._bucket = store.settings.models_bucket
 
     def list_promotions(self, mode: Mode) -> list[Promotion]:
-        """Return all promotions of a mode, oldest first.
+        """Return all promotions of a mode, oldest first, each from the release of the one before.
+
+        Two processes that promote at the same time both record the champion that they replaced,
+        which is the same; the order of the events decides what the second has replaced.
 
         Raises:
             ReleaseError: An event is malformed.
         """
-        return [self._read(key) for key in self._list_keys(mode)]
+        recorded = [self._read(key) for key in self._list_keys(mode)]
+        later = [
+            event.model_copy(update={"from_release": before.to_release})
+            for before, event in pairwise(recorded)
+        ]
+        return [*recorded[:1], *later]
 
     def get_newest(self, mode: Mode) -> Promotion | None:
         """Return the newest promotion of a mode, or None.

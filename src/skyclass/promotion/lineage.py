@@ -64,14 +64,9 @@ def find_promoted(promotions: Sequence[Promotion], run_id: str | None) -> str | 
 
 
 def _list_changes_to(release_id: str, promotions: Sequence[Promotion]) -> list[Promotion]:
-    """Return the promotions that made a release champion.
-
-    Two processes that promote it at the same time record one event each; the second changed
-    nothing, whatever it has as the previous champion.
-    """
-    previous = [None, *(event.to_release for event in promotions)]
+    """Return the promotions that made a release champion; others promoted the champion again."""
     return [
         event
-        for event, champion in zip(promotions, previous, strict=False)
-        if event.to_release == release_id and release_id not in (event.from_release, champion)
+        for event in promotions
+        if event.to_release == release_id and event.from_release != release_id
     ]

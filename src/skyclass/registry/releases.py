@@ -105,6 +105,14 @@ class Registry:
                 releases.append(self.read(mode, release_id))
         return sorted(releases, key=lambda release: release.manifest.created_at)
 
+    def list_of_run(self, mode: Mode, run_id: str) -> list[Release]:
+        """Return the releases of a mode that a run has published, without damaged ones."""
+        releases = []
+        for release_id in self._list_ids(mode):
+            with suppress(ObjectMissingError, ReleaseError):
+                releases.append(self.read(mode, release_id))
+        return [release for release in releases if release.manifest.run_id == run_id]
+
     def find(self, abbreviation: str) -> Release:
         """Return the release whose id begins with an abbreviation.
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from skyclass.promotion.approvals import ApprovalLog
-from skyclass.promotion.champions import open_champion_store
+from skyclass.promotion.champions import ChampionStore, open_champion_store
 from skyclass.promotion.memory import MemoryLimitError
+from skyclass.registry.digests import compute_digest
 from skyclass.registry.manifest import Evaluation, Manifest
 from skyclass.registry.releases import (
     CONFUSION,
@@ -70,6 +71,8 @@ def publish_step(
 ) -> PublishResult:
     """Publish a release, and promote it if it passed the gate and needs no approval.
 
+    Idempotent: an attempt after one that has published or promoted the release completes that one.
+
     Args:
         settings: Where the registry is.
         dataset: Output folder of `validate_step`.
@@ -84,6 +87,7 @@ def publish_step(
     summary = FitSummary.load(models)
     champions = open_champion_store(settings)
     champion = champions.get_champion(mode)
+    store = ObjectStore(settings)
     draft = Manifest(
         mode=mode,
         candidate=summary.search.winner,
@@ -119,7 +123,6 @@ def publish_step(
     if "extinction_r" in draft.features:
         sources[DUST_MAP] = dataset
     files = {name: folder / name for name, folder in sources.items() if (folder / name).exists()}
-    store = ObjectStore(settings)
     release = _publish(Registry(store), draft, files)
     logger.info("published release %s", release.id)
     is_overtaken = (
@@ -128,6 +131,8 @@ def publish_step(
     promoted, waits, verdict = False, False, result.gate.reason
     if policy is PromotionPolicy.NEVER:
         verdict = "the run has promotion=never"
+    elif champion == release and _is_recorded(champions, release):
+        promoted = True  # by an earlier attempt of this step
     elif champion and is_overtaken and result.gate.passed:
         verdict = (
             f"release {champion.id[:12]} became champion after this one was evaluated: run again"
@@ -145,11 +150,22 @@ def publish_step(
 
 
 def _publish(registry: Registry, draft: Manifest, files: Mapping[str, Path]) -> Release:
-    """Publish a release with its model card."""
+    """Publish a release with its model card, unless an earlier attempt of this step has done so."""
+    contents = {path: compute_digest(file.read_bytes()) for path, file in files.items()}
+    for earlier in registry.list_of_run(draft.mode, draft.run_id):
+        published = {entry.path: entry.sha256 for entry in earlier.manifest.files}
+        if published.items() >= contents.items():
+            return earlier
     with tempfile.TemporaryDirectory() as folder:
         card = Path(folder) / MODEL_CARD
         card.write_text(render_model_card(draft))
         return registry.publish(draft, {**files, MODEL_CARD: card})
+
+
+def _is_recorded(champions: ChampionStore, champion: Release) -> bool:
+    """Return whether the newest promotion is that of the champion."""
+    promotions = champions.list_promotions(champion.mode)
+    return bool(promotions) and promotions[-1].to_release == champion.id
 
 
 def _find_why_it_waits(gate: GateVerdict, policy: PromotionPolicy) -> str:
