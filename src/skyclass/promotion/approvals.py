@@ -96,7 +96,7 @@ class ApprovalLog:
         self._bucket = store.settings.models_bucket
 
     def request(self, release: Release, reason: str) -> ApprovalRequest:
-        """Let a release wait, unless it does. It supersedes the releases of its mode that waited."""
+        """Let a release wait, if it does not yet; it supersedes those of its mode that wait."""
         manifest = release.manifest
         requests, _ = self._read(release.mode)
         if release.id in requests:

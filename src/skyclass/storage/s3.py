@@ -237,6 +237,11 @@ def s3_error(code: str, uri: str) -> StoreError:
             f"{uri}: access denied ({code}): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
             "and the policy of their identity"
         )
+    if code == "RequestTimeTooSkewed":
+        return StoreError(
+            f"{uri}: the clock of this machine differs by more than 15 minutes from the object "
+            f"store's ({code}): set both by NTP"
+        )
     return StoreError(f"{uri}: the object store failed ({code}): try again")
 
 

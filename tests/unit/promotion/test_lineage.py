@@ -41,8 +41,8 @@ def test_champion_that_came_back_is_not_compared_again() -> None:
     assert find_parent([*HISTORY, promotion("c", "b")], "b") is None
 
 
-def test_simultaneous_promotions_of_one_release_are_one_change() -> None:
-    assert find_parent([*HISTORY, promotion("b", "c")], "c") == "b"
+def test_champion_that_was_promoted_twice_in_a_row_has_changed_once() -> None:
+    assert find_parent([*HISTORY, promotion("c", "c")], "c") == "b"
 
 
 def test_rollback_leads_to_the_release_that_the_champion_replaced_first() -> None:
