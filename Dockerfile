@@ -5,8 +5,9 @@
 # capability, and write only below /tmp. `make images` builds them; `make sbom` lists their Python
 # packages, `docker buildx build --sbom=true` those of Debian, too.
 
-# Any digest or mirror with Debian and Python 3.11.
-ARG PYTHON_IMAGE=python:3.11-slim
+# By digest, so that the same commit gives the same image; Dependabot proposes newer ones. Any image
+# with Debian and Python 3.11 works.
+ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 # Labels of the images; `make images` sets VERSION.
 ARG VERSION=0.2.0
 ARG SOURCE=""

@@ -8,9 +8,14 @@ LOCAL := $(VENV)/.local
 ACTIONLINT_VERSION := v1.7.12
 HELM_VERSION := v3.19.5
 CHECKOV_VERSION := 3.3.30
-# The image builder (anything with the options of `docker build`), the base image and the registry.
+OSV_SCANNER_VERSION := v2.5.0
+# The image builder (anything with the options of `docker build`), the command that writes image $(1)
+# into archive $(2), the base image and the registry.
 BUILD ?= docker build
-PYTHON_IMAGE ?= python:3.11-slim
+SAVE ?= docker save $(1) -o $(2)
+# Options of osv-scanner, such as `--offline` for a database that was fetched before.
+OSV_FLAGS ?=
+PYTHON_IMAGE ?= $(shell sed -n 's/^ARG PYTHON_IMAGE=//p' Dockerfile)
 REGISTRY ?= localhost
 TAG := $(shell sed -n 's/^appVersion: //p' charts/skyclass/Chart.yaml)
 SBOM := $(VENV)/bin/uv export --quiet --frozen --no-dev --format cyclonedx1.5
@@ -21,6 +26,8 @@ HELM := $(or $(shell command -v helm 2>/dev/null),$(CURDIR)/.tools/helm)
 export HELM
 PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(CURDIR)/.tools/promtool)
 export PROMTOOL
+OSV_SCANNER := $(or $(shell command -v osv-scanner 2>/dev/null),$(CURDIR)/.tools/osv-scanner)
+export OSV_SCANNER
 ACTIONLINT := $(or $(shell command -v actionlint 2>/dev/null),$(CURDIR)/.tools/actionlint)
 OAUTH2_PROXY_VERSION := v7.15.6
 # Records of the fault tests.
@@ -30,7 +37,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test test-fast coverage test-cluster test-faults lint lint-chart images test-images sbom format bench compile manifests pictures clean
+.PHONY: help setup browser demo test test-fast coverage test-cluster test-faults lint lint-chart images test-images sbom audit format bench compile manifests pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -80,7 +87,7 @@ test-faults: $(READY) $(HELM) ## inject every fault, some on the cluster that KU
 	SKYCLASS_FAULT_RECORDS=$(FAULTS) PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -m fault -n 0 --timeout 1800
 	$(VENV)/bin/python -m tests.support.faults $(FAULTS)
 
-lint: $(READY) $(ACTIONLINT) lint-chart ## check style, types, imports, dependencies, workflows and the chart
+lint: $(READY) $(ACTIONLINT) $(OSV_SCANNER) lint-chart ## check style, types, imports, dependencies, workflows and the chart
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -88,6 +95,7 @@ lint: $(READY) $(ACTIONLINT) lint-chart ## check style, types, imports, dependen
 	$(VENV)/bin/deptry .
 	$(VENV)/bin/hadolint Dockerfile
 	$(ACTIONLINT) .github/workflows/*.yml
+	$(VENV)/bin/pytest -n 0 tests/audit
 
 lint-chart: $(READY) $(HELM) $(PROMTOOL) ## check the chart and what it renders
 	$(HELM) lint --quiet --strict --kube-version 1.34 charts/skyclass
@@ -103,6 +111,10 @@ $(CURDIR)/.tools/helm:
 $(CURDIR)/.tools/actionlint:
 	@command -v go >/dev/null || { echo "error: neither actionlint nor Go is installed: install one to check the workflows" >&2; exit 1; }
 	GOBIN=$(@D) GOFLAGS=-mod=mod go install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+
+$(CURDIR)/.tools/osv-scanner:
+	@command -v go >/dev/null || { echo "error: neither osv-scanner nor Go is installed: install one to look up vulnerabilities" >&2; exit 1; }
+	GOBIN=$(@D) GOFLAGS=-mod=mod go install github.com/google/osv-scanner/v2/cmd/osv-scanner@$(OSV_SCANNER_VERSION)
 
 $(CURDIR)/.tools/promtool: # extracted from Debian's package, which would start a server on installation
 	@command -v apt-get >/dev/null || { echo "error: neither promtool nor apt-get is installed: install promtool to test the alerts" >&2; exit 1; }
@@ -128,6 +140,20 @@ sbom: $(READY) ## list the Python packages of both images in dist/, as CycloneDX
 	@mkdir -p dist
 	$(SBOM) --extra predictor --output-file dist/skyclass-predictor.cdx.json >/dev/null
 	$(SBOM) --extra apps --output-file dist/skyclass-jobs.cdx.json >/dev/null
+
+# The lock file comes first: with an image, osv-scanner reports an unreachable database as no finding.
+audit: $(OSV_SCANNER) ## look up known vulnerabilities of all locked packages and, after `make images`, of both images
+	@mkdir -p dist
+	$(OSV_SCANNER) scan source $(OSV_FLAGS) --config .ci/vulnerabilities.toml --lockfile uv.lock
+	$(foreach image,predictor jobs,$(call AUDIT,$(REGISTRY)/skyclass-$(image):$(TAG),dist/skyclass-$(image).tar))
+
+define AUDIT
+rm -f $(2)
+$(call SAVE,$(1),$(2))
+$(OSV_SCANNER) scan image $(OSV_FLAGS) --config .ci/vulnerabilities.toml --archive $(2)
+rm $(2)
+
+endef
 
 format: $(READY) ## format the code
 	$(VENV)/bin/ruff format .
