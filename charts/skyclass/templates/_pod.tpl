@@ -42,18 +42,18 @@ runAsGroup: 10001
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Probes of a web application with a /healthz page at port `http`. */}}
+{{/* Probes of a web application with a /healthz page: (dict "portName" "http"). */}}
 {{- define "skyclass.webProbes" -}}
 startupProbe:
-  httpGet: {path: /healthz, port: http}
+  httpGet: {path: /healthz, port: {{ .portName }}}
   periodSeconds: 2
   failureThreshold: 120 # importing takes minutes on a busy node
 readinessProbe:
-  httpGet: {path: /healthz, port: http}
+  httpGet: {path: /healthz, port: {{ .portName }}}
   periodSeconds: 5
   timeoutSeconds: 3
 livenessProbe:
-  httpGet: {path: /healthz, port: http}
+  httpGet: {path: /healthz, port: {{ .portName }}}
   periodSeconds: 15
   timeoutSeconds: 5
   failureThreshold: 4
@@ -74,7 +74,8 @@ Template of a pod that runs one command in the jobs image:
   args              arguments of the command
   resources         of the container
   variables         additional environment variables, as a map
-  port              port of a web application; optional
+  port, portName    port of a web application with probes, `http` by default; optional
+  sidecar           another container, as text; optional
   volumes, mounts   additional volumes and volumeMounts, as lists
   labels            additional labels, as a map
   annotations       additional annotations, as a map
@@ -83,6 +84,7 @@ Template of a pod that runs one command in the jobs image:
 {{- $component := include "skyclass.component" . | fromJson -}}
 {{- $usesAPI := not (empty $component.roles) -}}
 {{- $limits := and $component.validates .root.Values.expectations -}}
+{{- $portName := .portName | default "http" -}}
 {{- $channels := and $component.notifies .root.Values.notifications.existingSecret -}}
 metadata:
   labels:
@@ -136,8 +138,8 @@ spec:
       {{- end }}
       {{- with .port }}
       ports:
-        - {name: http, containerPort: {{ . }}, protocol: TCP}
-      {{- include "skyclass.webProbes" $ | nindent 6 }}
+        - {name: {{ $portName }}, containerPort: {{ . }}, protocol: TCP}
+      {{- include "skyclass.webProbes" (dict "portName" $portName) | nindent 6 }}
       {{- end }}
       resources:
         {{- toYaml .resources | nindent 8 }}
@@ -154,6 +156,9 @@ spec:
         {{- with .mounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+    {{- with .sidecar }}
+    {{- . | nindent 4 }}
+    {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 4Gi}

@@ -49,10 +49,24 @@ spec:
         {{- include "skyclass.podTemplate" (merge (dict "labels" $labels "resources" .values.resources) .) | nindent 8 }}
 {{- end }}
 
-{{/* Deployment and Service of a web application: the arguments of skyclass.podTemplate with `port`. */}}
+{{/*
+Deployment and Service of a web application: the arguments of skyclass.loginProxy, `args` of the page beside
+those with which it listens, and `variables` of skyclass.podTemplate.
+*/}}
 {{- define "skyclass.webApplication" -}}
 {{- $settings := include (print .root.Template.BasePath "/settings.yaml") .root -}}
 {{- $annotations := dict "skyclass/settings" ($settings | sha256sum | trunc 16) -}}{{/* restarts the pods */}}
+{{- $listen := include "skyclass.listenArguments" . | fromJsonArray -}}
+{{- $pod := dict
+  "root" .root "component" .component "annotations" $annotations "variables" .variables
+  "resources" .page.resources "port" .port
+  "args" (concat (list .component) $listen (list "--root-path" .page.rootPath) .args) -}}
+{{- if .root.Values.access.pages.enabled -}}
+{{- $pod = merge (dict "port" (include "skyclass.probePort" .) "portName" "probes" "sidecar" (include "skyclass.loginProxy" .)) $pod -}}
+{{- with .root.Values.access.pages.oidc.existingCASecret -}}
+{{- $pod = set $pod "volumes" (list (dict "name" "oidc" "secret" (dict "secretName" .))) -}}
+{{- end -}}
+{{- end -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -65,7 +79,7 @@ spec:
     matchLabels:
       {{- include "skyclass.selectorLabels" . | nindent 6 }}
   template:
-    {{- include "skyclass.podTemplate" (merge (dict "annotations" $annotations) .) | nindent 4 }}
+    {{- include "skyclass.podTemplate" $pod | nindent 4 }}
 ---
 apiVersion: v1
 kind: Service
