@@ -37,15 +37,20 @@ def serve_template(
         return Response(b'{"message": "not found"}', 404)
 
     with serve(respond) as web:
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "c", "cluster": {"server": web.url}}],
-            "users": [{"name": "u", "user": {}}],
-            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "x",
-        }
-        (folder / "kubeconfig").write_text(json.dumps(config))
-        patch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
-        patch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+        write_kubeconfig(web.url, folder, patch)
         yield web
+
+
+def write_kubeconfig(url: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let clients use an API server without TLS: write a kubeconfig, and set KUBECONFIG."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    (folder / "kubeconfig").write_text(json.dumps(config))
+    patch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
+    patch.delenv("KUBERNETES_SERVICE_HOST", raising=False)

@@ -184,13 +184,13 @@ class KServeChampionStore:
         self, applied: InferenceService, previous: KubernetesObject | None, champion: str | None
     ) -> str:
         """Restore what was served before, and return the outcome for the message."""
-        if previous is None:
-            self._cluster.delete(applied.name, applied.uid)
-            self._rollouts.wait_deleted(applied)
-            return "it was the first, so nothing is served"
         name = f"release {champion[:12]}" if champion else "the previous InferenceService"
         try:
+            if previous is None:
+                self._cluster.delete(applied.name, applied.uid)
+                self._rollouts.wait_deleted(applied)
+                return "it was the first, so nothing is served"
             self._rollouts.wait(self._swap(applied, previous), champion)
-        except PromotionError as error:
+        except (ClusterError, PromotionError) as error:
             return f"{name} could not be restored ({error})"
         return f"{name} is served as before"
