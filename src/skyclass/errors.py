@@ -23,6 +23,10 @@ class StoreError(SkyclassError):
     """The object store rejected a request or is unreachable."""
 
 
+class NewerFormatError(SkyclassError):
+    """Something was stored by a newer version of skyclass, in a format unknown to this one."""
+
+
 class ReleaseError(SkyclassError):
     """A release is missing, incomplete or differs from its manifest."""
 

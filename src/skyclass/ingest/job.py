@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import reduce
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skyclass.errors import CatalogError, StoreError
 from skyclass.ingest.accounting import Accounting
 from skyclass.ingest.batches import TableBatch, read_table_batches
 from skyclass.sources import Source
+from skyclass.storage.formats import Format
 from skyclass.storage.parts import gather
 from skyclass.storage.s3 import PARQUET_TYPE, ObjectStore
 from skyclass.storage.table_spec import join_watermarks
@@ -20,6 +20,8 @@ from skyclass.tables.observations import ObservationsTable
 logger = logging.getLogger(__name__)
 
 REJECTED_PREFIX = "rejected"
+
+_REJECTED_FORMAT = Format("file of rejected rows", "0.2.0")
 
 
 def ingest(
@@ -94,5 +96,5 @@ def _quarantine(batch: TableBatch, store: ObjectStore) -> None:
 
 def _to_parquet(rows: pa.Table) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(rows, buffer)
+    _REJECTED_FORMAT.write_parquet(rows, buffer)
     return buffer.getvalue()

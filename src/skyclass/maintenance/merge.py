@@ -131,7 +131,7 @@ def _spool_files(store: ObjectStore, keys: Sequence[str], spool: Spool) -> dict[
     def read(key: str) -> tuple[str, int, pa.Table | None]:
         data = store.get(store.settings.logs_bucket, key)
         try:
-            return key, len(data), _parse(data)
+            return key, len(data), _parse(data, key)
         except UNREADABLE as error:
             logger.warning("%s cannot be merged, it stays as it is: %s", key, one_line(error))
             return key, len(data), None
@@ -197,8 +197,8 @@ def _make_index(
     return HourIndex(merged=(*kept, *written), replaced=tuple(names))
 
 
-def _parse(data: bytes) -> pa.Table:
-    rows = parse_log(data)
+def _parse(data: bytes, key: str) -> pa.Table:
+    rows = parse_log(data, key=key)
     columns = (TIME, *Group._fields)
     if any(rows[name].null_count for name in columns):
         raise pa.ArrowInvalid(f"a row lacks one of {', '.join(columns)}")

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skyclass.maintenance.spool import TIME, Group
 from skyclass.survey.features import Mode
 from skyclass.tables.log.layout import MergedFile
-from skyclass.tables.log.schema import LOG_SCHEMA
+from skyclass.tables.log.schema import LOG_FORMAT, LOG_SCHEMA
 
 MERGED_FOLDER = "merged/"
 """Folder of merged files below the prefix of an hour. Readers take its files from the index only:
@@ -40,7 +39,7 @@ def write_merged_file(tables: Iterable[pa.Table], group: Group, path: Path) -> M
         not delete what another run writes again.
     """
     rows = 0
-    with pq.ParquetWriter(path, LOG_SCHEMA, **_ENCODING) as writer:
+    with LOG_FORMAT.open_parquet(path, LOG_SCHEMA, **_ENCODING) as writer:
         for part in _regroup(tables):
             writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
             rows += part.num_rows

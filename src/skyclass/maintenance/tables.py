@@ -18,6 +18,7 @@ from skyclass.registry.releases import Registry
 from skyclass.storage.delta_errors import explain
 from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.table_format import check_table
 from skyclass.survey.features import Mode
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def maintain_table(
         dry_run: Whether to change nothing.
 
     Raises:
+        NewerFormatError: A newer version of skyclass has introduced the table's format.
         StoreError: The object store failed.
     """
     bucket = store.settings.data_bucket
@@ -67,6 +69,7 @@ def maintain_table(
             table = DeltaTable(uri, storage_options=make_storage_options(store.settings))
         except TableNotFoundError:
             return MaintainedTable()
+        check_table(table)
         compacted = _compact(table, dry_run)
         unused = table.vacuum(
             retention_hours=24 * days,

@@ -25,6 +25,7 @@ from skyclass.promotion.lineage import find_parent
 from skyclass.registry.documents import Document
 from skyclass.registry.models import download_model
 from skyclass.registry.releases import Registry, Release
+from skyclass.storage.formats import Format
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import ALL_INPUTS, INPUTS, Mode, find_groups
 from skyclass.survey.observation import KEY, most_probable_classes
@@ -69,6 +70,8 @@ class WindowAccuracy(WindowDocument):
         label_sets: Achieved coverage of the label sets, if any label has arrived and the release
             has label sets. None in documents of 0.1.0.
     """
+
+    stored_format = Format("accuracy of a window", "0.2.0")
 
     file_name: ClassVar[str] = "accuracy.json"
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from skyclass.monitoring.documents import WindowDocument
 from skyclass.registry.documents import Document
+from skyclass.storage.formats import Format
 
 
 class Action(StrEnum):
@@ -85,6 +86,8 @@ class Decision(WindowDocument):
         reason: Explanation with the numbers.
         run: The training run, if one was started.
     """
+
+    stored_format = Format("decision after a window", "0.2.0")
 
     file_name: ClassVar[str] = "decision.json"
 

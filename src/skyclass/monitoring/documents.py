@@ -6,7 +6,7 @@ from typing import ClassVar, TypeVar
 
 from pydantic import ValidationError
 
-from skyclass.registry.documents import Document
+from skyclass.registry.documents import StoredDocument
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 
@@ -18,7 +18,7 @@ SNAPSHOT = "snapshot.json.gz"
 SAMPLE = "sample.parquet"
 
 
-class WindowDocument(Document):
+class WindowDocument(StoredDocument):
     """A JSON document about one window.
 
     Attributes:
@@ -57,7 +57,7 @@ def load_documents(
 ) -> list[D]:
     """Load the documents of one kind, oldest window first.
 
-    A document that does not match the schema of this version is skipped and logged.
+    A malformed document is skipped and logged.
 
     Args:
         store: The object store.
@@ -66,6 +66,9 @@ def load_documents(
         last: Maximum number of windows, newest kept; None for all.
         since: Earliest end of a window; None for all.
         until: Latest end of a window; None for all.
+
+    Raises:
+        NewerFormatError: A newer version of skyclass has written one of them.
     """
     bucket, first = store.settings.reports_bucket, window_prefix(mode, since) if since else ""
     newest = window_prefix(mode, until) + kind.file_name if until else ""
@@ -78,7 +81,8 @@ def load_documents(
     documents = []
     for key in keys[-last:] if last else keys:
         try:
-            documents.append(kind.model_validate_json(store.get(bucket, key)))
+            data = store.get(bucket, key)
+            documents.append(kind.model_validate_json(data, context={"where": key}))
         except ValidationError as error:
             logger.warning("skipped %s: not a valid %s", key, error.title)
     return documents

@@ -196,9 +196,10 @@ def _is_same(verdict: DriftVerdict, earlier: DriftVerdict) -> bool:
 
 
 def _load_earlier_verdict(store: ObjectStore, prefix: str) -> DriftVerdict | None:
-    """Return the stored verdict on a window; None if missing or of an incompatible version."""
+    """Return the stored verdict on a window; None if missing or malformed."""
+    key = prefix + DriftVerdict.file_name
     try:
-        data = store.get(store.settings.reports_bucket, prefix + DriftVerdict.file_name)
-        return DriftVerdict.model_validate_json(data)
+        data = store.get(store.settings.reports_bucket, key)
+        return DriftVerdict.model_validate_json(data, context={"where": key})
     except (ObjectMissingError, ValidationError):
         return None

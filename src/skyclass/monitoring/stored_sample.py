@@ -15,9 +15,12 @@ from skyclass.errors import one_line
 from skyclass.monitoring.documents import SAMPLE, window_prefix
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.monitoring.windows import get_schema
+from skyclass.storage.formats import Format
 from skyclass.storage.s3 import PARQUET_TYPE, ObjectMissingError, ObjectStore
 
 logger = logging.getLogger(__name__)
+
+_FORMAT = Format("sample of a window", "0.2.0")
 
 
 def save_sample(store: ObjectStore, verdict: DriftVerdict, rows: pd.DataFrame) -> None:
@@ -30,7 +33,7 @@ def save_sample(store: ObjectStore, verdict: DriftVerdict, rows: pd.DataFrame) -
     """
     table = pa.Table.from_pandas(rows, schema=get_schema(verdict.mode), preserve_index=False)
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    _FORMAT.write_parquet(table, sink, compression="zstd")
     key = window_prefix(verdict.mode, verdict.window_end) + SAMPLE
     store.put(store.settings.reports_bucket, key, sink.getvalue(), PARQUET_TYPE)
 
@@ -45,6 +48,7 @@ def load_sample(store: ObjectStore, verdict: DriftVerdict) -> pd.DataFrame | Non
     key = window_prefix(verdict.mode, verdict.window_end) + SAMPLE
     try:
         data = store.get(store.settings.reports_bucket, key)
+        _FORMAT.check_parquet(pq.read_metadata(pa.BufferReader(data)), key)
         table = pq.read_table(pa.BufferReader(data), schema=get_schema(verdict.mode))
         table.validate(full=True)  # text that is not UTF-8
     except ObjectMissingError:

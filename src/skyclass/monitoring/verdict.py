@@ -7,6 +7,7 @@ from typing import ClassVar
 from skyclass.monitoring.accounting import Accounting
 from skyclass.monitoring.documents import WindowDocument
 from skyclass.registry.documents import Document
+from skyclass.storage.formats import Format
 
 
 class Verdict(StrEnum):
@@ -81,6 +82,8 @@ class DriftVerdict(WindowDocument):
         policy: Constants of the drift policy.
         seed: Seed of the samples.
     """
+
+    stored_format = Format("drift verdict", "0.2.0")
 
     file_name: ClassVar[str] = "verdict.json"
 

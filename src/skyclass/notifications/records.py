@@ -11,13 +11,14 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from skyclass.notifications.event import Event
-from skyclass.registry.documents import Document
+from skyclass.registry.documents import StoredDocument
+from skyclass.storage.formats import Format
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 
 NOTIFICATIONS_PREFIX = "notifications"
 
 
-class Record(Document):
+class Record(StoredDocument):
     """An event, and which channels have accepted its message.
 
     Attributes:
@@ -25,6 +26,8 @@ class Record(Document):
         delivered: Time of delivery (UTC) by the name of the channel, such as `2-slack`.
         attempted_at: Time of the last attempt (UTC).
     """
+
+    stored_format = Format("record of a message", "0.2.0")
 
     event: Event
     delivered: dict[str, datetime]
@@ -39,7 +42,7 @@ class RecordStore:
         self._bucket = store.settings.reports_bucket
 
     def find(self, event_id: str) -> Record | None:
-        """Return the record of an event; None if it has none that this version can read."""
+        """Return the record of an event; None if it has none, or a malformed one."""
         return self._read(_make_key(event_id))
 
     def list_since(self, time: datetime) -> Iterator[Record]:
@@ -55,7 +58,8 @@ class RecordStore:
 
     def _read(self, key: str) -> Record | None:
         try:
-            return Record.model_validate_json(self._store.get(self._bucket, key))
+            data = self._store.get(self._bucket, key)
+            return Record.model_validate_json(data, context={"where": key})
         except (ObjectMissingError, ValidationError):
             return None
 

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from skyclass.promotion.events import PROMOTIONS_PREFIX
-from skyclass.registry.documents import D, Document, parse_document
+from skyclass.registry.documents import D, StoredDocument, parse_document
 from skyclass.registry.releases import Release
+from skyclass.storage.formats import Format
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 
@@ -21,7 +22,7 @@ _REQUEST = "request.json"
 _TICK = timedelta(microseconds=1)
 
 
-class ApprovalRequest(Document):
+class ApprovalRequest(StoredDocument):
     """A published release waits for an approval. Its manifest has the evidence.
 
     Attributes:
@@ -33,6 +34,8 @@ class ApprovalRequest(Document):
         time: When it began to wait (UTC).
     """
 
+    stored_format = Format("request for approval", "0.2.0")
+
     mode: Mode
     release: str
     champion: str | None
@@ -41,7 +44,7 @@ class ApprovalRequest(Document):
     time: datetime
 
 
-class ApprovalDecision(Document):
+class ApprovalDecision(StoredDocument):
     """What a person decided about a release.
 
     Attributes:
@@ -52,6 +55,8 @@ class ApprovalDecision(Document):
         reason: Why.
         time: When (UTC).
     """
+
+    stored_format = Format("decision about a release", "0.2.0")
 
     mode: Mode
     release: str
@@ -170,7 +175,7 @@ class ApprovalLog:
     def _parse(self, kind: type[D], key: str) -> D:
         return parse_document(kind, self._store.get(self._bucket, key), key)
 
-    def _put(self, release: Release, name: str, document: Document) -> None:
+    def _put(self, release: Release, name: str, document: StoredDocument) -> None:
         key = f"{APPROVALS_PREFIX}/{release.mode}/{release.id}/{name}"
         self._store.put(self._bucket, key, document.to_bytes(), "application/json")
 

@@ -7,14 +7,15 @@ keys is the order of the events.
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from skyclass.registry.documents import Document, parse_document
+from skyclass.registry.documents import StoredDocument, parse_document
+from skyclass.storage.formats import Format
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 
 PROMOTIONS_PREFIX = "promotions"
 
 
-class Promotion(Document):
+class Promotion(StoredDocument):
     """An event: one release replaced another as champion.
 
     Attributes:
@@ -26,6 +27,8 @@ class Promotion(Document):
         time: When (UTC).
         approved_by: Who approved the release, if it needed an approval.
     """
+
+    stored_format = Format("promotion event", "0.2.0")
 
     mode: Mode
     from_release: str | None

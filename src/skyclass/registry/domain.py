@@ -11,7 +11,8 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
-from skyclass.registry.documents import Document
+from skyclass.registry.documents import Document, StoredDocument
+from skyclass.storage.formats import Format
 
 Array = npt.NDArray[np.float64]
 
@@ -35,7 +36,7 @@ class DensityLimits(Document):
     limits: tuple[float, ...]
 
 
-class DomainModel(Document):
+class DomainModel(StoredDocument):
     """The domain of a release: the file `DOMAIN`.
 
     Attributes:
@@ -47,6 +48,8 @@ class DomainModel(Document):
             with other missing features is not compared.
         ranges: Lowest and highest value of each feature of an optional group.
     """
+
+    stored_format = Format("domain", "0.2.0")
 
     names: tuple[str, ...]
     weights: tuple[float, ...]

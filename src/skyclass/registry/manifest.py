@@ -4,11 +4,12 @@ from datetime import datetime
 
 from pydantic import AliasChoices, Field
 
-from skyclass.registry.documents import Document
+from skyclass.registry.documents import Document, StoredDocument
 from skyclass.registry.label_sets import LabelSets
 from skyclass.registry.preference import Preference
 from skyclass.registry.purity import PurityCuts
 from skyclass.registry.verdicts import GateVerdict
+from skyclass.storage.formats import Format
 from skyclass.survey.features import Mode
 
 
@@ -55,7 +56,7 @@ class Evaluation(Document):
     confusion: tuple[tuple[int, ...], ...]
 
 
-class TrainingSet(Document):
+class TrainingSet(StoredDocument):
     """The rows that a model was trained on, as a version of the observations table.
 
     Attributes:
@@ -68,6 +69,8 @@ class TrainingSet(Document):
         sampled_from: Labelled, complete rows of these nights that the rows are a sample of; None
             if they are all.
     """
+
+    stored_format = Format("training set", "0.2.0")
 
     table: str
     version: int
@@ -155,7 +158,7 @@ class FileEntry(Document):
     sha256: str
 
 
-class Manifest(Document):
+class Manifest(StoredDocument):
     """The content of a release. The SHA-256 of its bytes is the release's id.
 
     Attributes:
@@ -186,6 +189,8 @@ class Manifest(Document):
             did.
         files: Every other file of the release.
     """
+
+    stored_format = Format("manifest", "0.2.0")
 
     mode: Mode
     candidate: str

@@ -16,7 +16,9 @@ from skyclass.errors import StoreError
 from skyclass.settings import Settings
 from skyclass.storage.delta_errors import explain
 from skyclass.storage.delta_options import make_storage_options
+from skyclass.storage.formats import PROPERTY
 from skyclass.storage.part import PART_ID, MergeResult, Part
+from skyclass.storage.table_format import TABLE_FORMAT, check_table
 from skyclass.storage.table_spec import TableSpec, Watermark
 from skyclass.storage.upsert import upsert
 
@@ -25,8 +27,11 @@ MAX_ATTEMPTS = 50
 
 _FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 0.1, 5.0
 
-_KEEP_EVERY_VERSION = {"delta.enableExpiredLogCleanup": "false"}
-"""By default, delta-rs drops versions after 30 days, and training sets refer to versions."""
+_PROPERTIES = {
+    # By default, delta-rs drops versions after 30 days, and training sets refer to versions.
+    "delta.enableExpiredLogCleanup": "false",
+    PROPERTY: TABLE_FORMAT.version,
+}
 
 
 class KeyedTable:
@@ -175,19 +180,24 @@ class KeyedTable:
     def _create(self) -> DeltaTable:
         spec = self._spec
         try:
-            return DeltaTable.create(
+            table = DeltaTable.create(
                 self.uri,
                 pa.schema([each for each in spec.schema if each.name not in spec.late_columns]),
                 mode="ignore",
                 partition_by=[spec.partition_column],
-                configuration=_KEEP_EVERY_VERSION,
+                configuration=_PROPERTIES,
+                raise_if_key_not_exists=False,  # of properties that are not of Delta Lake
                 storage_options=self._options,
             )
         except CommitFailedError:  # another writer has created it
             return self._open(None)
+        check_table(table)
+        return table
 
     def _open(self, version: int | None) -> DeltaTable:
-        return DeltaTable(self.uri, version=version, storage_options=self._options)
+        table = DeltaTable(self.uri, version=version, storage_options=self._options)
+        check_table(table)
+        return table
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from skyclass.errors import TrainingError
 from skyclass.registry.manifest import TrainingSet
 from skyclass.registry.releases import DUST_MAP
 from skyclass.sources.simulated import is_synthetic
+from skyclass.storage.formats import Format
 from skyclass.survey.dust import DustMap, fill_extinction
 from skyclass.survey.features import ALL_INPUTS, INPUTS, OPTIONAL_INPUTS, Mode, make_features
 from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS
@@ -30,6 +33,7 @@ early stopping split the rows of each class again."""
 
 _ROWS = "rows.parquet"
 _SUMMARY = "training_set.json"
+_ROWS_FORMAT = Format("rows of a training set", "0.2.0")
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,8 @@ class Dataset:
     def save(self, folder: Path) -> None:
         """Write the dataset to a folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.rows.to_parquet(folder / _ROWS, index=False)
+        rows = pa.Table.from_pandas(self.rows, preserve_index=False)
+        _ROWS_FORMAT.write_parquet(rows, folder / _ROWS)
         (folder / _SUMMARY).write_bytes(self.summary.to_bytes())
         if self.dust_map is not None:
             self.dust_map.save(folder / DUST_MAP)
@@ -117,6 +122,7 @@ class Dataset:
     def load(cls, folder: Path, mode: Mode) -> "Dataset":
         """Read a dataset from a folder."""
         summary = TrainingSet.model_validate_json((folder / _SUMMARY).read_bytes())
+        _ROWS_FORMAT.check_parquet(pq.read_metadata(folder / _ROWS), _ROWS)
         file = folder / DUST_MAP
         dust_map = DustMap.load(file) if file.exists() else None
         return cls(pd.read_parquet(folder / _ROWS), summary, mode, dust_map)

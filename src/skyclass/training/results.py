@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from skyclass.registry.documents import Document
+from skyclass.registry.documents import Document, StoredDocument
 from skyclass.registry.label_sets import LabelSets
 from skyclass.registry.manifest import BandScores, Evaluation, GroupScores, OnnxParity
 from skyclass.registry.purity import PurityCuts
 from skyclass.registry.verdicts import GateVerdict, Outcome
+from skyclass.storage.formats import Format
 from skyclass.survey.features import InputGroup
 from skyclass.training.candidates import Calibration
 from skyclass.training.search_result import SearchResult
@@ -117,7 +118,7 @@ class InputPlan(Document):
         return tuple(each.group for each in self.coverage if not each.reason)
 
 
-class FitSummary(Document):
+class FitSummary(StoredDocument):
     """Outcome of the fit.
 
     Attributes:
@@ -127,6 +128,8 @@ class FitSummary(Document):
         libraries: Versions that the model was fitted and exported with.
         inputs: Features of the model, and what it was taught to do without.
     """
+
+    stored_format = Format("outcome of a fit", "0.2.0")
 
     search: SearchResult
     calibration: CalibrationResult = CalibrationResult()
@@ -144,7 +147,7 @@ class FitSummary(Document):
         return cls.model_validate_json((folder / _FIT_SUMMARY).read_bytes())
 
 
-class EvaluationResult(Document):
+class EvaluationResult(StoredDocument):
     """Output of the step `evaluate`.
 
     Attributes:
@@ -157,6 +160,8 @@ class EvaluationResult(Document):
         missing_bands: Scores by band that a row may lack.
         memory: Memory that the model takes where it is served (bytes), if it was measured.
     """
+
+    stored_format = Format("outcome of an evaluation", "0.2.0")
 
     metrics: dict[str, Evaluation]
     gate: GateVerdict

@@ -188,7 +188,7 @@ def test_every_value_of_a_space_is_a_setting_of_the_model(name: str) -> None:
 
 def test_settings_keep_their_type_when_they_are_stored() -> None:
     stored = make_score("a", 1, 1).model_copy(update={"settings": {"leaves": 3, "share": 0.5}})
-    read = CandidateScore.model_validate_json(stored.to_bytes())
+    read = CandidateScore.model_validate_json(stored.model_dump_json())
     assert [type(value) for value in read.settings.values()] == [int, float]
 
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from skyclass.storage.object_file import ObjectFile
 from skyclass.storage.s3 import ObjectStore
-from skyclass.tables.log.schema import LOG_SCHEMA
+from skyclass.tables.log.schema import LOG_FORMAT, LOG_SCHEMA
 
 ALL_COLUMNS = tuple(LOG_SCHEMA.names)
 
@@ -19,21 +19,24 @@ _SUBSTITUTES = {"idempotency_key": "prediction_id", "prediction_id": "request_id
 and in version 0.1.0 requests had no other id than the client's."""
 
 
-def parse_log(data: bytes, columns: Sequence[str] = ALL_COLUMNS) -> pa.Table:
+def parse_log(data: bytes, columns: Sequence[str] = ALL_COLUMNS, key: str = "a file") -> pa.Table:
     """Parse a file of the prediction log.
 
     Args:
         data: The file.
         columns: Columns of `LOG_SCHEMA`.
+        key: Its key, for messages.
 
     Returns:
         The columns with the types of `LOG_SCHEMA`.
 
     Raises:
         pyarrow.ArrowException: The file is not Parquet of this schema.
+        NewerFormatError: A newer version of skyclass has written the file.
         OSError: The file is truncated.
     """
     file = pq.ParquetFile(pa.BufferReader(data))
+    LOG_FORMAT.check_parquet(file.metadata, key)
     sources = _find_sources(file, columns)
     return _convert(file.read(list(sources.values()), use_threads=False), sources)
 
@@ -44,9 +47,12 @@ def open_large(store: ObjectStore, key: str) -> pq.ParquetFile:
     Raises:
         ObjectMissingError: No object has the key.
         pyarrow.ArrowException: The file is not Parquet.
+        NewerFormatError: A newer version of skyclass has written the file.
     """
-    file = ObjectFile(store, store.settings.logs_bucket, key)
-    return pq.ParquetFile(pa.PythonFile(file, mode="r"), pre_buffer=True)
+    source = ObjectFile(store, store.settings.logs_bucket, key)
+    file = pq.ParquetFile(pa.PythonFile(source, mode="r"), pre_buffer=True)
+    LOG_FORMAT.check_parquet(file.metadata, key)
+    return file
 
 
 def read_row_group(

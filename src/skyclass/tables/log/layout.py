@@ -15,7 +15,8 @@ from typing import ClassVar, TypeVar
 from pydantic import ValidationError
 
 from skyclass.errors import StoreError
-from skyclass.registry.documents import Document
+from skyclass.registry.documents import Document, StoredDocument
+from skyclass.storage.formats import Format
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore, StoredObject
 from skyclass.survey.features import Mode
 
@@ -48,7 +49,7 @@ class MergedFile(Document):
     rows: int
 
 
-class HourIndex(Document):
+class HourIndex(StoredDocument):
     """The merged files of an hour.
 
     Attributes:
@@ -56,6 +57,8 @@ class HourIndex(Document):
         replaced: Names of the files whose rows are in merged files; a file that is neither here
             nor in `merged` was written after the merge.
     """
+
+    stored_format = Format("index of an hour of the prediction log", "0.2.0")
 
     file_name: ClassVar[str] = "index.json"
 
@@ -126,17 +129,16 @@ def read_index(store: ObjectStore, prefix: str) -> HourIndex:
 
     Raises:
         ObjectMissingError: The hour has no index.
+        NewerFormatError: A newer version of skyclass has written the index.
         StoreError: The index cannot be read or is malformed.
     """
     key = prefix + HourIndex.file_name
+    where = f"s3://{store.settings.logs_bucket}/{key}"
     data = store.get(store.settings.logs_bucket, key)
     try:
-        return HourIndex.model_validate_json(data)
+        return HourIndex.model_validate_json(data, context={"where": where})
     except ValidationError as error:
-        raise LogDamagedError(
-            f"s3://{store.settings.logs_bucket}/{key}: not an index of this version: update "
-            "skyclass, or restore the object"
-        ) from error
+        raise LogDamagedError(f"{where}: not an index: restore the object") from error
 
 
 def list_hours(start: datetime, end: datetime) -> Iterator[datetime]:

@@ -209,7 +209,7 @@ def _read_small_files(
     waiting, size = [], 0
     for key, data in zip(sizes, map_ahead(client.read, sizes, _THREADS, _FILES_AHEAD), strict=True):
         try:
-            rows = parse_log(data, query.columns)
+            rows = parse_log(data, query.columns, key)
         except UNREADABLE as error:
             _skip(key, error, found)
             continue

@@ -198,7 +198,7 @@ def _select_rows(
 def _read_tables(store: ObjectStore, file: LogFile) -> Iterator[pa.Table]:
     """Yield the rows of a file; those of a merged one, which is sorted, by groups, newest first."""
     if file.merged is None:
-        yield parse_log(store.get(store.settings.logs_bucket, file.key))
+        yield parse_log(store.get(store.settings.logs_bucket, file.key), key=file.key)
         return
     large = open_large(store, file.key)
     for number in reversed(range(large.num_row_groups)):

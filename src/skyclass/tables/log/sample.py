@@ -118,7 +118,7 @@ def _read_file(store: ObjectStore, file: LogFile, random: np.random.Generator) -
     """Read a small file, or a random row group of a merged one; nothing if it is unreadable."""
     try:
         if file.merged is None:
-            return parse_log(store.get(store.settings.logs_bucket, file.key))
+            return parse_log(store.get(store.settings.logs_bucket, file.key), key=file.key)
         large = open_large(store, file.key)
         return read_row_group(large, int(random.integers(large.num_row_groups)))
     except UNREADABLE as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skyclass.storage.formats import Format
 from skyclass.survey.features import OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import CLASSES, KEY, MEASUREMENTS
 
@@ -44,12 +45,17 @@ one request have the same `idempotency_key`: readers count the rows of the first
 `model_version` is the id of the release.
 """
 
+LOG_FORMAT = Format("file of the prediction log", "0.2.0")
+
 REFERENCE_SCHEMA = pa.schema([*_PREDICTION_FIELDS, ("class", pa.string())])
 """A release's `reference.parquet`: hold-out rows with the release's predictions and labels."""
+
+REFERENCE_FORMAT = Format("reference of a release", "0.2.0")
 
 MAX_REFERENCE_ROWS = 50_000
 
 
 def read_reference(data: bytes) -> "pd.DataFrame":
     """Read a release's `reference.parquet`: columns of `REFERENCE_SCHEMA`."""
+    REFERENCE_FORMAT.check_parquet(pq.read_metadata(io.BytesIO(data)), "reference.parquet")
     return pq.read_table(io.BytesIO(data), schema=REFERENCE_SCHEMA).to_pandas()

@@ -11,13 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from skyclass.storage.s3 import PARQUET_TYPE, ObjectStore
 from skyclass.survey.features import OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import MEASUREMENTS
 from skyclass.tables.log.layout import list_hours, make_hour_prefix
-from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES
+from skyclass.tables.log.schema import LOG_FORMAT, LOG_SCHEMA, PROBABILITIES
 
 _TIME = LOG_SCHEMA.field("time").type
 # It is encoded in the predictor's process. Compressing measurements would save little, and their
@@ -89,7 +88,7 @@ def encode_file(rows: pa.Table) -> bytes:
         [field.with_nullable(rows[field.name].null_count > 0) for field in rows.schema]
     )
     sink = io.BytesIO()
-    pq.write_table(rows.cast(schema), sink, **_ENCODING)
+    LOG_FORMAT.write_parquet(rows.cast(schema), sink, **_ENCODING)
     return sink.getvalue()
 
 

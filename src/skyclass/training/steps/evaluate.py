@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skyclass.errors import TrainingError
 from skyclass.promotion.champions import open_champion_store
@@ -14,7 +13,7 @@ from skyclass.registry.releases import CONFUSION, DOMAIN, REFERENCE, REPORT, Reg
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.tables.log.schema import REFERENCE_SCHEMA
+from skyclass.tables.log.schema import REFERENCE_FORMAT, REFERENCE_SCHEMA
 from skyclass.training.dataset import Dataset
 from skyclass.training.evaluation import evaluate_champion, evaluate_models
 from skyclass.training.fitted_models import load_fitted_models
@@ -83,14 +82,13 @@ def evaluate_step(
     gate = decide(checks, evaluation.random, champion)
     folder.mkdir(parents=True, exist_ok=True)
     if uncertainty.domain is not None:
-        (folder / DOMAIN).write_text(uncertainty.domain.model_dump_json())
+        (folder / DOMAIN).write_bytes(uncertainty.domain.to_bytes())
     report = render_training_report(rows, fitted.summary, evaluation, gate, uncertainty)
     (folder / REPORT).write_text(report)
     (folder / CONFUSION).write_bytes(plots.to_png(plots.plot_confusion(evaluation.random)))
     reference = make_reference(rows, evaluation.random_probabilities, seed, uncertainty.is_outside)
-    pq.write_table(
-        pa.Table.from_pandas(reference, REFERENCE_SCHEMA, preserve_index=False), folder / REFERENCE
-    )
+    table = pa.Table.from_pandas(reference, REFERENCE_SCHEMA, preserve_index=False)
+    REFERENCE_FORMAT.write_parquet(table, folder / REFERENCE)
     result = EvaluationResult(
         metrics={each.split: each for each in evaluation.evaluations},
         gate=gate,

@@ -103,7 +103,7 @@ def test_row_without_a_band_has_the_thresholds_of_that_band() -> None:
 
 
 def test_document_is_read_back(label_sets: LabelSets) -> None:
-    assert LabelSets.model_validate_json(label_sets.to_bytes()) == label_sets
+    assert LabelSets.model_validate_json(label_sets.model_dump_json()) == label_sets
 
 
 def test_no_rows_have_no_label_sets(label_sets: LabelSets) -> None:

@@ -72,7 +72,7 @@ def test_unknown_pattern_and_unknown_groups_have_the_highest_cuts() -> None:
 
 
 def test_document_is_read_back(cuts: PurityCuts) -> None:
-    again = PurityCuts.model_validate_json(cuts.to_bytes())
+    again = PurityCuts.model_validate_json(cuts.model_dump_json())
     probabilities = draw_rows(100, seed=1).probabilities
     assert again == cuts
     assert (
