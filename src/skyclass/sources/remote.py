@@ -3,8 +3,10 @@
 import hashlib
 import shutil
 from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qsl
 
 import urllib3
+from urllib3.util import parse_url
 
 from skyclass.errors import CatalogError
 from skyclass.http import make_pool
@@ -15,6 +17,11 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 RETRIES = 3
 BACKOFF_SECONDS = 0.5
+_SECRET_PARAMETERS = {
+    "access_token", "api_key", "apikey", "password", "sig", "signature", "token",
+    "x-amz-security-token", "x-amz-signature", "x-goog-signature",
+}  # fmt: skip
+"""Parameters of signed URLs and of web services, in lower case."""
 
 
 def fetch(uri: str, store: ObjectStore) -> Path:
@@ -28,7 +35,7 @@ def fetch(uri: str, store: ObjectStore) -> Path:
         Path of the copy, with the suffixes of the URL.
 
     Raises:
-        CatalogError: The web server is unreachable or has no such file.
+        CatalogError: The web server is unreachable or has no such file, or the URL has credentials.
         StoreError: The object store is unreachable or has no such object.
     """
     folder = store.settings.home / "downloads"
@@ -44,6 +51,25 @@ def fetch(uri: str, store: ObjectStore) -> Path:
     return path
 
 
+def _reject_credentials(uri: str) -> None:
+    """Reject a URL with credentials, because URLs are logged and stored with every row.
+
+    Raises:
+        CatalogError: It has a user, a signature or a token; the message does not repeat them.
+    """
+    url = parse_url(uri)
+    names = [name for name, _ in parse_qsl(url.query or "")]
+    secret = [f"the parameter {name}" for name in names if name.lower() in _SECRET_PARAMETERS]
+    if url.auth:
+        secret.append("a user")
+    if secret:
+        raise CatalogError(
+            f"{url._replace(auth=None, query=None, fragment=None).url}: the URL contains "
+            f"{secret[0]}, and URLs are stored with the rows: copy the file to the object store "
+            "and use its s3:// URL"
+        )
+
+
 def _download(uri: str, path: Path) -> None:
     pool = make_pool(
         connect_seconds=CONNECT_SECONDS,
@@ -52,6 +78,7 @@ def _download(uri: str, path: Path) -> None:
         backoff_seconds=BACKOFF_SECONDS,
     )
     try:
+        _reject_credentials(uri)
         with pool.request("GET", uri, preload_content=False) as response, path.open("wb") as file:
             if response.status != 200:
                 raise CatalogError(f"{uri}: HTTP status {response.status}: check the URL")

@@ -117,3 +117,23 @@ def test_the_url_of_a_remote_file_is_the_name_of_its_source(web: Web, store: Obj
         source = open_source(uri, store)
         assert source.name == uri
         assert next(source.read_batches(0)).rows.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://vera:hunter2@example.org/a.csv",
+        "https://hunter2@example.org/a.csv",
+        "https://example.org/a.csv?release=17&X-Amz-Signature=hunter2",
+        "https://example.org/a.csv?sig=hunter2",
+        "https://example.org/a.csv?Token=hunter2#hdu=2",
+    ],
+)
+def test_a_url_with_credentials_is_rejected_without_repeating_them(
+    url: str, unused_store: ObjectStore
+) -> None:
+    with pytest.raises(
+        CatalogError, match=r"^https://example\.org/a\.csv: the URL contains"
+    ) as error:
+        open_source(url, unused_store)
+    assert "hunter2" not in str(error.value)
