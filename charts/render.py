@@ -1,4 +1,4 @@
-"""Renders manifests/base, manifests/overlays and the chart's README: `make manifests`.
+"""Renders the manifests, and the chart's README and policies: `make manifests`.
 
 An overlay is the chart rendered with the overlay's values.yaml. Objects that are the same in all
 overlays are written to the base, the others to the overlay's chart.yaml.
@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from charts.policies import POLICIES, generate_policies
 from charts.readme import CHART, README, generate_readme
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +54,11 @@ def render_files() -> dict[Path, str]:
         overlays[name] = [_prepare(each) for each in render("--skip-tests", "-f", values)]
     first, *others = overlays.values()
     common = [each for each in first if all(each in other for other in others)]
-    files = {MANIFESTS / "base/chart.yaml": _dump(common), README: generate_readme()}
+    files = {
+        MANIFESTS / "base/chart.yaml": _dump(common),
+        README: generate_readme(),
+        POLICIES: generate_policies(),
+    }
     for name, objects in overlays.items():
         own = [each for each in objects if each not in common]
         files[MANIFESTS / "overlays" / name / "chart.yaml"] = _dump(own)

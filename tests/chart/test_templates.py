@@ -14,8 +14,9 @@ import yaml
 
 from charts.readme import CHART, read_descriptions
 from charts.render import MANIFESTS, render, run_helm_template
-from skyclass.admin.identities import Role
+from skyclass.admin.identities import Role, make_policy
 from skyclass.notifications.event import Kind
+from skyclass.settings import Settings
 
 CI = sorted(path.stem.removesuffix("-values") for path in (CHART / "ci").glob("*-values.yaml"))
 MONITORING = ("-a", "monitoring.coreos.com/v1")
@@ -252,7 +253,52 @@ def test_the_provision_job_gets_the_keys_of_every_identity() -> None:
     assert secrets == {f"skyclass-s3-{identity}" for identity in Role}
 
 
-def test_an_external_store_needs_neither_generated_secrets_nor_minio() -> None:
+def test_seaweedfs_gets_the_keys_and_the_policy_of_every_identity() -> None:
+    objects = render_ci("seaweedfs")
+    stateful_set = select(objects, "StatefulSet")["skyclass-seaweedfs"]
+    variables = {
+        each["name"]: each["valueFrom"]["secretKeyRef"]["name"]
+        for each in get_container(stateful_set["spec"]["template"])["env"]
+        if "valueFrom" in each
+    }
+    identities = json.loads(
+        select(objects, "ConfigMap")["skyclass-seaweedfs"]["data"]["identities.json"]
+    )
+    settings = Settings.model_construct(data_bucket="survey", models_bucket="survey-models")
+
+    found = {each["name"]: json.loads(each["content"]) for each in identities["policies"]}
+    assert found == {str(role): make_policy(role, settings) for role in Role}
+    root, *others = identities["identities"]
+    assert (root["name"], root["actions"]) == ("root", ["Admin"])
+    for each in (root, *others):
+        (keys,) = each["credentials"]
+        assert {variables[name.strip("${}")] for name in keys.values()} == {
+            f"skyclass-s3-{each['name']}"
+        }
+    assert all(each["policyNames"] == [each["name"]] for each in others)
+    assert all("actions" not in each for each in others)
+
+
+def test_seaweedfs_listens_beyond_loopback_only_for_s3() -> None:
+    objects = render_ci("seaweedfs")
+    container = get_container(
+        select(objects, "StatefulSet")["skyclass-seaweedfs"]["spec"]["template"]
+    )
+    addresses = {each for each in container["command"] if "ip.bind=" in each}
+    assert addresses == {"-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0"}
+    assert [port["containerPort"] for port in container["ports"]] == [9000]
+    (rule,) = select(objects, "NetworkPolicy")["skyclass-store"]["spec"]["ingress"]
+    assert rule["ports"] == [{"port": 9000, "protocol": "TCP"}]
+
+
+def test_every_access_to_the_bundled_store_names_its_engine() -> None:
+    text = yaml.safe_dump_all(render_ci("seaweedfs"))
+    assert "minio" not in text
+    for settings in ("http://skyclass-seaweedfs:9000", "http://skyclass-seaweedfs.here.svc:9000"):
+        assert settings in text
+
+
+def test_an_external_store_needs_neither_generated_secrets_nor_a_bundled_one() -> None:
     objects = render_ci("external")
 
     assert not select(objects, "Secret")

@@ -42,7 +42,7 @@ maintain:
   identity: maintain
   {{- end }}
 minio:
-  enabled: {{ $bundled }}
+  enabled: {{ and $bundled (eq .Values.objectStore.bundled.engine "minio") }}
 monitor:
   enabled: {{ .Values.monitor.enabled }}
   identity: apps
@@ -63,6 +63,8 @@ score:
   enabled: {{ .Values.score.enabled }}
   identity: score
   roles: [observe]
+seaweedfs:
+  enabled: {{ and $bundled (eq .Values.objectStore.bundled.engine "seaweedfs") }}
 {{- end }}
 
 {{/*

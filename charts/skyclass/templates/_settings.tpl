@@ -1,7 +1,12 @@
+{{/* Name of the bundled store's Service and StatefulSet. */}}
+{{- define "skyclass.storeName" -}}
+{{ include "skyclass.fullname" . }}-{{ .Values.objectStore.bundled.engine }}
+{{- end }}
+
 {{/* URL of the object store as seen from the release's namespace. */}}
 {{- define "skyclass.storeEndpoint" -}}
 {{- if eq .Values.objectStore.mode "bundled" -}}
-http://{{ include "skyclass.fullname" . }}-minio:9000
+http://{{ include "skyclass.storeName" . }}:9000
 {{- else -}}
 {{ required "objectStore.external.endpoint is empty: set the URL of your object store, like https://s3.example.org" .Values.objectStore.external.endpoint }}
 {{- end -}}
