@@ -86,7 +86,7 @@ def test_a_run_of_the_package_promotes_and_reports_a_signed_release(
     unserved: Installation, runs: Namespace, receiver: Receiver
 ) -> None:
     key, secret = unserved.read_keys("root")
-    endpoint = f"http://{unserved.name}-minio.{unserved.namespace.name}.svc:9000"
+    endpoint = f"http://{unserved.store}.{unserved.namespace.name}.svc:9000"
     (provision,) = unserved.namespace.get("jobs", "-l", PROVISION)["items"]
     pipeline, platform = yaml.safe_load_all((FOLDER / "training.yaml").read_text())
     run = PackageRun(

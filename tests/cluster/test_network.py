@@ -39,7 +39,7 @@ def test_only_permitted_pods_connect_to_the_store_and_the_predictor(
 
     def is_as_expected() -> bool:
         found = (
-            shell.can_connect(f"{installed.name}-minio", 9000),
+            shell.can_connect(installed.store, 9000),
             shell.can_connect("skyclass-photometric-predictor", 80),
         )
         return found == (store, predictor)

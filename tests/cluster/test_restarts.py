@@ -24,8 +24,8 @@ MODE = "photometric"
 @contextmanager
 def outage(installation: Installation) -> Iterator[None]:
     """Stop the object store while the block runs."""
-    namespace, store = installation.namespace, f"statefulset/{installation.name}-minio"
-    selector = "app.kubernetes.io/component=minio"
+    namespace, store = installation.namespace, f"statefulset/{installation.store}"
+    selector = f"app.kubernetes.io/component={installation.engine}"
     namespace.kubectl("scale", store, "--replicas=0")
     try:
         eventually(lambda: not namespace.list_names("pods", selector), 60, interval=0.2)

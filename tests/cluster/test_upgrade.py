@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.cluster.chart import Installation
 from tests.support.cluster.kube import Namespace
 from tests.support.keys import make_key_pair
@@ -31,6 +33,16 @@ def test_an_upgrade_keeps_the_served_release_and_the_keys(scaled: Installation) 
     assert scaled.read_keys("predict") == keys
     drift = namespace.get(f"cronjob/{scaled.name}-drift-{MODE}")
     assert drift["spec"]["schedule"] == "30 0 * * *"
+
+
+def test_an_upgrade_to_another_engine_that_would_leave_the_data_behind_is_rejected(
+    scaled: Installation,
+) -> None:
+    with pytest.raises(AssertionError) as error:
+        scaled.install(objectStore__bundled__engine="seaweedfs")
+
+    claim = f"data-{scaled.store}-0"
+    assert f"the data of this installation are in the claim {claim}" in str(error.value)
 
 
 def test_requiring_signatures_restarts_no_pod_and_rejects_only_promotions(
@@ -67,7 +79,7 @@ def test_removal_keeps_what_the_notes_list_and_does_not_affect_other_installatio
         if each["metadata"]["name"] not in ("default", "kube-root-ca.crt")
         and not each["metadata"].get("ownerReferences")
     }
-    assert kept == {f"skyclass-{MODE}", f"data-{scaled.name}-minio-0"}
+    assert kept == {f"skyclass-{MODE}", f"data-{scaled.store}-0"}
     assert all(name in notes for name in kept)
     assert not kfp.list_names("secrets,configmaps", "app.kubernetes.io/part-of=skyclass")
     assert installed.get_release(MODE) == served_elsewhere

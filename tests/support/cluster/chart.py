@@ -18,6 +18,11 @@ INGESTED_ROWS = 3_000_000
 INGESTED = f"simulated:?rows={INGESTED_ROWS}&era=eboss&seed=2"
 """Source of the ingest job: so many batches that a test can interrupt it between two."""
 MODES = tuple(str(mode) for mode in Mode)
+SEAWEEDFS = {
+    "objectStore__bundled__engine": "seaweedfs",
+    "images__seaweedfs__registry": "localhost",
+}
+"""Values of an installation whose bundled store is SeaweedFS (`make test-images`)."""
 OBJECTS = {
     "spectroscopic": [[19.4, 19.2, 19.1, 19.0, 18.9, 2.0], [18.2, 17.0, 16.6, 16.4, 16.3, 0.0]],
     "photometric": [[19.4, 19.2, 19.1, 19.0, 18.9], [18.2, 17.0, 16.6, 16.4, 16.3]],
@@ -36,6 +41,16 @@ class Installation:
             values: Values of the chart by dotted key, with `__` for each dot.
         """
         self.namespace, self.name, self.values = namespace, name, values
+
+    @property
+    def engine(self) -> str:
+        """Engine of the bundled store."""
+        return str(self.values.get("objectStore__bundled__engine", "minio"))
+
+    @property
+    def store(self) -> str:
+        """Name of the bundled store's Service and StatefulSet."""
+        return f"{self.name}-{self.engine}"
 
     def helm(self, *arguments: str, seconds: float = 900) -> str:
         """Run helm in the namespace."""
@@ -76,7 +91,7 @@ class Installation:
     def connect_to_store(self, role: str = "root") -> Iterator[Settings]:
         """Forward a port to the bundled store, and yield settings that access it as a role."""
         key, secret = self.read_keys(role)
-        with self.namespace.forward(f"pod/{self.name}-minio-0", 9000) as address:
+        with self.namespace.forward(f"pod/{self.store}-0", 9000) as address:
             yield Settings(
                 AWS_ENDPOINT_URL=address, AWS_ACCESS_KEY_ID=key, AWS_SECRET_ACCESS_KEY=secret
             )
