@@ -744,3 +744,11 @@ def test_kinds_of_the_schema_are_those_of_the_package() -> None:
 def test_without_channels_no_job_can_send_messages() -> None:
     assert "notification" not in yaml.safe_dump_all(render_ci("kfp")).lower()
     assert "skyclass-to-channels" not in select(render_ci("kfp"), "NetworkPolicy")
+
+
+def test_values_that_lack_a_section_are_an_error() -> None:
+    """`helm upgrade --reuse-values` omits the sections that the previous chart did not have."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert {*schema["required"], "global"} == schema["properties"].keys()
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert set(schema["required"]) == values.keys()

@@ -33,9 +33,9 @@ from skyclass.tables.log.read import read_log
 from skyclass.tables.log.schema import read_reference
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.prediction_history import read_daily_history, read_scored_inputs
+from tests.support.stored import STORED, load_stored
 
 ROOT = Path(__file__).resolve().parents[2]
-STORED = ROOT / "tests/data/v0.1.0"
 EXPECTED: dict[str, Any] = json.loads((STORED / "expected.json").read_bytes())
 MODE = Mode.SPECTROSCOPIC
 WINDOW_ENDS = [datetime.fromisoformat(text) for text in EXPECTED["log"]["windows"]]
@@ -49,11 +49,7 @@ def stored(s3: Any) -> ObjectStore:
     buckets = {f"{kind}_bucket": f"compatibility-{kind}" for kind in kinds}
     store = ObjectStore(Settings(**s3.environment(), **buckets))
     store.make_buckets()
-    for kind in kinds:
-        for path in sorted((STORED / kind).rglob("*")):
-            if path.is_file():
-                key = path.relative_to(STORED / kind).as_posix()
-                store.put(buckets[f"{kind}_bucket"], key, path.read_bytes(), "")
+    load_stored(store)
     return store
 
 

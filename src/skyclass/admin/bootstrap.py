@@ -1,5 +1,7 @@
 """Train, publish and promote the first release of each mode. Idempotent.
 
+A mode that was served before, as in a restored store, serves its last champion again.
+
 The chart runs it as a Job: `python -m skyclass.admin.bootstrap --mode photometric`.
 """
 
@@ -14,8 +16,10 @@ from skyclass.errors import SkyclassError, TrainingError
 from skyclass.logs import start_logging
 from skyclass.orchestration.local_runner import LocalRun, run_training
 from skyclass.promotion.champions import ChampionStore, open_champion_store
+from skyclass.registry.releases import Registry
 from skyclass.settings import load_settings
 from skyclass.storage.readiness import wait_until_ready
+from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 
 logger = logging.getLogger("skyclass.admin.bootstrap")  # __name__ is __main__ in the Job
@@ -42,16 +46,18 @@ class FirstRelease:
 
 def bootstrap(
     champions: ChampionStore,
+    registry: Registry,
     modes: Sequence[Mode],
     parameters: Mapping[str, str],
     run_training: RunTraining,
     runs: Path,
     readiness_timeout_seconds: float,
 ) -> list[FirstRelease]:
-    """Train a champion for each mode that has none.
+    """Train a champion for each mode that has none and never had one.
 
     Args:
         champions: Champions of the installation.
+        registry: The releases.
         modes: Modes to be served.
         parameters: Arguments of the training pipeline, except the mode.
         run_training: Runs the pipeline.
@@ -59,6 +65,7 @@ def bootstrap(
         readiness_timeout_seconds: How long to wait for the object store to be provisioned.
 
     Raises:
+        PromotionError: The last champion could not be served again.
         TrainingError: A release was not promoted.
         StoreError: The object store was not ready in time.
     """
@@ -69,6 +76,14 @@ def bootstrap(
         if champion is not None:
             logger.info("%s mode: champion is already %s", mode, champion.id)
             done.append(FirstRelease(mode, champion.id, made=False))
+            continue
+        history = champions.list_promotions(mode)
+        if history:
+            release = registry.read(mode, history[-1].to_release)
+            logger.info("%s mode: nothing is served, restoring %s", mode, release.id)
+            reason = f"restored: it was promoted at {history[-1].time:%Y-%m-%d %H:%M:%S} UTC"
+            champions.promote(release, reason, release.manifest.run_id)
+            done.append(FirstRelease(mode, release.id, made=False))
             continue
         logger.info("%s mode: training the first release", mode)
         run = run_training(
@@ -115,6 +130,7 @@ def main() -> None:
         settings = load_settings()
         done = bootstrap(
             open_champion_store(settings),
+            Registry(ObjectStore(settings)),
             options.mode,
             parameters,
             run_training,

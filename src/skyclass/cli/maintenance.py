@@ -1,4 +1,4 @@
-"""Command for stored data: `maintain`."""
+"""Commands for stored data: `maintain` and `verify`."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ import typer
 
 from skyclass.cli.options import AsJson
 from skyclass.cli.output import err, print_result
+from skyclass.errors import StoreError
 from skyclass.settings import load, load_settings
 
 app = typer.Typer()
@@ -35,3 +36,24 @@ def maintain(
     with err.status("maintaining the stored data"):
         result = run_maintenance(store, options, datetime.now(UTC), dry_run)
     print_result(asdict(result), as_json)
+
+
+@app.command(rich_help_panel=_PANEL)
+def verify(as_json: AsJson = False) -> None:
+    """Check that a store is whole, for example a backup: all that it refers to is there.
+
+    Reads all files of all releases and compares their digests; reads promotions, approvals and the
+    documents of windows; looks for the files of tables and of the merged prediction log.
+    """
+    from skyclass.admin.verify import verify_store
+    from skyclass.storage.s3 import ObjectStore
+
+    with err.status("verifying the store"):
+        found = verify_store(ObjectStore(load_settings()))
+    if as_json or not found.problems:
+        print_result(asdict(found) | {"problems": list(found.problems)}, as_json)
+    if found.problems:
+        raise StoreError(
+            f"the store has {len(found.problems)} problems, of which one is {found.problems[0]}: "
+            "restore what is missing (docs/backup.md)"
+        )

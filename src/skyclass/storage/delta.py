@@ -112,6 +112,16 @@ class KeyedTable:
         with self._translate_errors():
             return self._open(None).version()
 
+    def list_data_files(self, version: int) -> list[str]:
+        """Return the keys of the data files of a version, in the data bucket.
+
+        Raises:
+            StoreError: The object store failed, or there is no such version.
+        """
+        with self._translate_errors():
+            paths = self._open(version).get_add_actions(flatten=True)["path"]
+        return [f"{self._spec.prefix}/{path}" for path in paths.to_pylist()]
+
     def _commit(
         self,
         table: DeltaTable,
