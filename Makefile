@@ -78,7 +78,7 @@ coverage: $(READY) ## measure the branch coverage of the unit tests; fails below
 pictures: $(READY) browser ## retake the screenshots in docs/pictures
 	$(VENV)/bin/pytest -n 0 tests/browser/pictures.py
 
-test-cluster: $(READY) $(HELM) ## run the cluster tests on the cluster that KUBECONFIG names (docs/kubernetes.md)
+test-cluster: $(READY) $(HELM) browser ## run the cluster tests on the cluster that KUBECONFIG names (docs/kubernetes.md)
 	PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -n 0 --timeout 1800
 
 test-faults: $(READY) $(HELM) ## inject every fault, some on the cluster that KUBECONFIG names, and write docs/reliability.md
@@ -131,6 +131,7 @@ test-images: $(CURDIR)/.tools/images/oauth2-proxy ## build the images of other p
 	$(TEST_IMAGE) --target envoy -t localhost/envoyproxy/envoy:distroless-v1.40.0 .tools/images
 	$(TEST_IMAGE) --target seaweedfs -t localhost/chrislusf/seaweedfs:4.48 .tools/images
 	$(TEST_IMAGE) --target oauth2-proxy -t localhost/oauth2-proxy/oauth2-proxy:$(OAUTH2_PROXY_VERSION) .tools/images
+	$(TEST_IMAGE) --target oidc-provider-mock -t localhost/oidc-provider-mock:0.3.4 .tools/images
 
 $(CURDIR)/.tools/images/oauth2-proxy:
 	@command -v go >/dev/null || { echo "error: Go is not installed: install it to build the images for the cluster tests" >&2; exit 1; }

@@ -1,6 +1,5 @@
 """Chromium, the monitor page with two weeks of data, and the prediction page."""
 
-import shutil
 import socket
 import threading
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -25,10 +24,10 @@ from skyclass.local.s3_server import Access
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
+from tests.support.browser import open_browser
 from tests.support.predictor import Site, publish
 from tests.support.predictor import serving as serving_model
 
-WIDTH, HEIGHT = 1280, 900
 SECONDS = 180
 CLASSIFY = "//button[normalize-space()='Classify']"
 UNREACHABLE_URL = "http://127.0.0.1:9"
@@ -75,24 +74,8 @@ def serving(app: FastAPI) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """A headless Chromium with an empty profile that records its log and its requests."""
-    driver, program = shutil.which("chromedriver"), shutil.which("chromium")
-    if not driver or not program:
-        pytest.fail("chromium or chromedriver is missing: install them with `make browser`")
-    options = ChromeOptions()
-    options.binary_location = program
-    profile = tmp_path_factory.mktemp("chromium")
-    for argument in (
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-        *("--disable-background-networking", "--disable-component-update", "--no-first-run"),
-        *(f"--user-data-dir={profile}", f"--window-size={WIDTH},{HEIGHT}"),
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome = Chrome(options, ChromeService(driver))
-    try:
+    with open_browser(tmp_path_factory.mktemp("chromium")) as chrome:
         yield chrome
-    finally:
-        chrome.quit()
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def get_ports(container: dict[str, Any]) -> dict[str, int]:
 def test_nothing_asks_for_a_login_by_default(page: str) -> None:
     objects = render_ci("default")
     assert set(get_containers(objects, page)) == {page}
-    assert "--login" not in get_containers(objects, page)[page]["args"]
+    assert not {"--login", "--probe-port"} & set(get_containers(objects, page)[page]["args"])
     assert "skyclass-to-identity-provider" not in select(objects, "NetworkPolicy")
 
 
@@ -53,7 +53,7 @@ def test_the_page_listens_on_loopback_behind_the_login(page: str, port: int) -> 
 def test_probes_have_a_port_without_login(page: str) -> None:
     container = get_containers(render_ci("login"), page)[page]
     assert get_ports(container) == {"probes": 9001}
-    assert container["args"][5:7] == ["--probe-port", "9001"]
+    assert container["args"][5:8] == ["--probe-port", "9001", "--login"]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": "probes"}
 

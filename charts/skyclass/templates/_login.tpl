@@ -10,7 +10,7 @@ loopback for it, and at another port for kubelet and Prometheus, which do not lo
 {{- if not .root.Values.access.pages.enabled -}}
 {{ list "--host" "0.0.0.0" "--port" (toString .port) | toJson }}
 {{- else -}}
-{{ list "--host" "127.0.0.1" "--port" (include "skyclass.loopbackPort" .) "--probe-port" (include "skyclass.probePort" .) | toJson }}
+{{ list "--host" "127.0.0.1" "--port" (include "skyclass.loopbackPort" .) "--probe-port" (include "skyclass.probePort" .) "--login" | toJson }}
 {{- end -}}
 {{- end }}
 

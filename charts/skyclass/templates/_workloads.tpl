@@ -50,8 +50,8 @@ spec:
 {{- end }}
 
 {{/*
-Deployment and Service of a web application: the arguments of skyclass.loginProxy, `args` of the page beside
-those with which it listens, and `variables` of skyclass.podTemplate.
+Deployment and Service of a web application: the arguments of skyclass.loginProxy, `variables` of skyclass.podTemplate, and `args`
+of the page besides those with which it listens; both optional.
 */}}
 {{- define "skyclass.webApplication" -}}
 {{- $settings := include (print .root.Template.BasePath "/settings.yaml") .root -}}
@@ -60,7 +60,7 @@ those with which it listens, and `variables` of skyclass.podTemplate.
 {{- $pod := dict
   "root" .root "component" .component "annotations" $annotations "variables" .variables
   "resources" .page.resources "port" .port
-  "args" (concat (list .component) $listen (list "--root-path" .page.rootPath) .args) -}}
+  "args" (concat (list .component) $listen (list "--root-path" .page.rootPath) (.args | default list)) -}}
 {{- if .root.Values.access.pages.enabled -}}
 {{- $pod = merge (dict "port" (include "skyclass.probePort" .) "portName" "probes" "sidecar" (include "skyclass.loginProxy" .)) $pod -}}
 {{- with .root.Values.access.pages.oidc.existingCASecret -}}

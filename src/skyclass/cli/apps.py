@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from skyclass.cli.options import Host, Port, ProbePort, RootPath
+from skyclass.cli.options import Host, Login, Port, ProbePort, RootPath
 from skyclass.cli.output import err
 from skyclass.settings import load_settings
 from skyclass.survey.features import Mode
@@ -19,14 +19,7 @@ def monitor(
     port: Port = 8000,
     root_path: RootPath = "",
     probe_port: ProbePort = None,
-    login: Annotated[
-        bool,
-        typer.Option(
-            "--login",
-            help="Show the user whom an oauth2-proxy names in X-Forwarded-Email. Only where "
-            "nothing else can connect, because anybody can send this header.",
-        ),
-    ] = False,
+    login: Login = False,
 ) -> None:
     """Serve the monitor page: drift, accuracy and decisions."""
     from skyclass.apps.monitor.server import serve
@@ -48,10 +41,11 @@ def predict_page(
     port: Port = 8001,
     root_path: RootPath = "",
     probe_port: ProbePort = None,
+    login: Login = False,
 ) -> None:
     """Serve the prediction page: classify objects in a browser."""
     from skyclass.apps.predict.server import serve
 
     urls = {Mode.SPECTROSCOPIC: spectroscopic, Mode.PHOTOMETRIC: photometric}
     err.print(f"Prediction page: http://{host}:{port}{root_path}/", highlight=False)
-    serve(urls, host, port, root_path, probe_port)
+    serve(urls, host, port, root_path, probe_port, login)

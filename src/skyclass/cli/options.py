@@ -24,6 +24,14 @@ ProbePort = Annotated[
         help="Port of all interfaces for /healthz and /metrics only.", show_default="none"
     ),
 ]
+Login = Annotated[
+    bool,
+    typer.Option(
+        "--login",
+        help="An oauth2-proxy is in front: show its user and a link to sign out. Only where "
+        "nothing else can connect, because anybody can send the header X-Forwarded-Email.",
+    ),
+]
 
 
 def parse_parameters(texts: list[str] | None) -> dict[str, str]:

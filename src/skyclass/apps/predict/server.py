@@ -15,12 +15,13 @@ from skyclass.survey.features import Mode
 MAX_TABLE_SIZE = "100mb"
 
 
-def make_app(clients: Clients, explain: Explain) -> FastAPI:
+def make_app(clients: Clients, explain: Explain, has_login: bool = False) -> FastAPI:
     """Return the application.
 
     Args:
         clients: Client of each mode.
         explain: Explains a prediction.
+        has_login: Whether an oauth2-proxy is in front, with which users sign out.
     """
     app = FastAPI(title="skyclass predictions", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -30,7 +31,7 @@ def make_app(clients: Clients, explain: Explain) -> FastAPI:
 
     return gr.mount_gradio_app(
         app,
-        make_page(clients, explain),
+        make_page(clients, explain, has_login),
         path="/",
         css_paths=[STYLE, TABLE_STYLE],
         theme=gr.themes.Default(
@@ -54,6 +55,7 @@ def serve(
     port: int = 8001,
     root_path: str = "",
     probe_port: int | None = None,
+    has_login: bool = False,
 ) -> None:
     """Serve the prediction page until SIGTERM or SIGINT.
 
@@ -63,7 +65,8 @@ def serve(
         port: Port to listen on.
         root_path: Path prefix that a reverse proxy adds, or none.
         probe_port: Port of all interfaces for `/healthz` only.
+        has_login: Whether an oauth2-proxy is in front, with which users sign out.
     """
     clients = {mode: Client(url, mode) for mode, url in urls.items()}
-    app = make_app(clients, make_explain(open_registry))
+    app = make_app(clients, make_explain(open_registry), has_login)
     run(app, host, port, root_path, probe_port, http="h11")
