@@ -65,6 +65,11 @@ class ProbePort:
             await send({"type": "websocket.close"})
 
 
+def make_sign_out_path(root_path: str) -> str:
+    """Return the path with which oauth2-proxy signs out; the next login leads back to the page."""
+    return f"{root_path}/oauth2/sign_out?rd={root_path}/"
+
+
 def run(
     app: ASGIApp,
     host: str,

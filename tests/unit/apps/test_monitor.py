@@ -368,7 +368,7 @@ def test_the_user_is_shown_only_behind_a_login(world: ObjectStore) -> None:
     headers = {"X-Forwarded-Email": "<b>ada@example.org"}
     behind = TestClient(make_app(reader, lambda: NOW, has_login=True), root_path="/sky")
     html = behind.get("/spectroscopic/", headers=headers).text
-    assert '&lt;b&gt;ada@example.org <a href="/sky/oauth2/sign_out">Sign out</a>' in html
+    assert '&lt;b&gt;ada@example.org <a href="/sky/oauth2/sign_out?rd=/sky/">Sign out</a>' in html
     assert "Sign out" not in behind.get("/spectroscopic/").text
     alone = TestClient(make_app(reader, lambda: NOW))
     assert "ada@example.org" not in alone.get("/spectroscopic/", headers=headers).text

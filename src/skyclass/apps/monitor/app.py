@@ -21,6 +21,7 @@ from skyclass.apps.monitor.messages import make_notices
 from skyclass.apps.monitor.metrics import render_metrics
 from skyclass.apps.monitor.rendering import make_environment
 from skyclass.apps.monitor.state import DEFAULT_WINDOWS, MAX_WINDOWS, ModeState, StateReader
+from skyclass.apps.web_server import make_sign_out_path
 from skyclass.errors import ReleaseNotFoundError, SkyclassError
 from skyclass.monitoring.documents import DRIFT_PREFIX, REPORT, load_documents
 from skyclass.monitoring.verdict import DriftVerdict
@@ -88,6 +89,7 @@ def make_app(
             "notices": [],
             "root": request.scope.get("root_path", ""),
             "user": _get_user(request) if has_login else "",
+            "sign_out": make_sign_out_path(request.scope.get("root_path", "")),
         }
         html = environment.get_template(f"{template}.html.j2").render(**{**defaults, **variables})
         return HTMLResponse(html, status)

@@ -21,13 +21,13 @@ QUEUE_POLL_SECONDS = 0.05
 STYLE = Path(__file__).with_name("page.css")
 
 
-def make_page(clients: Clients, explain: Explain, has_login: bool = False) -> gr.Blocks:
+def make_page(clients: Clients, explain: Explain, sign_out: str = "") -> gr.Blocks:
     """Return the page.
 
     Args:
         clients: Client of each mode.
         explain: Explains a prediction.
-        has_login: Whether an oauth2-proxy is in front, with which users sign out.
+        sign_out: Path with which users of a login sign out, or nothing.
     """
     with gr.Blocks(
         title="skyclass: galaxy, quasar or star?",
@@ -40,8 +40,8 @@ def make_page(clients: Clients, explain: Explain, has_login: bool = False) -> gr
             "Survey and its redshift. Without a redshift, a photometric model is used, which is "
             "less accurate; more measurements make it better."
         )
-        if has_login:
-            gr.Markdown("[Sign out](oauth2/sign_out)")
+        if sign_out:
+            gr.Markdown(f"[Sign out]({sign_out})")
         with gr.Tab("One object"):
             make_object_tab(clients, explain)
         with gr.Tab("A table"):

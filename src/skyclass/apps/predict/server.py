@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse
 from skyclass.apps.predict.classification import Clients
 from skyclass.apps.predict.explanations import Explain, make_explain, open_registry
 from skyclass.apps.predict.page import STYLE, make_page
-from skyclass.apps.web_server import LOOPBACK, run
+from skyclass.apps.web_server import LOOPBACK, make_sign_out_path, run
 from skyclass.client import Client
 from skyclass.explaining.rendering import STYLE as TABLE_STYLE
 from skyclass.survey.features import Mode
@@ -15,13 +15,13 @@ from skyclass.survey.features import Mode
 MAX_TABLE_SIZE = "100mb"
 
 
-def make_app(clients: Clients, explain: Explain, has_login: bool = False) -> FastAPI:
+def make_app(clients: Clients, explain: Explain, sign_out: str = "") -> FastAPI:
     """Return the application.
 
     Args:
         clients: Client of each mode.
         explain: Explains a prediction.
-        has_login: Whether an oauth2-proxy is in front, with which users sign out.
+        sign_out: Path with which users of a login sign out, or nothing.
     """
     app = FastAPI(title="skyclass predictions", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -31,7 +31,7 @@ def make_app(clients: Clients, explain: Explain, has_login: bool = False) -> Fas
 
     return gr.mount_gradio_app(
         app,
-        make_page(clients, explain, has_login),
+        make_page(clients, explain, sign_out),
         path="/",
         css_paths=[STYLE, TABLE_STYLE],
         theme=gr.themes.Default(
@@ -68,5 +68,6 @@ def serve(
         has_login: Whether an oauth2-proxy is in front, with which users sign out.
     """
     clients = {mode: Client(url, mode) for mode, url in urls.items()}
-    app = make_app(clients, make_explain(open_registry), has_login)
+    sign_out = make_sign_out_path(root_path) if has_login else ""
+    app = make_app(clients, make_explain(open_registry), sign_out)
     run(app, host, port, root_path, probe_port, http="h11")
