@@ -6,6 +6,7 @@ ServiceAccount that has the Role of docs/promotion.md and no other.
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -13,11 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
-from skyclass.errors import PromotionError
+from skyclass.errors import ClusterError, PromotionError
 from skyclass.promotion.champions import open_champion_store
+from skyclass.promotion.cluster import Cluster
 from skyclass.promotion.events import Promotion, PromotionLog
 from skyclass.promotion.inference_service import RELEASE, RUN, TRAINING_SET
 from skyclass.promotion.memory import MemoryLimitError
@@ -30,6 +34,8 @@ from tests.support.cluster import load as cluster_load
 from tests.support.cluster.chart import Installation
 from tests.support.cluster.kube import Namespace, Shell, eventually, run
 from tests.support.cluster.load import Load
+from tests.support.cuttable_proxy import CuttableProxy, State, run_proxy
+from tests.support.faults.history import History
 from tests.support.predictor import Site, publish
 from tests.support.processes import SIGKILL_EXIT_CODE, run_in_child
 
@@ -367,6 +373,73 @@ def test_a_promotion_that_was_killed_with_a_broken_release_is_ignored(
             place.promote(other)
     assert set(load.versions) == {first.id}
     assert place.get_served_uri() == place.make_uri(first)
+
+
+@pytest.fixture
+def api_server(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CuttableProxy]:
+    """A proxy between promotions and the API server."""
+    config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+    cluster = config["clusters"][0]["cluster"]
+    address = urlsplit(cluster["server"])
+    assert address.hostname
+    with run_proxy((address.hostname, address.port or 443)) as proxy:
+        cluster |= {
+            "server": f"https://127.0.0.1:{proxy.port}",
+            "tls-server-name": address.hostname,
+        }
+        path = tmp_path / "proxied.kubeconfig"
+        path.write_text(json.dumps(config))
+        monkeypatch.setenv("KUBECONFIG", str(path))
+        yield proxy
+
+
+@pytest.mark.fault("api-server-down")
+@pytest.mark.parametrize(
+    ("step", "state"),
+    [
+        ((Cluster, "apply"), State.LOSING_ANSWERS),
+        ((Rollouts, "wait"), State.CUT),
+    ],
+    ids=["after the update, before its answer", "while waiting for the pods"],
+)
+def test_a_promotion_without_the_api_server_is_completed_by_the_next_one(
+    place: Place,
+    first: Release,
+    second: Release,
+    api_server: CuttableProxy,
+    step: tuple[type, str],
+    state: State,
+    monkeypatch: pytest.MonkeyPatch,
+    history: History,
+) -> None:
+    before = len(place.list_promotions())
+    original = getattr(*step)
+
+    def go_down_first(*arguments: Any) -> Any:
+        api_server.state = state
+        return original(*arguments)
+
+    history.attempt(second.id)
+    with generate_load(place):
+        with monkeypatch.context() as patched, pytest.raises(ClusterError) as error:
+            patched.setattr(*step, go_down_first)
+            place.promote(second)
+        assert re.fullmatch(r"the Kubernetes API at .* is unreachable .*", str(error.value))
+        history.fire(f"the connection to the API server was cut {api_server.cut} times")
+        assert len(place.list_promotions()) == before
+        assert place.get_served_uri() == place.make_uri(second), "nothing was interrupted"
+
+        api_server.state = State.OPEN
+        assert place.find_champion() in (first.id, second.id)
+        with history.recovery():
+            place.promote(second)
+        history.acknowledge(second.id)
+    assert place.find_champion() == second.id
+    changes = [(old, new) for old, new in place.list_promotions()[before:] if old != new]
+    assert changes == [(first.id, second.id)]
+    history.find(new for _, new in changes)
 
 
 def test_promoting_the_champion_again_applies_a_new_template(

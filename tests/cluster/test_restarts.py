@@ -8,17 +8,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import pandas as pd
+import pyarrow as pa
+import pytest
+
 from skyclass.registry.releases import Registry
+from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import INPUTS, Mode
-from skyclass.survey.observation import KEY
+from skyclass.survey.observation import KEY, Era
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.prediction_history import read_daily_history
 from skyclass.tables.predictions import PredictionsTable
 from tests.support.cluster.chart import INGESTED, INGESTED_ROWS, Installation
 from tests.support.cluster.kube import eventually
+from tests.support.faults.history import History
+from tests.support.rows import name_rows
 
 MODE = "photometric"
+SAMPLE_ROWS = 2_000
+"""Ingested rows whose keys are followed: so many at the beginning, the middle and the end."""
 
 
 @contextmanager
@@ -35,13 +44,24 @@ def outage(installation: Installation) -> Iterator[None]:
         namespace.kubectl("rollout", "status", store, "--timeout=120s")
 
 
+def draw_sample() -> pd.DataFrame:
+    """Return the keys of a sample of the ingested rows."""
+    starts = (0, INGESTED_ROWS // 2, INGESTED_ROWS - SAMPLE_ROWS)
+    rows = pa.concat_tables([draw(Era.EBOSS, first, SAMPLE_ROWS, seed=2) for first in starts])
+    return rows.select(KEY).to_pandas()
+
+
 def run_with_outage(
-    installation: Installation, start: Callable[[], str], has_progressed: Callable[[str], bool]
+    installation: Installation,
+    history: History,
+    start: Callable[[], str],
+    has_progressed: Callable[[str], bool],
 ) -> None:
     """Run a job with an outage in between, and repeat it if it fails.
 
     Args:
         installation: The installation.
+        history: The history of the test.
         start: Starts the job, and returns its name.
         has_progressed: Returns whether the job has reached the point at which the outage begins.
     """
@@ -50,14 +70,17 @@ def run_with_outage(
     eventually(lambda: has_progressed(job), 180, interval=0.1)
     with outage(installation):
         eventually(lambda: "is unreachable" in namespace.read_logs(job), 180)
-    succeeded = namespace.wait_for_job(job, 600)
-    assert "Traceback" not in namespace.read_logs(job)
-    if not succeeded:
-        job = start()
-        assert namespace.wait_for_job(job, 600), namespace.read_logs(job)
+        history.fire(f"{job} reported that the object store is unreachable")
+    with history.recovery():
+        succeeded = namespace.wait_for_job(job, 600)
+        assert "Traceback" not in namespace.read_logs(job)
+        if not succeeded:
+            job = start()
+            assert namespace.wait_for_job(job, 600), namespace.read_logs(job)
 
 
-def test_publish(scaled: Installation) -> None:
+@pytest.mark.fault("store-down-during-upload")
+def test_publish(scaled: Installation, history: History) -> None:
     def list_releases() -> list[str]:
         with scaled.connect_to_store() as settings:
             registry = Registry(ObjectStore(settings))
@@ -68,16 +91,20 @@ def test_publish(scaled: Installation) -> None:
             return [release.id for release in releases]
 
     before = list_releases()
+    history.attempt("new release")
     run_with_outage(
         scaled,
+        history,
         lambda: scaled.start_training(MODE, source_uri="table:", promotion="never"),
         lambda job: "step publish" in scaled.namespace.read_logs(job),
     )
 
-    assert len(list_releases()) == len(before) + 1
+    history.acknowledge("new release")
+    history.find("new release" for id in list_releases() if id not in before)
 
 
-def test_drift(scaled: Installation) -> None:
+@pytest.mark.fault("store-down-during-upload")
+def test_drift(scaled: Installation, history: History) -> None:
     def read_reports() -> dict[str, bytes]:
         with scaled.connect_to_store() as settings:
             store, bucket = ObjectStore(settings), settings.reports_bucket
@@ -91,15 +118,19 @@ def test_drift(scaled: Installation) -> None:
     def start() -> str:
         return scaled.namespace.start_cron_job(job, "drift", "--mode", MODE, *days)
 
-    run_with_outage(scaled, start, scaled.namespace.is_running)
+    history.attempt(window)
+    run_with_outage(scaled, history, start, scaled.namespace.is_running)
+    history.acknowledge(window)
     reports = read_reports()
     assert {key.removeprefix(window) for key in reports} == {
         "accuracy.json", "report.html", "sample.parquet", "snapshot.json.gz", "verdict.json",
     }  # fmt: skip
     assert json.loads(reports[f"{window}verdict.json"])["verdict"] != "error"
+    history.find(key.removesuffix("verdict.json") for key in reports if "verdict" in key)
 
 
-def test_ingest(scaled: Installation) -> None:
+@pytest.mark.fault("store-down-before-commit")
+def test_ingest(scaled: Installation, history: History) -> None:
     cron_job = f"{scaled.name}-ingest"
     with scaled.connect_to_store() as settings:
         before = ObservationsTable(settings).version()
@@ -111,7 +142,10 @@ def test_ingest(scaled: Installation) -> None:
     def start() -> str:
         return scaled.namespace.start_cron_job(cron_job)
 
-    run_with_outage(scaled, start, lambda job: has_committed())
+    sample = draw_sample()
+    history.attempt(*name_rows(sample))
+    run_with_outage(scaled, history, start, lambda job: has_committed())
+    history.acknowledge(*name_rows(sample))
 
     with scaled.connect_to_store() as settings:
         table = ObservationsTable(settings)
@@ -119,6 +153,7 @@ def test_ingest(scaled: Installation) -> None:
         rows = table.read(version, [*KEY, "source"])
     assert not rows.duplicated(list(KEY)).any()
     assert (rows["source"] == INGESTED).sum() == INGESTED_ROWS
+    history.find(name_rows(rows.merge(sample, on=list(KEY))))
 
     repeated = start()
     assert scaled.namespace.wait_for_job(repeated), scaled.namespace.read_logs(repeated)
@@ -126,7 +161,8 @@ def test_ingest(scaled: Installation) -> None:
         assert ObservationsTable(settings).version() == version
 
 
-def test_score(scaled: Installation) -> None:
+@pytest.mark.fault("store-down-before-commit")
+def test_score(scaled: Installation, history: History) -> None:
     cron_job, release = f"{scaled.name}-score-{MODE}", scaled.get_release(MODE)
 
     def start() -> str:
@@ -136,17 +172,23 @@ def test_score(scaled: Installation) -> None:
         with scaled.connect_to_store() as settings:
             return PredictionsTable(settings).newest_version() is not None
 
-    run_with_outage(scaled, start, lambda job: has_committed())
+    sample = draw_sample()
+    history.attempt(*name_rows(sample))
+    run_with_outage(scaled, history, start, lambda job: has_committed())
 
     with scaled.connect_to_store() as settings:
         version = PredictionsTable(settings).version()
+        scored = PredictionsTable(settings).read_batches(release, [*KEY])
+        found = pa.Table.from_batches(scored).to_pandas()
         observations = ObservationsTable(settings)
-        rows = observations.read(observations.version(), [*INPUTS[Mode(MODE)]])
+        rows = observations.read(observations.version(), [*INPUTS[Mode(MODE)], *KEY])
         bands = Registry(ObjectStore(settings)).read(Mode(MODE), release).manifest.missing_bands
         days = read_daily_history(settings, release)
     rows = rows[rows.isna().sum(axis=1) <= (1 if bands else 0)]
     rows = rows.dropna(subset=[name for name in rows.columns if name not in bands])
     assert sum(day.rows for day in days) == len(rows) >= INGESTED_ROWS
+    history.acknowledge(*name_rows(rows.merge(sample, on=list(KEY))))
+    history.find(name_rows(found.merge(sample, on=list(KEY))))
 
     repeated = start()
     assert scaled.namespace.wait_for_job(repeated), scaled.namespace.read_logs(repeated)

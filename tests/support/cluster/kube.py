@@ -15,7 +15,7 @@ from skyclass.polling import poll
 from tests.support.cluster.tunnel import Tunnel
 
 ROOT = Path(__file__).resolve().parents[3]
-_RESTRICTED = "pod-security.kubernetes.io"
+_POD_SECURITY = "pod-security.kubernetes.io"
 _ENVIRONMENT = dict(os.environ)  # of the administrator; tests may change KUBECONFIG
 T = TypeVar("T")
 
@@ -45,17 +45,22 @@ def eventually(condition: Callable[[], T], seconds: float, interval: float = 1.0
 
 
 class Namespace:
-    """A namespace that enforces Pod Security `restricted`."""
+    """A namespace of a test."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     @classmethod
     @contextmanager
-    def create(cls, word: str) -> Iterator["Namespace"]:
-        """Create a namespace, and delete it at the end of the block."""
+    def create(cls, word: str, level: str = "restricted") -> Iterator["Namespace"]:
+        """Create a namespace, and delete it at the end of the block.
+
+        Args:
+            word: Part of its name.
+            level: Level of Pod Security that it enforces.
+        """
         name = f"skyclass-test-{word}-{uuid4().hex[:6]}"
-        labels = {f"{_RESTRICTED}/{action}": "restricted" for action in ("enforce", "warn")}
+        labels = {f"{_POD_SECURITY}/{action}": level for action in ("enforce", "warn")}
         manifest = {"apiVersion": "v1", "kind": "Namespace"}
         manifest["metadata"] = {"name": name, "labels": labels}
         run("kubectl", "apply", "-f", "-", stdin=json.dumps(manifest))

@@ -54,7 +54,7 @@ FAULTS = {
     "empty-window": Fault("a window without a prediction", "verdicts", 2),
     "poisoned-record": Fault("one unusable record among 10,000", "rows", 10_000),
     "api-server-down": Fault(
-        "the Kubernetes API server is unavailable during a promotion", "promotions", 2, True
+        "the Kubernetes API server is unavailable during a promotion", "promotions", 28, True
     ),
     "step-retried": Fault(
         "Kubeflow Pipelines repeats a step that has succeeded", "rows, releases", 500
