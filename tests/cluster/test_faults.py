@@ -193,11 +193,11 @@ def test_after_all_pods_ended_at_once_everything_comes_back_alone(
 ) -> None:
     installation, namespace = place.installation, place.namespace
 
-    def read_table(source: str | None = None) -> list[str]:
+    def read_table() -> list[str]:
         """Return the keys of the rows of the observations table."""
         with installation.connect_to_store() as settings:
             table = ObservationsTable(settings)
-            rows = table.read(table.version(), [*KEY, "source"])
+            rows = table.read(table.version(), KEY)
         return [f"table {key}" for key in name_rows(rows)]
 
     def list_promotions() -> list[Promotion]:
