@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import urllib3
 
-from skyclass.errors import ServingError
-from skyclass.http import make_pool
+from skyclass.credentials import Credentials
+from skyclass.errors import ServingError, one_line
 from skyclass.polling import poll
 from skyclass.proxies import describe_proxy
 from skyclass.survey.features import ALL_INPUTS, INPUTS, OPTIONAL_INPUTS, Mode, model_name
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 1000
 
-_CONNECT_SECONDS = 3
-_READ_SECONDS = 30
-_RETRIES = 3
-_BACKOFF_SECONDS = 0.5
 PREDICTION_COLUMNS = ("predicted", *PROBABILITIES, "model_version", "flags", "out_of_domain")
 """Columns of every prediction."""
 
@@ -86,24 +82,28 @@ class Client:
         >>> table["predicted"].value_counts()  # doctest: +SKIP
     """
 
-    def __init__(self, url: str, mode: Mode) -> None:
+    def __init__(
+        self,
+        url: str,
+        mode: Mode,
+        *,
+        token: str | Path | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
         """Create a client; nothing is contacted yet.
 
         Args:
             url: URL of the predictor, without a path.
             mode: Mode of the model.
+            token: Bearer token, or the file that has it, which is read before each request; None
+                for a predictor without login.
+            ca_file: PEM file with the CA certificates that an https URL is verified with; it is
+                read again when it changes. None for those of the system.
         """
         self._url = url.rstrip("/")
         self._mode = mode
         self._name = model_name(mode)
-        self._pool = make_pool(
-            connect_seconds=_CONNECT_SECONDS,
-            read_seconds=_READ_SECONDS,
-            retries=_RETRIES,
-            backoff_seconds=_BACKOFF_SECONDS,
-            methods=None,
-            statuses=(503,),
-        )
+        self._credentials = Credentials(token, ca_file)
 
     def classify(
         self,
@@ -335,8 +335,9 @@ class Client:
         self, method: str, path: str, content: Any = None, retries: bool | None = None
     ) -> dict[str, Any]:
         request_id = str(uuid.uuid4())  # predictors of version 0.1.0 know only X-Request-Id
+        pool, authorization = self._credentials.get_pool(), self._credentials.make_headers()
         try:
-            response = self._pool.request(
+            response = pool.request(
                 method,
                 self._url + path,
                 body=None if content is None else json.dumps(content),
@@ -344,10 +345,16 @@ class Client:
                     "Content-Type": "application/json",
                     "X-Request-Id": request_id,
                     "Idempotency-Key": request_id,
+                    **authorization,
                 },
                 retries=retries,
             )
         except urllib3.exceptions.HTTPError as error:
+            if isinstance(getattr(error, "reason", error), urllib3.exceptions.SSLError):
+                raise ServingError(
+                    f"no TLS connection to {self._url} ({one_line(error)}): pass the CA "
+                    "certificate of the predictor, or correct the URL"
+                ) from error
             raise ServingError(
                 f"the predictor at {self._url} is unreachable{describe_proxy(self._url)} "
                 f"({type(error).__name__}): "
@@ -361,6 +368,11 @@ class Client:
             raise ServingError(
                 f"{self._url} returned status {response.status} and no JSON object: "
                 "check that it is the URL of a predictor"
+            )
+        if response.status in (401, 403):
+            raise ServingError(
+                f"{self._url} rejected the request ({response.status}: {body.get('error')}): pass "
+                "a bearer token that it accepts, and its https URL if it requires TLS"
             )
         if response.status != 200:
             kind = _TooLargeError if response.status == 413 else ServingError

@@ -1,5 +1,6 @@
 """HTTP clients: one place for timeouts, retries, backoff and proxies."""
 
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -49,6 +50,7 @@ def make_pool(
     backoff_seconds: float = 0.25,
     methods: tuple[str, ...] | None = ("GET", "HEAD"),
     statuses: tuple[int, ...] = TEMPORARY_STATUSES,
+    ca_file: Path | None = None,
 ) -> urllib3.PoolManager:
     """Return a connection pool in which every request ends in bounded time.
 
@@ -61,8 +63,10 @@ def make_pool(
         backoff_seconds: Wait before the second retry; it doubles with each further one.
         methods: HTTP methods that are safe to repeat; None for all.
         statuses: HTTP statuses after which the request is repeated.
+        ca_file: PEM file with the CA certificates to trust; None for those of the system.
     """
     return _Pool(
+        ca_certs=str(ca_file) if ca_file else None,
         maxsize=_MAX_IDLE_CONNECTIONS,
         timeout=Timeout(connect=connect_seconds, read=read_seconds),
         retries=make_retry(retries, backoff_seconds, methods, statuses) if retries else False,

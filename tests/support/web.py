@@ -1,6 +1,7 @@
 """A web server or proxy with scripted responses, and a server that never responds."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -44,8 +45,10 @@ class Web:
 
 
 @contextmanager
-def serve(*responses: Response | Callable[[str], Response]) -> Iterator[Web]:
-    """Run the server on a free loopback port."""
+def serve(
+    *responses: Response | Callable[[str], Response], tls: ssl.SSLContext | None = None
+) -> Iterator[Web]:
+    """Run the server on a free loopback port, with TLS if there is a context."""
 
     class Handler(BaseHTTPRequestHandler):
         def respond(self) -> None:
@@ -71,6 +74,9 @@ def serve(*responses: Response | Callable[[str], Response]) -> Iterator[Web]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         web = Web(f"http://127.0.0.1:{server.server_port}", list(responses))
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+            web.url = f"https://localhost:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

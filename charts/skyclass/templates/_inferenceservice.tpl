@@ -4,6 +4,8 @@ The InferenceService of a mode without its storageUri, which promotion adds when
 */}}
 {{- define "skyclass.inferenceService" -}}
 {{- $predictor := .root.Values.predictor -}}
+{{- $guarded := include "skyclass.guarded" .root -}}
+{{- $preStopSeconds := ternary (include "skyclass.drainSeconds" .root) $predictor.preStopSeconds (not (empty $guarded)) -}}
 {{- $autoscaled := gt (int $predictor.maxReplicas) (int $predictor.minReplicas) -}}
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
@@ -35,7 +37,7 @@ spec:
     serviceAccountName: {{ include "skyclass.fullname" .root }}-predictor
     automountServiceAccountToken: false
     enableServiceLinks: false
-    terminationGracePeriodSeconds: {{ add $predictor.preStopSeconds 30 }}
+    terminationGracePeriodSeconds: {{ add $preStopSeconds 30 }}
     securityContext:
       {{- include "skyclass.podSecurityContext" . | nindent 6 }}
     {{- include "skyclass.scheduling" .root | nindent 4 }}
@@ -71,5 +73,18 @@ spec:
         periodSeconds: 2
         timeoutSeconds: 5
       lifecycle: # endpoints are updated before the server stops accepting connections
-        preStop: {sleep: {seconds: {{ $predictor.preStopSeconds }}}}
+        {{- if $guarded }}
+        preStop: # Envoy closes each connection after its next response
+          exec:
+            command:
+              - python
+              - -c
+              - |
+                import contextlib, time, urllib.request
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen("http://127.0.0.1:9901/drain_listeners?graceful&skip_exit", b"", 5)
+                time.sleep({{ $preStopSeconds }})
+        {{- else }}
+        preStop: {sleep: {seconds: {{ $preStopSeconds }}}}
+        {{- end }}
 {{- end }}

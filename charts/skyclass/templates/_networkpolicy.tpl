@@ -25,6 +25,15 @@ matchExpressions:
     matchLabels: {kubernetes.io/metadata.name: {{ .Values.kfp.namespace }}}
 {{- end }}
 
+{{/* Ports of the predictors. */}}
+{{- define "skyclass.predictorPorts" -}}
+- {port: 8080, protocol: TCP}
+- {port: 8081, protocol: TCP}
+{{- if .Values.access.endpoint.tls.existingSecret }}
+- {port: 8443, protocol: TCP}
+{{- end }}
+{{- end }}
+
 {{/* Egress rule to the predictors. */}}
 {{- define "skyclass.egressToPredictors" -}}
 - to:
@@ -32,8 +41,7 @@ matchExpressions:
         matchLabels:
           {{- include "skyclass.selectorLabels" (dict "root" . "component" "predictor") | nindent 10 }}
   ports:
-    - {port: 8080, protocol: TCP}
-    - {port: 8081, protocol: TCP}
+    {{- include "skyclass.predictorPorts" . | nindent 4 }}
 {{- end }}
 
 {{/* Egress rules to address ranges: (dict "cidrs" (list "10.0.0.0/8") "ports" (list 443)). */}}

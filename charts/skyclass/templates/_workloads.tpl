@@ -50,23 +50,25 @@ spec:
 {{- end }}
 
 {{/*
-Deployment and Service of a web application: the arguments of skyclass.loginProxy, `variables` of skyclass.podTemplate, and `args`
-of the page besides those with which it listens; both optional.
+Deployment and Service of a web application: the arguments of skyclass.loginProxy, `variables`, `mounts` and `volumes` of
+skyclass.podTemplate, and `args` of the page besides those with which it listens; all of these are optional.
 */}}
 {{- define "skyclass.webApplication" -}}
 {{- $settings := include (print .root.Template.BasePath "/settings.yaml") .root -}}
 {{- $annotations := dict "skyclass/settings" ($settings | sha256sum | trunc 16) -}}{{/* restarts the pods */}}
 {{- $listen := include "skyclass.listenArguments" . | fromJsonArray -}}
+{{- $volumes := .volumes | default list -}}
 {{- $pod := dict
   "root" .root "component" .component "annotations" $annotations "variables" .variables
-  "resources" .page.resources "port" .port
+  "mounts" .mounts "resources" .page.resources "port" .port
   "args" (concat (list .component) $listen (list "--root-path" .page.rootPath) (.args | default list)) -}}
 {{- if .root.Values.access.pages.enabled -}}
 {{- $pod = merge (dict "port" (include "skyclass.probePort" .) "portName" "probes" "sidecar" (include "skyclass.loginProxy" .)) $pod -}}
 {{- with .root.Values.access.pages.oidc.existingCASecret -}}
-{{- $pod = set $pod "volumes" (list (dict "name" "oidc" "secret" (dict "secretName" .))) -}}
+{{- $volumes = append $volumes (dict "name" "oidc" "secret" (dict "secretName" .)) -}}
 {{- end -}}
 {{- end -}}
+{{- $pod = set $pod "volumes" $volumes -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from skyclass.cli.options import Host, Login, Port, ProbePort, RootPath
+from skyclass.cli.options import CaFile, Host, Login, Port, ProbePort, RootPath, TokenFile
 from skyclass.cli.output import err
 from skyclass.settings import load_settings
 from skyclass.survey.features import Mode
@@ -42,10 +42,16 @@ def predict_page(
     root_path: RootPath = "",
     probe_port: ProbePort = None,
     login: Login = False,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Serve the prediction page: classify objects in a browser."""
     from skyclass.apps.predict.server import serve
+    from skyclass.client import Client
 
     urls = {Mode.SPECTROSCOPIC: spectroscopic, Mode.PHOTOMETRIC: photometric}
+    clients = {
+        mode: Client(url, mode, token=token_file, ca_file=ca_file) for mode, url in urls.items()
+    }
     err.print(f"Prediction page: http://{host}:{port}{root_path}/", highlight=False)
-    serve(urls, host, port, root_path, probe_port, login)
+    serve(clients, host, port, root_path, probe_port, login)

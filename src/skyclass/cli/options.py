@@ -1,5 +1,6 @@
 """Options that several commands share, and the conversion of their values."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,20 @@ Parameters = Annotated[
 Host = Annotated[str, typer.Option(help="Address of the network interface to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.")]
 RootPath = Annotated[str, typer.Option(help="Path prefix that a reverse proxy adds.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with the bearer token for the predictor; it is read before each request.",
+        envvar="SKYCLASS_ENDPOINT_TOKEN_FILE",
+    ),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="PEM file with the CA certificate of an https predictor; default: the system's.",
+        envvar="SKYCLASS_ENDPOINT_CA_FILE",
+    ),
+]
 ProbePort = Annotated[
     int | None,
     typer.Option(

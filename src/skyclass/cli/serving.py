@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from skyclass.cli.options import Host, ModeOption
+from skyclass.cli.options import CaFile, Host, ModeOption, TokenFile
 from skyclass.cli.output import err
 from skyclass.settings import load_settings
 from skyclass.survey.features import INPUTS, OPTIONAL_INPUTS, Mode
@@ -76,6 +76,8 @@ def predict(
             "0.95."
         ),
     ] = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Classify the objects of a file with a running predictor."""
     from skyclass.client import Client, list_columns
@@ -98,7 +100,8 @@ def predict(
     check_output(objects, output, names)
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("classifying", total=len(objects.inputs))
-        predictions = Client(url, mode).classify_objects(
+        client = Client(url, mode, token=token_file, ca_file=ca_file)
+        predictions = client.classify_objects(
             objects,
             lambda done: bar.update(task, completed=done),
             coverage=coverage,

@@ -8,9 +8,7 @@ from skyclass.apps.predict.classification import Clients
 from skyclass.apps.predict.explanations import Explain, make_explain, open_registry
 from skyclass.apps.predict.page import STYLE, make_page
 from skyclass.apps.web_server import LOOPBACK, make_sign_out_path, run
-from skyclass.client import Client
 from skyclass.explaining.rendering import STYLE as TABLE_STYLE
-from skyclass.survey.features import Mode
 
 MAX_TABLE_SIZE = "100mb"
 
@@ -50,7 +48,7 @@ def make_app(clients: Clients, explain: Explain, sign_out: str = "") -> FastAPI:
 
 
 def serve(
-    urls: dict[Mode, str],
+    clients: Clients,
     host: str = LOOPBACK,
     port: int = 8001,
     root_path: str = "",
@@ -60,14 +58,13 @@ def serve(
     """Serve the prediction page until SIGTERM or SIGINT.
 
     Args:
-        urls: URL of each mode's predictor.
+        clients: Client of each mode.
         host: Address of the network interface to listen on.
         port: Port to listen on.
         root_path: Path prefix that a reverse proxy adds, or none.
         probe_port: Port of all interfaces for `/healthz` only.
         has_login: Whether an oauth2-proxy is in front, with which users sign out.
     """
-    clients = {mode: Client(url, mode) for mode, url in urls.items()}
     sign_out = make_sign_out_path(root_path) if has_login else ""
     app = make_app(clients, make_explain(open_registry), sign_out)
     run(app, host, port, root_path, probe_port, http="h11")
