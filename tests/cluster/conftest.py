@@ -5,6 +5,8 @@ must be able to pull the images (`make images`). Environment:
 
     KUBECONFIG                  selects the cluster
     SKYCLASS_TEST_VALUES        YAML file with additional values of the chart, such as your registry
+    SKYCLASS_TEST_ENGINE        engine of the store of `scaled`: minio (default) or seaweedfs. That
+                                of `installed` is SeaweedFS
 """
 
 import os
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster.chart import INGESTED, Installation
+from tests.support.cluster.chart import INGESTED, SEAWEEDFS, Installation
 from tests.support.cluster.kube import Namespace, Shell
 
 
@@ -29,9 +31,9 @@ def cluster() -> None:
 
 @pytest.fixture(scope="session")
 def installed(cluster: None) -> Iterator[Installation]:
-    """The chart with default values, after bootstrap: both endpoints are ready."""
+    """The chart as the README installs it, after bootstrap: both endpoints are ready."""
     with Namespace.create("main") as namespace:
-        installation = Installation(namespace, "skyclass")
+        installation = Installation(namespace, "skyclass", **SEAWEEDFS)
         installation.install()
         installation.wait_until_served()
         yield installation
@@ -48,6 +50,7 @@ def kfp(cluster: None) -> Iterator[Namespace]:
 @pytest.fixture(scope="session")
 def scaled(kfp: Namespace) -> Iterator[Installation]:
     """The chart with one autoscaled endpoint and all jobs. Tests modify it."""
+    engine = SEAWEEDFS if os.environ.get("SKYCLASS_TEST_ENGINE") == "seaweedfs" else {}
     with Namespace.create("scaled") as namespace:
         installation = Installation(
             namespace,
@@ -61,6 +64,7 @@ def scaled(kfp: Namespace) -> Iterator[Installation]:
             predictPage__enabled=False,
             kfp__enabled=True,
             kfp__namespace=kfp.name,
+            **engine,
         )
         installation.install()
         installation.wait_until_served(("photometric",))
