@@ -7,7 +7,8 @@ import signal
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -20,8 +21,8 @@ from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.registry.releases import Release
 from skyclass.survey.features import INPUTS, Mode
 from skyclass.tables.log.read import read_log
+from tests.support.fault_proxy import Effect, Fault, run_fault_proxy
 from tests.support.faults.history import History
-from tests.support.lossy_proxy import losing_acknowledgements
 from tests.support.predictor import ServerProcess, Site, eventually, publish, serving, simulated
 
 MODE = Mode.SPECTROSCOPIC
@@ -30,8 +31,12 @@ CLOSED = re.compile(r"the prediction log is closed: (\d+) rows written, (\d+) dr
 HOUR = timedelta(hours=1)
 NEVER = 3600
 CLIENTS = 4
-OUTAGE_SECONDS = 30
+OUTAGE_SECONDS = 60
+"""Time limit of the outage, which ends after a number of requests."""
+OUTAGE_REQUESTS = 500
 REQUEST_INTERVAL_SECONDS = 0.01
+WRITTEN = 'skyclass_log_rows_total{outcome="written"}'
+INSTANCES = simulated(50)[list(INPUTS[MODE])].to_numpy().tolist()
 
 Predictions = dict[tuple[str, int], str]
 """The predicted class of each row, by request id and row number."""
@@ -88,6 +93,11 @@ def read_predictions(site: Site, release: Release) -> list[tuple[tuple[str, int]
     return list(zip(keys, rows["predicted"], strict=True))
 
 
+def name_row(key: tuple[str, int]) -> str:
+    """Return the key of a row in the history."""
+    return f"{key[0]}-{key[1]}"
+
+
 def check_log(site: Site, release: Release, predictions: Predictions, server_log: str) -> int:
     """Check that each prediction is logged once or counted as dropped.
 
@@ -131,7 +141,8 @@ def test_after_sigterm_under_load_each_prediction_is_logged_or_counted_as_droppe
         assert "Traceback" not in server.log
 
 
-def test_the_log_is_complete_after_an_outage(tmp_path: Path) -> None:
+@pytest.mark.fault("store-down-during-upload")
+def test_the_log_is_complete_after_an_outage(tmp_path: Path, history: History) -> None:
     with ExitStack() as stack:
         with EmbeddedS3(tmp_path / "s3") as access:
             site = Site.make(access, tmp_path / "home")
@@ -144,51 +155,89 @@ def test_the_log_is_complete_after_an_outage(tmp_path: Path) -> None:
             client = Client(server, "client", REQUEST_INTERVAL_SECONDS)
             client.start()
             stack.callback(client.stopped.set)
-            written = 'skyclass_log_rows_total{outcome="written"}'
-            eventually(lambda: server.metric(written) > 0, 20)
-        outage_start = time.monotonic()
+            eventually(lambda: server.metric(WRITTEN) > 0, 20)
         requests = client.requests
-        eventually(lambda: time.monotonic() - outage_start > OUTAGE_SECONDS, OUTAGE_SECONDS + 1)
-        assert "cannot write the prediction log" in server.log, "the outage had no effect"
-        assert client.requests - requests > OUTAGE_SECONDS
+        eventually(lambda: "cannot write the prediction log" in server.log, OUTAGE_SECONDS)
+        eventually(lambda: client.requests - requests > OUTAGE_REQUESTS, OUTAGE_SECONDS)
+        history.fire("the predictor cannot write the prediction log")
         queued = server.metric("skyclass_log_queue_rows")
-        assert queued > OUTAGE_SECONDS
+        assert queued > OUTAGE_REQUESTS
 
         port = int(access.endpoint_url.rsplit(":", 1)[1])
         with EmbeddedS3(tmp_path / "s3", port):
-            eventually(lambda: server.metric(written) > queued, 30)
+            with history.recovery():
+                eventually(lambda: server.metric(WRITTEN) > queued, 30)
             client.stopped.set()
             client.join()
             assert server.stop() == 0
             assert check_log(site, release, client.predictions, server.log) == 0
             assert client.max_latency < 5, "a request was blocked by the log"
+            history.acknowledge(*map(name_row, client.predictions))
+            history.find(name_row(key) for key, _ in read_predictions(site, release))
 
 
+@pytest.mark.fault("lost-acknowledgement")
 def test_a_write_whose_acknowledgement_is_lost_is_repeated_without_duplicates(
-    s3: Access, tmp_path: Path
+    s3: Access, tmp_path: Path, history: History
 ) -> None:
-    direct = Site.make(s3, tmp_path / "home")
-    release = publish(direct, tmp_path / "files", MODE, seed=1)
-    direct.registry.download(release, tmp_path / "release")
-    instances = simulated(50)[list(INPUTS[MODE])].to_numpy().tolist()
-    with losing_acknowledgements(s3.endpoint_url, number=3) as proxy:
+    lossy = Fault(Effect.LOST, "PUT", "date=", times=3)
+    with log_through_proxy(s3, tmp_path, lossy, history) as (
+        server,
+        direct,
+        release,
+    ):
+        server.predict(INSTANCES, request_id="request")
+        history.acknowledge(*(name_row(("request", row)) for row in range(len(INSTANCES))))
+        with history.recovery():
+            eventually(lambda: server.metric(WRITTEN) == len(INSTANCES), 30)
+        assert server.stop() == 0
+        assert "cannot write the prediction log" in server.log
+    history.find(name_row(key) for key, _ in read_predictions(direct, release))
+    assert len(history.evidence) == 3
+    assert len(list(direct.store.list_keys(direct.settings.logs_bucket, ""))) == 1
+
+
+@pytest.mark.fault("store-slow")
+def test_slow_store_delays_no_answer(s3: Access, tmp_path: Path, history: History) -> None:
+    slow = Fault(Effect.DELAYED, "PUT", "date=", times=2)
+    with log_through_proxy(s3, tmp_path, slow, history) as (
+        server,
+        direct,
+        release,
+    ):
+        for number in range(4):  # the first is written first, for seconds; then the others are
+            server.predict(INSTANCES, request_id=f"request-{number}")
+            for row in range(len(INSTANCES)):
+                history.acknowledge(name_row((f"request-{number}", row)))
+        is_waiting = server.metric(WRITTEN) < 4 * len(INSTANCES)
+        assert is_waiting, "the answers have waited for the log"
+        with history.recovery():
+            eventually(lambda: server.metric(WRITTEN) == 4 * len(INSTANCES), 30)
+        assert server.stop() == 0
+    history.find(name_row(key) for key, _ in read_predictions(direct, release))
+
+
+@contextmanager
+def log_through_proxy(
+    s3: Access, folder: Path, fault: Fault, history: History
+) -> Iterator[tuple[ServerProcess, Site, Release]]:
+    """Run a predictor whose connections to the store have a fault, and record the evidence."""
+    direct = Site.make(s3, folder / "home")
+    release = publish(direct, folder / "files", MODE, seed=1)
+    direct.registry.download(release, folder / "release")
+    with run_fault_proxy(s3.endpoint_url) as proxy:
+        proxy.inject(fault)
         environment = {
             **direct.environment,
-            "AWS_ENDPOINT_URL": proxy.url,
-            "SKYCLASS_S3_RETRIES": "0",  # each loss is an error of the log writer
+            "AWS_ENDPOINT_URL": proxy.get_url(),
+            "SKYCLASS_S3_RETRIES": "0",  # each fault is an error of the log writer
         }
+        settings = {"log_flush_rows": len(INSTANCES), "log_flush_seconds": 0.2}
         site = replace(direct, environment=environment)
-        settings = {"log_flush_rows": 50, "log_flush_seconds": 0.2}
-        with serving(site, MODE, tmp_path / "release", tmp_path / "log", **settings) as server:
-            server.predict(instances)
-            written = 'skyclass_log_rows_total{outcome="written"}'
-            eventually(lambda: server.metric(written) == 50, 30)
-            assert server.stop() == 0
-            assert "cannot write the prediction log" in server.log
-        assert proxy.lost == 3
-    logged = read_predictions(direct, release)
-    assert len(logged) == len(dict(logged)) == 50
-    assert len(list(direct.store.list_keys(direct.settings.logs_bucket, ""))) == 1
+        with serving(site, MODE, folder / "release", folder / "log", **settings) as server:
+            yield server, direct, release
+        for evidence in proxy.list_evidence():
+            history.fire(evidence)
 
 
 @pytest.mark.fault("predictor-killed")
@@ -198,8 +247,6 @@ def test_sigkill_loses_only_the_rows_that_wait_for_the_next_flush_and_they_are_c
     site = Site.make(s3, tmp_path / "home")
     release = publish(site, tmp_path / "files", MODE, seed=1)
     site.registry.download(release, tmp_path / "release")
-    instances = simulated(50)[list(INPUTS[MODE])].to_numpy().tolist()
-    written = 'skyclass_log_rows_total{outcome="written"}'
     settings = {
         "log_flush_rows": 50,
         "log_flush_seconds": NEVER,
@@ -209,7 +256,7 @@ def test_sigkill_loses_only_the_rows_that_wait_for_the_next_flush_and_they_are_c
     def predict(request_id: str, rows: int) -> list[str]:
         keys = [f"{request_id}-{row}" for row in range(rows)]
         history.attempt(*keys)
-        body, headers = {"instances": instances[:rows]}, {"X-Request-Id": request_id}
+        body, headers = {"instances": INSTANCES[:rows]}, {"X-Request-Id": request_id}
         assert server.request("POST", V1, body, headers).status == 200
         history.acknowledge(*keys)
         return keys
@@ -217,7 +264,7 @@ def test_sigkill_loses_only_the_rows_that_wait_for_the_next_flush_and_they_are_c
     with serving(site, MODE, tmp_path / "release", tmp_path / "log", **settings) as server:
         for flush in (1, 2):
             predict(f"flush {flush}", 50)
-            eventually(lambda flush=flush: server.metric(written) == 50 * flush, 30)
+            eventually(lambda flush=flush: server.metric(WRITTEN) == 50 * flush, 30)
         waiting = predict("waiting", 10)
         assert server.metric("skyclass_log_queue_rows") == 10
         server.process.kill()
@@ -231,5 +278,5 @@ def test_sigkill_loses_only_the_rows_that_wait_for_the_next_flush_and_they_are_c
             predict("after", 50)
         assert server.metric('skyclass_log_rows_total{outcome="lost"}') == len(waiting)
         history.count_losses(*waiting)
-        eventually(lambda: server.metric(written) == 50, 30)
+        eventually(lambda: server.metric(WRITTEN) == 50, 30)
     history.find(f"{request}-{row}" for (request, row), _ in read_predictions(site, release))

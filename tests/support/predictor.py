@@ -103,10 +103,13 @@ class ServerProcess:
             headers={"Content-Type": "application/json"} if headers is None else headers,
         )
 
-    def predict(self, instances: Any, mode: Mode = Mode.SPECTROSCOPIC) -> dict[str, Any]:
+    def predict(
+        self, instances: Any, mode: Mode = Mode.SPECTROSCOPIC, request_id: str | None = None
+    ) -> dict[str, Any]:
         """Send a V1 request that must succeed."""
         path = f"/v1/models/{model_name(mode)}:predict"
-        response = self.request("POST", path, {"instances": instances})
+        headers = {"X-Request-Id": request_id} if request_id else None
+        response = self.request("POST", path, {"instances": instances}, headers)
         assert response.status == 200, response.data
         return dict(response.json())
 
