@@ -1,13 +1,23 @@
-"""The drift job under faults: corrupt logs, sentinels, duplicates, kills, an unreachable store."""
+"""The drift job under faults: corrupt logs, duplicates, kills, two runs, empty windows."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
+from skyclass.apps.monitor.app import make_app
+from skyclass.apps.monitor.state import StateReader
 from skyclass.errors import StoreError
 from skyclass.local.s3_server import EmbeddedS3
+from skyclass.monitoring.accuracy_job import update_accuracy
+from skyclass.monitoring.decisions import Action, Run
 from skyclass.monitoring.documents import load_documents
 from skyclass.monitoring.drift_job import run_drift
+from skyclass.monitoring.loop import close_loop
+from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import DriftVerdict, Verdict
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import REPORT
@@ -15,18 +25,27 @@ from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
+from tests.support.faults.history import History
 from tests.support.monitoring import (
     END,
     START,
-    ExitingStore,
     draw_observations,
     make_log_rows,
     publish_reference,
     write_log_rows,
 )
+from tests.support.processes import (
+    SIGKILL_EXIT_CODE,
+    KillSwitch,
+    run_concurrently,
+    run_in_child,
+)
 from tests.support.releases import draft
 
 MODE = Mode.SPECTROSCOPIC
+DAY = END - START
+WRITES = 4
+"""Report, snapshot and sample, and at last the verdict; each has two kill points."""
 
 
 def test_corrupt_log_files_are_counted_and_skipped(store: ObjectStore, tmp_path: Path) -> None:
@@ -76,17 +95,102 @@ def test_retried_requests_are_counted_once(store: ObjectStore, tmp_path: Path) -
     assert twice.columns == once.columns
 
 
-def test_kill_before_the_verdict_leaves_no_verdict(
-    store: ObjectStore, settings: Settings, tmp_path: Path
+def run_until_killed(kill_point: int, settings: Settings) -> None:
+    """Evaluate the window in a child process that is killed at a kill point."""
+    ObjectStore.put = KillSwitch(kill_point).wrap(ObjectStore.put)
+    store = ObjectStore(settings)
+    run_drift(store, LocalChampionStore(store), MODE, START, END)
+
+
+def run_at_once(settings: Settings, start: Any, results: Any) -> None:
+    """Evaluate the window in a child process at the same time as another."""
+    store = ObjectStore(settings)
+    start.wait()
+    results.put(run_drift(store, LocalChampionStore(store), MODE, START, END).verdict)
+
+
+def list_windows(store: ObjectStore, mode: Mode = MODE) -> list[str]:
+    """Return the windows that have a verdict."""
+    return [str(each.window_start) for each in load_documents(store, DriftVerdict, mode)]
+
+
+@pytest.mark.fault("drift-killed")
+@pytest.mark.parametrize("kill_point", [*range(0, 2 * WRITES, 2), 2 * WRITES - 1])
+def test_next_run_completes_a_killed_one(
+    kill_point: int, store: ObjectStore, tmp_path: Path, history: History
 ) -> None:
     champions = LocalChampionStore(store)
-    release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 1_000, seed=1))
-    write_log_rows(store, make_log_rows(draw_observations(Era.LEGACY, 1_000, seed=2), release.id))
-    with pytest.raises(SystemExit):
-        run_drift(ExitingStore(settings), champions, MODE, START, END)
-    assert load_documents(store, DriftVerdict, MODE) == []
-    verdict = run_drift(store, champions, MODE, START, END).verdict
-    assert load_documents(store, DriftVerdict, MODE) == [verdict]
+    release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 300, seed=1))
+    write_log_rows(store, make_log_rows(draw_observations(Era.LEGACY, 300, seed=2), release.id))
+    history.attempt(str(START))
+    exit_code = run_in_child(run_until_killed, kill_point, store.settings)
+    assert exit_code == SIGKILL_EXIT_CODE
+    history.fire("the drift job ended with SIGKILL")
+    has_verdict = kill_point == 2 * WRITES - 1
+    assert list_windows(store) == ([str(START)] if has_verdict else [])
+    with history.recovery():
+        verdict = run_drift(store, champions, MODE, START, END).verdict
+    history.acknowledge(str(verdict.window_start))
+    history.find(list_windows(store))
+
+
+@pytest.mark.fault("two-runs-of-a-job")
+def test_two_runs_at_once_make_one_verdict(
+    store: ObjectStore, tmp_path: Path, history: History
+) -> None:
+    champions = LocalChampionStore(store)
+    release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 300, seed=1))
+    write_log_rows(store, make_log_rows(draw_observations(Era.LEGACY, 300, seed=2), release.id))
+    one, other = run_concurrently(run_at_once, (store.settings,), (store.settings,))
+    history.fire("two drift jobs ran at once")
+    assert one == other
+    history.acknowledge(str(one.window_start))
+    with history.recovery():
+        assert run_drift(store, champions, MODE, START, END).verdict == one
+    history.find(list_windows(store))
+
+
+class NoTrainer:
+    """Fails if a run is to be started."""
+
+    def start(self, parameters: Mapping[str, str]) -> Run:
+        raise AssertionError(parameters)
+
+    def refresh(self, run: Run) -> Run:
+        raise AssertionError(run)
+
+
+@pytest.mark.fault("empty-window")
+@pytest.mark.parametrize("mode", Mode)
+def test_empty_window_has_a_verdict_and_starts_no_training(
+    mode: Mode, store: ObjectStore, tmp_path: Path, history: History
+) -> None:
+    champions = LocalChampionStore(store)
+    observations = draw_observations(Era.LEGACY, 1_000, seed=1)
+    release = publish_reference(champions, tmp_path, observations, mode)
+    empty = run_drift(store, champions, mode, START, END).verdict
+    history.fire(f"the {mode} window from {START} has {empty.accounting.rows_in} rows")
+    history.acknowledge(str(START))
+    assert (empty.verdict, empty.accounting.rows_in) == (Verdict.INSUFFICIENT_DATA, 0)
+    (accuracy,) = update_accuracy(store, champions, mode)
+    assert (accuracy.answers, accuracy.measured) == (0, None)
+    now = END + timedelta(minutes=15)
+    decision = close_loop(store, champions, mode, NoTrainer(), RetrainingSettings(), now)
+    assert decision.action is Action.WAIT
+    page = TestClient(make_app(StateReader(store, champions), lambda: now))
+    for path in ("", f"{mode}/", f"{mode}/accuracy", f"{mode}/decisions"):
+        assert page.get(f"/{path}").status_code == 200
+    metrics = page.get("/metrics").text
+    assert f'skyclass_drift_window_rows{{mode="{mode}"}} 0.0' in metrics
+    assert "nan" not in metrics.lower()
+
+    later = make_log_rows(draw_observations(Era.LEGACY, 1_000, seed=2), release.id, mode)
+    write_log_rows(store, later.assign(time=later["time"] + DAY))
+    with history.recovery():
+        full = run_drift(store, champions, mode, END, END + DAY).verdict
+    assert full.accounting.rows_used == 1_000
+    history.acknowledge(str(END))
+    history.find(list_windows(store, mode))
 
 
 def test_release_without_a_reference_gives_an_error_verdict(

@@ -13,6 +13,7 @@ fork_server.set_forkserver_preload(
     [
         "skyclass.ingest.job",
         "skyclass.maintenance.job",
+        "skyclass.monitoring.drift_job",
         "skyclass.registry.releases",
         "skyclass.scoring.score",
     ]
