@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from skyclass.client import Client
+from skyclass.promotion.events import PromotionLog
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.registry.releases import JOBLIB_MODEL
 from skyclass.survey.features import INPUTS, Mode
@@ -59,7 +60,8 @@ def test_a_promotion_is_hot_reloaded_and_a_damaged_release_is_not(
             assert status_of_version(server, second.id) == 200
             assert status_of_version(server, first.id) == 404
             put(damaged)
-            LocalChampionStore(site.store).promote(third, "better still", "test")
+            # As by a tool without checks: `promote` rejects a damaged release.
+            PromotionLog(site.store).append(MODE, second.id, third.id, "better still", "test")
             eventually(lambda: f"{JOBLIB_MODEL}: {len(model)} bytes with digest" in server.log, 30)
             assert client.model_version() == second.id
             put(model)

@@ -40,7 +40,12 @@ class LocalChampionStore:
     def promote(
         self, release: Release, reason: str, run_id: str, approved_by: str | None = None
     ) -> Promotion:
-        """Make a release the champion of its mode by appending an event."""
+        """Make a release the champion of its mode by appending an event.
+
+        Raises:
+            ReleaseError: A file of the release is missing or differs from its manifest.
+        """
+        self.registry.verify(release)
         newest = self._log.get_newest(release.mode)
         champion_id = newest.to_release if newest else None
         return self._log.append(release.mode, champion_id, release.id, reason, run_id, approved_by)

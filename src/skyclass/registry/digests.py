@@ -19,12 +19,17 @@ def make_entry(path: str, data: bytes) -> FileEntry:
 def verify_file(entry: FileEntry, data: bytes) -> None:
     """Compare a file with its entry in the manifest.
 
+    Args:
+        entry: The entry.
+        data: The file, of which at least one byte more than the entry's size was read.
+
     Raises:
         ReleaseError: Size or digest differ.
     """
     digest = compute_digest(data)
     if (len(data), digest) != (entry.size, entry.sha256):
+        size = f"more than {entry.size}" if len(data) > entry.size else f"{len(data)}"
         raise ReleaseError(
-            f"{entry.path}: {len(data)} bytes with digest {digest[:12]}, expected {entry.size} "
+            f"{entry.path}: {size} bytes with digest {digest[:12]}, expected {entry.size} "
             f"bytes with {entry.sha256[:12]}: do not serve it, publish the release again"
         )

@@ -37,6 +37,9 @@ _ID = re.compile(r"[0-9a-f]{64}")
 _BEGINNING_OF_ID = re.compile(r"[0-9a-f]{1,64}")
 _MIN_ABBREVIATION_LENGTH = 6
 
+_MAX_MANIFEST_BYTES = 16 * 2**20
+"""A hundred times the size of a manifest. What follows is not read, so the digest differs."""
+
 
 @dataclass(frozen=True)
 class Release:
@@ -89,9 +92,17 @@ class Registry:
             key_in_bucket = _make_prefix(draft.mode, release_id) + path
             self._store.put(self._bucket, key_in_bucket, data, content_type)
         release = self.read(draft.mode, release_id)
+        self.verify(release)
+        return release
+
+    def verify(self, release: Release) -> None:
+        """Verify all files of a release.
+
+        Raises:
+            ReleaseError: A file is missing or differs from the manifest.
+        """
         for entry in release.manifest.files:
             self.read_file(release, entry.path)
-        return release
 
     def list_releases(self, mode: Mode) -> list[Release]:
         """Return all complete releases of a mode, oldest first.
@@ -146,7 +157,13 @@ class Registry:
             ObjectMissingError: There is no such release.
             ReleaseError: Its manifest is malformed or was modified.
         """
-        return parse_release(self._read_manifest(mode, release_id), release_id)
+        release = parse_release(self._read_manifest(mode, release_id), release_id)
+        if release.mode != mode:
+            raise ReleaseError(
+                f"release {release_id[:12]} is {release.mode}, but is stored as {mode}: "
+                "publish it again"
+            )
+        return release
 
     def read_file(self, release: Release, path: str) -> bytes:
         """Read and verify one file of a release.
@@ -160,7 +177,8 @@ class Registry:
                 f"release {release.id[:12]} has no file {path}: train and publish a new release"
             )
         try:
-            data = self._store.get(self._bucket, release.prefix + path)
+            # One byte more shows that the object is too large, however large it is.
+            data = self._store.get(self._bucket, release.prefix + path, entry.size + 1)
         except ObjectMissingError as error:
             raise ReleaseError(
                 f"release {release.id[:12]}: {path} is missing: train and publish a new release"
@@ -186,7 +204,8 @@ class Registry:
             (folder / SIGNATURE).write_bytes(signature)
 
     def _read_manifest(self, mode: Mode, release_id: str) -> bytes:
-        return self._store.get(self._bucket, _make_prefix(mode, release_id) + MANIFEST)
+        key = _make_prefix(mode, release_id) + MANIFEST
+        return self._store.get(self._bucket, key, _MAX_MANIFEST_BYTES)
 
     def _list_ids(self, mode: Mode, abbreviation: str = "") -> Iterator[str]:
         prefix = f"{RELEASES_PREFIX}/{mode}/"
@@ -206,7 +225,8 @@ def open_release(folder: Path) -> Release:
         manifest = (folder / MANIFEST).read_bytes()
         release = parse_release(manifest, compute_digest(manifest))
         for entry in release.manifest.files:
-            verify_file(entry, (folder / entry.path).read_bytes())
+            with (folder / entry.path).open("rb") as file:
+                verify_file(entry, file.read(entry.size + 1))
     except FileNotFoundError as error:
         raise ReleaseError(
             f"{error.filename}: the file is missing: check that storageUri names a whole release"

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from skyclass.errors import CatalogError
 from skyclass.scoring.inputs import Input, Piece, translate_errors
-from skyclass.survey.features import INPUTS, Mode
+from skyclass.survey.features import INPUTS, MAX_INPUT, Mode
 from skyclass.survey.observation import CLASSES, KEY, OPTIONAL_COLUMNS, POSITION, is_sentinel
 from skyclass.survey.optional import describe_valid, find_discarded
 from skyclass.tables.files import (
@@ -112,8 +112,8 @@ def _convert(
         return _convert_optional(file, name, column)
     if name != _CLASS:
         values = read_numbers(file, position, column, first_row)
-        is_missing = is_sentinel(values) | np.isinf(values)
-        return pa.array(np.where(is_missing, np.nan, values), from_pandas=True)
+        is_unusable = is_sentinel(values) | ~(np.abs(values) <= MAX_INPUT)  # as at the endpoint
+        return pa.array(np.where(is_unusable, np.nan, values), from_pandas=True)
     labels, _ = decode_labels(column, source.codes, file.name)
     unknown = pc.invert(pc.is_in(labels, pa.array([*CLASSES, None], pa.string())))
     if pc.any(unknown).as_py():

@@ -14,6 +14,7 @@ from skyclass.survey.features import (
     ALL_INPUTS,
     INPUTS,
     MAGNITUDES,
+    MAX_INPUT,
     OPTIONAL_INPUTS,
     Mode,
     model_name,
@@ -22,9 +23,6 @@ from skyclass.survey.observation import OPTIONAL_COLUMNS, RANGES, TYPES, is_sent
 from skyclass.survey.optional import find_placeholders
 
 Matrix = npt.NDArray[np.float64]
-
-MAX_INPUT = float(np.finfo(np.float32).max) / 2
-"""Models work in single precision; with half of its range, colours (differences) fit as well."""
 
 MAX_KEY = 2**31 - 1
 """Largest plate, MJD or fibre of a key."""

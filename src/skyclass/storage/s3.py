@@ -123,13 +123,18 @@ class ObjectStore:
             ):
                 raise s3_error(error.code, f"s3://{bucket}/{error.name or ''}")
 
-    def get(self, bucket: str, key: str) -> bytes:
+    def get(self, bucket: str, key: str, max_bytes: int | None = None) -> bytes:
         """Read an object.
+
+        Args:
+            bucket: Name of the bucket.
+            key: Key of the object.
+            max_bytes: What follows is not read; None reads all.
 
         Raises:
             ObjectMissingError: No object has the key.
         """
-        return self.get_range(bucket, key, 0, 0)
+        return self._read(bucket, key, 0, 0, max_bytes)
 
     def get_range(self, bucket: str, key: str, offset: int, length: int) -> bytes:
         """Read a part of an object.
@@ -143,12 +148,17 @@ class ObjectStore:
         Raises:
             ObjectMissingError: No object has the key.
         """
+        return self._read(bucket, key, offset, length)
+
+    def _read(
+        self, bucket: str, key: str, offset: int, length: int, max_bytes: int | None = None
+    ) -> bytes:
         with self._translate_errors(bucket, key):
             response = self._client.get_object(
                 bucket_name=bucket, object_name=key, offset=offset, length=length
             )
             try:
-                return response.read()
+                return response.read(max_bytes)
             finally:
                 response.close()
                 response.release_conn()

@@ -16,6 +16,9 @@ import numpy.typing as npt
 MAGNITUDES = ("u", "g", "r", "i", "z")
 """SDSS model magnitudes (asinh, AB-like), in order of wavelength."""
 
+MAX_INPUT = float(np.finfo(np.float32).max) / 2
+"""Models work in single precision; with half of its range, colours (differences) fit as well."""
+
 
 class Mode(StrEnum):
     """Kind of model, by its inputs."""

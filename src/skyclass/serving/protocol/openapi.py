@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from skyclass.serving.inputs import MAX_INPUT, MAX_KEY, describe_inputs
+from skyclass.serving.inputs import MAX_KEY, describe_inputs
 from skyclass.serving.options import Options
 from skyclass.serving.protocol.v1_response import PredictResponse
 from skyclass.serving.protocol.v2 import InferRequest, InferResponse

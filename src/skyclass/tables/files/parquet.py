@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skyclass.tables.files.base import Chunk, no_rows_error, translate_errors
+from skyclass.tables.files.utf8 import replace_invalid_utf8
 
 _BUFFER_BYTES = 1 << 20
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
@@ -70,7 +71,8 @@ class ParquetTable:
         with translate_errors(self.name, "Parquet"), self._open_file() as file:
             parquet = pq.ParquetFile(file, metadata=self._metadata, buffer_size=_BUFFER_BYTES)
             for batch in parquet.iter_batches(chunk_rows, self._row_groups, names):
-                yield Chunk(tuple(pa.chunked_array([batch.column(place)]) for place in places))
+                columns = (pa.chunked_array([batch.column(place)]) for place in places)
+                yield Chunk(tuple(map(replace_invalid_utf8, columns)))
 
     def locate(self, row: int) -> str:
         """Name a row, counted from 1."""

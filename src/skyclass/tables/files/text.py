@@ -13,6 +13,7 @@ import pyarrow.csv as pacsv
 from skyclass.errors import CatalogError
 from skyclass.tables.files.base import Chunk, no_rows_error, translate_errors
 from skyclass.tables.files.layout import Layout, detect_layout
+from skyclass.tables.files.utf8 import replace_invalid_utf8
 
 BLOCK_BYTES = 8 << 20
 """Bytes that are parsed at a time, unless few rows are wanted."""
@@ -47,7 +48,8 @@ class TextTable:
             open_file: Opens the decompressed bytes.
             encoding: Encoding of the text; None for the one of a byte order mark, or UTF-8.
             skip_malformed: Whether malformed lines are skipped and reported in chunks, unless all
-                lines are. Otherwise the first one is an error.
+                lines are, and bytes that are not UTF-8 are replaced. Otherwise the first one is an
+                error.
         """
         self.name = name
         self._open_file = open_file
@@ -140,7 +142,9 @@ class TextTable:
                 invalid_row_handler=skip,
             ),
             convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(selected, pa.string()), include_columns=selected
+                column_types=dict.fromkeys(selected, pa.string()),
+                include_columns=selected,
+                check_utf8=not self._skip_malformed,
             ),
         )
 
@@ -175,4 +179,5 @@ def _to_chunk(
         pa.chunked_array([block.column(place) for block in blocks], pa.string())
         for place in range(len(positions))
     )
-    return Chunk(tuple(columns), tuple(line.reason for line in malformed))
+    texts = tuple(map(replace_invalid_utf8, columns))
+    return Chunk(texts, tuple(line.reason for line in malformed))
