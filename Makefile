@@ -37,7 +37,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test test-fast coverage test-cluster test-faults lint lint-chart images test-images sbom audit format bench compile manifests pictures clean
+.PHONY: help setup browser clock demo test test-fast coverage test-cluster test-faults lint lint-chart images test-images sbom audit format bench compile manifests pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -66,7 +66,12 @@ browser: ## install Chromium and its driver from Debian's packages, for the test
 	  command -v apt-get >/dev/null || { echo "error: install chromium and chromedriver, no apt-get is here" >&2; exit 1; }; \
 	  $(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y --no-install-recommends chromium chromium-driver >/dev/null; }
 
-test: $(READY) browser ## run the unit, contract, pipeline, fault and browser tests
+clock: ## install libfaketime from Debian's packages, for the tests of wrong clocks
+	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || { \
+	  command -v apt-get >/dev/null || { echo "error: install libfaketime, no apt-get is here" >&2; exit 1; }; \
+	  $(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y --no-install-recommends libfaketime >/dev/null; }
+
+test: $(READY) browser clock ## run the unit, contract, pipeline, fault and browser tests
 	$(VENV)/bin/pytest
 
 test-fast: $(READY) ## run the unit and contract tests that are not slow, for use before each commit
@@ -81,7 +86,7 @@ pictures: $(READY) browser ## retake the screenshots in docs/pictures
 test-cluster: $(READY) $(HELM) browser ## run the cluster tests on the cluster that KUBECONFIG names (docs/kubernetes.md)
 	PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -n 0 --timeout 1800
 
-test-faults: $(READY) $(HELM) ## inject every fault, some on the cluster that KUBECONFIG names, and write docs/reliability.md
+test-faults: $(READY) clock $(HELM) ## inject every fault, some on the cluster that KUBECONFIG names, and write docs/reliability.md
 	@rm -rf $(FAULTS) && mkdir -p $(FAULTS)
 	SKYCLASS_FAULT_RECORDS=$(FAULTS) $(VENV)/bin/pytest -m fault
 	SKYCLASS_FAULT_RECORDS=$(FAULTS) PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -m fault -n 0 --timeout 1800

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, SecretStr, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from skyclass.errors import SkyclassError
@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     run_id: str = "by-hand"
     """Id of the pipeline run, recorded in manifests and promotion events."""
 
+    max_cores: PositiveInt | None = Field(None, validation_alias="LOKY_MAX_CPU_COUNT")
+    """Upper limit of the cores that are used. joblib reads it; here it is only checked."""
+
     namespace: str = ""
     """Namespace of the InferenceServices; empty without a cluster."""
     inference_service_templates: str = "skyclass-inference-services"
@@ -105,7 +108,7 @@ def load(kind: type[S], env_file: Path | None = None) -> S:
         first = error.errors()[0]
         field = str(first["loc"][0])
         prefix = kind.model_config.get("env_prefix", "")
-        name = field if field.startswith("AWS_") else f"{prefix}{field.upper()}"
+        name = field if field.isupper() else f"{prefix}{field.upper()}"  # aliases are upper case
         if first["type"] == "missing":
             raise SkyclassError(
                 f"{name} is not set: start the embedded object store with `skyclass s3`, "

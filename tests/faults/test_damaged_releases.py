@@ -62,9 +62,12 @@ class World:
         self.site.store.put(self.site.settings.models_bucket, key, data, "")
 
     def forge(self, mode: Mode, manifest: bytes) -> str:
-        """Store a manifest under its own id, and return the id."""
+        """Store a manifest with the champion's files under its own id, and return the id."""
         release_id = compute_digest(manifest)
-        self.write_key(f"{RELEASES_PREFIX}/{mode}/{release_id}/{MANIFEST}", manifest)
+        prefix = f"{RELEASES_PREFIX}/{mode}/{release_id}/"
+        for name in FILES:
+            self.write_key(prefix + name, self.read(self.champion, name))
+        self.write_key(prefix + MANIFEST, manifest)
         return release_id
 
     def get_served_release(self) -> str:

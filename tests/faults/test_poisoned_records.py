@@ -151,10 +151,14 @@ def test_endpoint_rejects_the_request_and_names_the_record(
     release = publish(site, tmp_path / "files", Mode.SPECTROSCOPIC, seed=1)
     site.registry.download(release, tmp_path / "release")
     rows = observations[list(INPUTS[Mode.SPECTROSCOPIC])].to_numpy().tolist()
-    poisoned = [
-        *((value, "u was not measured") for value in (-9999, -9999.0)),
-        *((value, "u is ") for value in (1e300, "bright", None, True, [], "21")),
+    poisoned: list[tuple[object, str]] = [
+        (-9999, "u was not measured"),
+        (1e300, "u is "),
+        ("bright", "u is "),
         ("\x00", "u is "),
+        (None, "u is "),
+        (True, "u is "),
+        ([], "u is "),
     ]
 
     def send(number: int, instances: list[object]) -> urllib3.BaseHTTPResponse:

@@ -51,6 +51,7 @@ def test_a_missing_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch)
         ("SKYCLASS_S3_RETRIES", "-1"),
         ("SKYCLASS_S3_CONNECT_SECONDS", "0"),
         ("SKYCLASS_S3_READ_SECONDS", "nan"),
+        ("LOKY_MAX_CPU_COUNT", "all"),
     ],
 )
 def test_a_malformed_setting_is_named_as_its_variable(

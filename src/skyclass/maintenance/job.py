@@ -15,7 +15,7 @@ from skyclass.maintenance.merge import count_new_files, merge_hour
 from skyclass.maintenance.retention import find_expired
 from skyclass.maintenance.settings import MaintenanceSettings
 from skyclass.maintenance.tables import find_training_versions, maintain_table
-from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectStore, StoreUnreachableError
 from skyclass.tables.log.layout import LogDamagedError, make_hour_prefix
 from skyclass.tables.observations import SPEC as OBSERVATIONS
 from skyclass.tables.predictions import SPEC as PREDICTIONS
@@ -69,16 +69,19 @@ def maintain(
         dry_run: Whether to change nothing.
 
     Raises:
-        StoreError: The object store failed, or hours of the log are damaged; the rest is done.
+        StoreError: The object store is unreachable; or hours of the log are damaged, could not be
+            merged in time, or failed otherwise, and the rest is done.
     """
     result = _delete_expired(store, options, now, dry_run)
-    damaged = []
+    failed = []
     for hour in find_hours(store, now):
         try:
             result += _maintain_hour(store, hour, now, dry_run)
-        except LogDamagedError as error:
+        except StoreUnreachableError:
+            raise  # every other hour would wait for the same timeouts
+        except StoreError as error:
             logger.error("%s", error)
-            damaged.append(error)
+            failed.append(error)
     for prefix, keep_versions in (
         (OBSERVATIONS.prefix, find_training_versions(store)),
         (PREDICTIONS.prefix, set[int]()),
@@ -88,8 +91,10 @@ def maintain(
         result += MaintenanceResult(
             data_files_compacted=table.compacted, data_files_deleted=table.deleted
         )
-    if damaged:
-        raise StoreError(f"damaged hours of the log: {len(damaged)}, of which one is {damaged[0]}")
+    if failed:
+        are_damaged = all(isinstance(error, LogDamagedError) for error in failed)
+        kind = "damaged" if are_damaged else "failed"
+        raise StoreError(f"{kind} hours of the log: {len(failed)}, of which one is {failed[0]}")
     return result
 
 

@@ -36,6 +36,10 @@ class ObjectMissingError(StoreError):
     """No object has the key."""
 
 
+class StoreUnreachableError(StoreError):
+    """The object store did not respond, after all retries."""
+
+
 class StoredObject(NamedTuple):
     """An object in a list.
 
@@ -255,9 +259,9 @@ def s3_error(code: str, uri: str) -> StoreError:
     return StoreError(f"{uri}: the object store failed ({code}): try again")
 
 
-def unreachable_error(endpoint: str, reason: str) -> StoreError:
+def unreachable_error(endpoint: str, reason: str) -> StoreUnreachableError:
     """Return the error for an object store without a response."""
-    return StoreError(
+    return StoreUnreachableError(
         f"the object store at {endpoint} is unreachable{describe_proxy(endpoint)} ({reason}): "
         "start it (`skyclass s3` on one machine) or correct AWS_ENDPOINT_URL"
     )

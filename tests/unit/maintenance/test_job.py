@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from skyclass.errors import StoreError
+from skyclass.maintenance import merge
 from skyclass.maintenance.job import MaintenanceResult, maintain
 from skyclass.maintenance.merge import GRACE, find_index
 from skyclass.maintenance.settings import MaintenanceSettings
@@ -48,6 +49,19 @@ def test_dry_run_reports_and_changes_nothing(store: ObjectStore) -> None:
     found = run(store, timedelta(days=300), dry_run=True, log_days=16)
     assert (found.hours_merged, found.files_merged, found.expired_deleted) == (1, 4, 4)
     assert list_objects(store) == before
+
+
+def test_hour_that_cannot_be_merged_in_time_does_not_keep_others_from_being_merged(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    next_hour = HOUR + timedelta(hours=1)
+    write_files(store)
+    write_files(store, first_seed=9, hour=next_hour)
+    monkeypatch.setattr(merge, "MAX_SECONDS", 0)
+    with pytest.raises(StoreError, match=r"failed hours of the log: 2, .* took longer than 0 s"):
+        run(store)
+    monkeypatch.undo()
+    assert run(store).hours_merged == 2
 
 
 @pytest.mark.parametrize("damage", ["missing file", "malformed index"])

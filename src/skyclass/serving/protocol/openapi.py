@@ -10,7 +10,7 @@ from skyclass.serving.options import Options
 from skyclass.serving.protocol.v1_response import PredictResponse
 from skyclass.serving.protocol.v2 import InferRequest, InferResponse
 from skyclass.serving.settings import ServingSettings
-from skyclass.survey.features import INPUTS, OPTIONAL_INPUTS, Mode, model_name
+from skyclass.survey.features import INPUTS, MAX_INPUT, OPTIONAL_INPUTS, Mode, model_name
 from skyclass.survey.observation import KEY
 from skyclass.tables.catalogue.columns import FACTS
 
