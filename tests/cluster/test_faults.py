@@ -41,6 +41,7 @@ VALUES = {
     "modes__spectroscopic__enabled": False,
     "bootstrap__sourceUri": "simulated:?rows=3000&era=legacy&seed=0",
     "bootstrap__parameters": {"candidates": "decision_tree"},
+    "bootstrap__resources__requests__cpu": "100m",
     "predictor__minReplicas": 2,
     "predictor__maxReplicas": 2,
     "ingest__enabled": True,
@@ -49,6 +50,8 @@ VALUES = {
     "drift__enabled": False,
     "maintain__enabled": False,
 }
+WRITTEN, LOST = (f'skyclass_log_rows_total{{outcome="{name}"}}' for name in ("written", "lost"))
+WAITING = "skyclass_log_queue_rows"
 FLUSH_SECONDS = ServingSettings.model_fields["log_flush_seconds"].default
 PROPAGATION_SECONDS = 2
 """Time that kube-proxy may take to apply a change of endpoints; by default it waits for 1 s."""
@@ -94,11 +97,10 @@ class Place:
         address = f"http://{SERVICE}-predictor/v1/models/{SERVICE}:predict"
         return json.loads(self.caller.run_python(SEND_REQUEST, address, body))
 
-    def count_lost_rows(self, pod: str) -> int:
-        """Return the number of rows of the log that a predictor has counted as lost."""
+    def read_metric(self, pod: str, name: str) -> int:
+        """Return the value of a metric of a predictor."""
         with self.namespace.forward(f"pod/{pod}", 8080) as address:
             lines = urllib3.request("GET", f"{address}/metrics").data.decode().splitlines()
-        name = 'skyclass_log_rows_total{outcome="lost"}'
         return next(int(float(line.split()[-1])) for line in lines if line.startswith(name))
 
     def find_logged(self, start: datetime) -> list[str]:
@@ -145,7 +147,7 @@ def check_log(
     """
     history.attempt(*load.attempted)
     history.acknowledge(*load.acknowledged)
-    counted = sum(place.count_lost_rows(pod) for pod in killed)
+    counted = sum(place.read_metric(pod, LOST) for pod in killed)
     found: list[str] = []
 
     def is_complete() -> bool:
@@ -164,12 +166,13 @@ def check_log(
 def test_a_killed_predictor_fails_no_request_after_the_service_has_noticed(
     place: Place, history: History
 ) -> None:
-    name, victim = min(place.list_predictors().items())
-    start = datetime.now(UTC)
+    predictors, start = place.list_predictors(), datetime.now(UTC)
     with record_load(place.caller, MODE) as load:
         eventually(lambda: place.find_logged(start), 60)
+        name = max(predictors, key=lambda pod: place.read_metric(pod, WRITTEN))
+        eventually(lambda: place.read_metric(name, WAITING), 60, 0.1)
         killed_at = time.time()
-        assert place.node.kill_container(victim, CONTAINER)
+        assert place.node.kill_container(predictors[name], CONTAINER)
         with history.recovery():
             eventually(lambda: name not in place.list_endpoints(), 60, 0.1)
             noticed_at = time.time()

@@ -14,7 +14,7 @@ from uuid import uuid4
 from tests.support.cluster.chart import OBJECTS
 from tests.support.cluster.kube import Shell
 
-_ROWS = 5
+_ROWS = 20
 """Rows of a request."""
 
 _SEND_REQUESTS = f"""
@@ -40,7 +40,7 @@ def classify(caller):
             acknowledged.append((caller, batch, time.time()))
         except ServingError as error:
             errors.append(str(error))
-        time.sleep(0.02)
+        time.sleep(0.2)
 def send_once():
     url = f"{{address}}/v1/models/{{model_name(mode)}}:predict"
     body = json.dumps({{"instances": [values]}}).encode()
@@ -52,7 +52,7 @@ def send_once():
             sent_once.append(started)
         except OSError:
             failed_at.append(started)
-        time.sleep(0.02)
+        time.sleep(0.05)
 threads = [threading.Thread(target=classify, args=(caller,)) for caller in (1, 2)]
 threads += [threading.Thread(target=send_once) for _ in range(2)]
 for thread in threads: thread.start()
