@@ -1,15 +1,20 @@
 """SeaweedFS with the command, the environment and the identities that the chart gives it."""
 
+import hashlib
 import os
 import signal
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
 import pytest
 import urllib3
+from minio.credentials import Credentials
 from minio.error import S3Error
+from minio.signer import sign_v4_s3
 from minio.versioningconfig import ENABLED, SUSPENDED, VersioningConfig
 
 from charts.readme import CHART
@@ -99,6 +104,46 @@ def test_nobody_changes_identities_through_the_grpc_port(server: ChartStore) -> 
     with pytest.raises(grpc.RpcError) as error:
         list_policies(b"", timeout=10)
     assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("identity", [*Role, "root"])
+def test_nobody_creates_keys_through_the_iam_api(server: ChartStore, identity: str) -> None:
+    url, now = f"{server.settings.endpoint_url}/", datetime.now(UTC)
+    body = b"Action=CreateAccessKey&Version=2010-05-08"
+    digest = hashlib.sha256(body).hexdigest()
+    headers = sign_v4_s3(
+        method="POST",
+        url=urlsplit(url),
+        region=server.settings.region,
+        headers={
+            "Host": urlsplit(url).netloc,
+            "Content-Type": "application/x-www-form-urlencoded",
+            "x-amz-content-sha256": digest,
+            "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ"),
+        },
+        credentials=Credentials(*server.read_keys(identity)),
+        content_sha256=digest,
+        date=now,
+    )
+
+    response = urllib3.request("POST", url, body=body, headers=dict(headers.items()))
+
+    assert response.status == 405
+
+
+def test_rotated_keys_replace_the_former_ones_when_the_store_restarts(tmp_path: Path) -> None:
+    server = prepare(tmp_path)
+    former, new = server.read_keys(Role.DRIFT), ("rotated-key", "another-secret")
+    with server.run():
+        Provisioner(server.settings).provision(None, timeout_seconds=10)
+    server.set_keys(Role.DRIFT, *new)
+    with server.run():
+        put_probes(server.settings)
+        assert try_access(connect(server.settings, *new), server.settings) == list_grants(
+            Role.DRIFT
+        )
+        with pytest.raises(S3Error, match="InvalidAccessKeyId"):
+            next(connect(server.settings, *former).list_objects(server.settings.models_bucket))
 
 
 def test_it_is_ready_only_when_objects_can_be_read_and_written(tmp_path: Path) -> None:

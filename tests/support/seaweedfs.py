@@ -67,6 +67,11 @@ class ChartStore:
             f"{name}_SECRET_ACCESS_KEY"
         ]
 
+    def set_keys(self, role: str, key: str, secret: str) -> None:
+        """Replace the keys of a role, as a changed Secret does; they apply from the next start."""
+        name = role.upper()
+        self._variables |= {f"{name}_ACCESS_KEY_ID": key, f"{name}_SECRET_ACCESS_KEY": secret}
+
     @contextmanager
     def run(self) -> Iterator[int]:
         """Run the server, and yield its process id once the readiness probe succeeds."""
