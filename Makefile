@@ -29,6 +29,9 @@ export PROMTOOL
 OSV_SCANNER := $(or $(shell command -v osv-scanner 2>/dev/null),$(CURDIR)/.tools/osv-scanner)
 export OSV_SCANNER
 ACTIONLINT := $(or $(shell command -v actionlint 2>/dev/null),$(CURDIR)/.tools/actionlint)
+RCLONE := $(or $(shell command -v rclone 2>/dev/null),$(CURDIR)/.tools/rclone)
+# The commit of the previous version, from which the cluster tests upgrade.
+PREVIOUS := 492b083
 OAUTH2_PROXY_VERSION := v7.15.6
 # Records of the fault tests.
 FAULTS := $(CURDIR)/.tools/faults
@@ -37,7 +40,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser clock demo test test-fast coverage test-cluster test-faults lint lint-chart images test-images sbom audit format bench compile manifests pictures clean
+.PHONY: help setup browser clock demo test test-fast coverage test-cluster test-faults lint lint-chart images test-images previous-images sbom audit format bench compile manifests pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -83,8 +86,8 @@ coverage: $(READY) ## measure the branch coverage of the unit tests; fails below
 pictures: $(READY) browser ## retake the screenshots in docs/pictures
 	$(VENV)/bin/pytest -n 0 tests/browser/pictures.py
 
-test-cluster: $(READY) $(HELM) browser ## run the cluster tests on the cluster that KUBECONFIG names (docs/kubernetes.md)
-	PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -n 0 --timeout 1800
+test-cluster: $(READY) $(HELM) $(RCLONE) browser ## run the cluster tests on the cluster that KUBECONFIG names (docs/kubernetes.md)
+	PATH="$(dir $(HELM)):$(dir $(RCLONE)):$$PATH" $(VENV)/bin/pytest tests/cluster -n 0 --timeout 1800
 
 test-faults: $(READY) clock $(HELM) ## inject every fault, some on the cluster that KUBECONFIG names, and write docs/reliability.md
 	@rm -rf $(FAULTS) && mkdir -p $(FAULTS)
@@ -113,6 +116,12 @@ $(CURDIR)/.tools/helm:
 	@command -v go >/dev/null || { echo "error: neither helm nor Go is installed: install helm 3 to check the chart" >&2; exit 1; }
 	GOBIN=$(@D) GOFLAGS=-mod=mod go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
+$(CURDIR)/.tools/rclone: # extracted from Debian's package
+	@command -v apt-get >/dev/null || { echo "error: neither rclone nor apt-get is installed: install rclone to test backups" >&2; exit 1; }
+	@mkdir -p $(@D)/rclone-package
+	$(SUDO) apt-get -qq update && cd $(@D)/rclone-package && apt-get -qq download rclone && dpkg-deb -x rclone_*.deb .
+	mv $(@D)/rclone-package/usr/bin/rclone $@ && rm -r $(@D)/rclone-package
+
 $(CURDIR)/.tools/actionlint:
 	@command -v go >/dev/null || { echo "error: neither actionlint nor Go is installed: install one to check the workflows" >&2; exit 1; }
 	GOBIN=$(@D) GOFLAGS=-mod=mod go install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
@@ -130,6 +139,11 @@ $(CURDIR)/.tools/promtool: # extracted from Debian's package, which would start 
 images: ## build both images (BUILD='podman build', PYTHON_IMAGE=mirror/python@sha256:…, REGISTRY=…)
 	$(IMAGE) --target predictor -t $(REGISTRY)/skyclass-predictor:$(TAG) .
 	$(IMAGE) --target jobs -t $(REGISTRY)/skyclass-jobs:$(TAG) .
+
+previous-images: ## build the images of the previous version, from which the cluster tests upgrade
+	rm -rf .tools/previous && mkdir -p .tools/previous
+	git archive $(PREVIOUS) | tar --extract --directory .tools/previous
+	$(MAKE) -C .tools/previous images BUILD='$(BUILD)' PYTHON_IMAGE=$(PYTHON_IMAGE) REGISTRY=$(REGISTRY)
 
 # Names as upstream publishes them, without its registry; each is built from a package registry.
 test-images: $(CURDIR)/.tools/images/oauth2-proxy ## build the images of other projects that the cluster tests need

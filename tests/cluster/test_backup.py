@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import pytest
 
 from skyclass.admin.verify import verify_store
 from skyclass.ingest.job import ingest
-from skyclass.local.s3_server import Access
+from skyclass.local.ports import find_free_ports
+from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.monitoring.documents import load_documents
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.events import PromotionLog
@@ -25,7 +28,184 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import KEY, MEASUREMENTS
 from skyclass.tables.observations import ObservationsTable
-from tests.support.cluster.chart import OBJECTS, Installation, make_arguments
+from tests.support.cluster.chart import CHART, OBJECTS, Installation, make_arguments
 from tests.support.cluster.kube import ROOT, Namespace
-from tests.support.cluster.windows import SEND_REQUEST
 from tests.support.stored import load_stored
+
+PAGE = (ROOT / "docs/backup.md").read_text()
+MODE = Mode.SPECTROSCOPIC
+
+
+def read_commands(section: str) -> list[str]:
+    """Return the blocks of commands of a section of the page."""
+    text = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+
+
+CONNECT, SUSPEND, COPY, RESUME = read_commands("Back up")
+(VERIFY,) = read_commands("Verify")
+INSTALL, COPY_BACK, SERVE = read_commands("Restore")
+
+
+def run_commands(commands: str, folder: Path, variables: dict[str, str]) -> str:
+    """Run commands of the page, with rclone and skyclass in the path, and return their output."""
+    inherited = dict(os.environ)
+    inherited.pop("AWS_CA_BUNDLE", None)  # rclone 1.60 does not start with it
+    path = f"{ROOT / '.venv/bin'}:{inherited['PATH']}"
+    completed = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p) || true' EXIT\n{commands}"],  # noqa: S607
+        cwd=folder,
+        env={**inherited, "PATH": path, **variables},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert completed.returncode == 0, f"{commands}\n{completed.stdout}{completed.stderr}"
+    return completed.stdout
+
+
+def make_remote(name: str, access: Access) -> dict[str, str]:
+    """Return the variables that name a store for rclone."""
+    return {
+        f"RCLONE_CONFIG_{name}_TYPE": "s3",
+        f"RCLONE_CONFIG_{name}_PROVIDER": "Other",
+        f"RCLONE_CONFIG_{name}_ENDPOINT": access.endpoint_url,
+        f"RCLONE_CONFIG_{name}_ACCESS_KEY_ID": access.access_key_id,
+        f"RCLONE_CONFIG_{name}_SECRET_ACCESS_KEY": access.secret_access_key,
+    }
+
+
+def open_store(access: Access) -> ObjectStore:
+    return ObjectStore(Settings(**access.environment()))
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Iterator[Access]:
+    """Another S3 service."""
+    with EmbeddedS3(tmp_path / "backup") as access:
+        yield access
+
+
+def test_a_copy_of_a_store_in_use_is_whole_at_any_time(tmp_path: Path, backup: Access) -> None:
+    copy = open_store(backup)
+    copy.make_buckets()
+    first, contents, pointers = re.split(r"(?<=^done\n)", COPY, flags=re.MULTILINE)[:3]
+    with EmbeddedS3(tmp_path / "live") as live:
+        store, stop = open_store(live), threading.Event()
+        store.make_buckets()
+        load_stored(store)
+        table = ObservationsTable(store.settings)
+
+        def write() -> None:
+            seed = 0
+            while not stop.is_set():
+                seed += 1
+                ingest(open_source(f"simulated:?rows=20&seed={seed}", store), table, store)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for commands in (first, contents, pointers):
+                before = table.version()
+                variables = make_remote("LIVE", live) | make_remote("BACKUP", backup)
+                run_commands(commands, tmp_path, variables)
+                assert table.version() > before, "nothing was written during the copy"
+                assert verify_store(copy).problems == ()
+        finally:
+            stop.set()
+            writer.join()
+        assert len(Registry(copy).list_releases(MODE)) == len(Registry(store).list_releases(MODE))
+        assert 0 < ObservationsTable(copy.settings).version() < table.version()
+
+
+def test_another_installation_serves_the_backup(
+    installed: Installation, tmp_path: Path, backup: Access
+) -> None:
+    evaluate_window(installed)
+    truth = read_state(installed)
+    with Namespace.create("restored") as namespace:
+        names = make_names(installed, namespace, backup)
+        keys = {"BACKUP_KEY": backup.access_key_id, "BACKUP_SECRET": backup.secret_access_key}
+        install = INSTALL[INSTALL.index("helm install") :]  # the namespace has been created
+
+        started = time.monotonic()
+        run_commands(names(CONNECT + SUSPEND + COPY + RESUME + VERIFY), tmp_path, keys)
+        copied = time.monotonic()
+        run_commands(names(install + COPY_BACK + SERVE), tmp_path, make_remote("BACKUP", backup))
+        print(f"copied in {copied - started:.0f} s, restored in {time.monotonic() - copied:.0f} s")  # noqa: T201
+
+        found = read_state(Installation(namespace, installed.name))
+    for mode, promotions in truth.pop("promotions").items():
+        *earlier, newest = found["promotions"][mode]
+        assert earlier == promotions
+        assert newest.reason.startswith("restored: it was promoted at ")
+    del found["promotions"]
+    assert found == truth
+
+
+def make_names(
+    installed: Installation, restored: Namespace, backup: Access
+) -> Callable[[str], str]:
+    """Return a function that replaces the names of the page by those of the test."""
+    live_port, restored_port = find_free_ports(2)
+    small = {"monitor__enabled": False, "predictPage__enabled": False}
+    arguments = shlex.join(make_arguments(small))
+    replacements = {
+        "-n skyclass": f"-n {installed.namespace.name}",
+        "-n restored": f"-n {restored.name}",
+        "9000:9000": f"{live_port}:9000",
+        "127.0.0.1:9000": f"127.0.0.1:{live_port}",
+        "9001:9000": f"{restored_port}:9000",
+        "127.0.0.1:9001": f"127.0.0.1:{restored_port}",
+        "https://s3.backup.example.org": backup.endpoint_url,
+        "install skyclass charts/skyclass": f"install skyclass charts/skyclass {arguments}",
+        "charts/skyclass": str(CHART),
+    }
+
+    def replace(commands: str) -> str:
+        for name, other in replacements.items():
+            commands = commands.replace(name, other)
+        return commands
+
+    return replace
+
+
+def evaluate_window(installed: Installation) -> None:
+    """Let the drift job store a verdict, so that there is a history."""
+    bounds = ("--start", "2026-05-01", "--end", "2026-05-02")
+    job = installed.namespace.start_cron_job(
+        f"{installed.name}-drift-{MODE}", "drift", "--mode", str(MODE), *bounds
+    )
+    assert installed.namespace.wait_for_job(job), installed.namespace.read_logs(job)
+
+
+def read_state(installation: Installation) -> dict[str, Any]:
+    """Return what an installation serves and stores, by mode."""
+    with installation.connect_to_store() as settings:
+        store, table = ObjectStore(settings), ObservationsTable(settings)
+        registry, log = Registry(store), PromotionLog(store)
+        champions = {mode: registry.read(mode, installation.get_release(mode)) for mode in Mode}
+        versions = {mode: each.manifest.training_set.version for mode, each in champions.items()}
+        columns = [*KEY, *MEASUREMENTS, "class"]
+        return {
+            "champions": champions,
+            "predictions": {mode: predict(installation, mode) for mode in Mode},
+            "training sets": {
+                mode: table.read(version, columns).to_csv() for mode, version in versions.items()
+            },
+            "verdicts": {mode: load_documents(store, DriftVerdict, mode) for mode in Mode},
+            "promotions": {mode: log.list_promotions(mode) for mode in Mode},
+        }
+
+
+def predict(installation: Installation, mode: Mode) -> Any:
+    """Return the response to a fixed request, without what identifies the request."""
+    name, body = f"skyclass-{mode}", json.dumps({"instances": OBJECTS[mode]}).encode()
+    with installation.namespace.forward(f"service/{name}-predictor", 80) as url:
+        request = urllib.request.Request(  # noqa: S310 - of the tunnel
+            f"{url}/v1/models/{name}:predict", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            found = json.load(response)
+    return found["model_version"], found["predictions"]
