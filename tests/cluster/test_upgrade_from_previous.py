@@ -118,7 +118,7 @@ def read_data(settings: Settings, window: Window) -> dict[str, Any]:
         "predictions": read_daily_history(settings, window.release),
         "releases": [each.id for each in Registry(store).list_releases(mode)],
         "promotions": PromotionLog(store).list_promotions(mode),
-        "log": log.rows.sort_values(["prediction_id", "row"]).to_dict("list"),
+        "log": log.rows.sort_values(["prediction_id", "row"]).to_csv(index=False).splitlines(),
         "unreadable": log.unreadable,
         "verdicts": load_documents(store, DriftVerdict, mode),
         "problems": verify_store(store).problems,
@@ -158,7 +158,7 @@ def test_data_of_the_previous_version_are_read(
         found = read_data(settings, window)
     assert found == stored
     assert found["problems"] == () == found["unreadable"]
-    assert len(found["log"]["row"]) == 600
+    assert len(found["log"]) == 1 + 600
     assert len(found["promotions"]) == len(found["releases"]) == len(found["verdicts"]) == 1
     assert max(found["observations"].values()) == 5_000
     assert sum(day.rows for day in found["predictions"]) > 4_000
