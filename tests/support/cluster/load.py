@@ -15,12 +15,12 @@ from tests.support.cluster.kube import Shell
 _SEND_REQUESTS = """
 import json, os, sys, threading, time, urllib3
 url, stop = sys.argv[1:3]
-threads, rows, row, interval = map(json.loads, sys.argv[3:])
+threads, rows, row, interval, common, ca_file = map(json.loads, sys.argv[3:])
 body = json.dumps({"instances": [row] * rows})
-http = urllib3.PoolManager(retries=False, timeout=30, maxsize=threads)
+http = urllib3.PoolManager(retries=False, timeout=30, maxsize=threads, ca_certs=ca_file)
 versions, failures = [], []
 def request(headers):
-    headers = {"Content-Type": "application/json", **headers}
+    headers = {"Content-Type": "application/json", **common, **headers}
     return http.request("POST", url, body=body, headers=headers)
 def send_requests(keep_alive):
     while not os.path.exists(stop):
@@ -67,7 +67,13 @@ class Load:
 
 @contextmanager
 def generate_load(
-    shell: Shell, mode: str, callers: int = 2, rows: int = 1, interval_seconds: float = 0.01
+    shell: Shell,
+    mode: str,
+    callers: int = 2,
+    rows: int = 1,
+    interval_seconds: float = 0.01,
+    token: str = "",
+    ca_file: str | None = None,
 ) -> Iterator[Load]:
     """Send requests while the block runs, and require that each succeeds.
 
@@ -77,10 +83,15 @@ def generate_load(
         callers: Number of concurrent callers.
         rows: Objects per request.
         interval_seconds: Time between a response and the next request of a caller.
+        token: Bearer token; empty for none.
+        ca_file: File in the pod with the CA certificate of an endpoint with TLS; None without TLS.
     """
     load, service, stop = Load(), f"skyclass-{mode}", f"/tmp/{uuid4().hex}"  # noqa: S108 - there
-    address = f"http://{service}-predictor/v1/models/{service}:predict"
-    arguments = (json.dumps(each) for each in (callers, rows, OBJECTS[mode][0], interval_seconds))
+    host = f"https://{service}-predictor:8443" if ca_file else f"http://{service}-predictor"
+    address = f"{host}/v1/models/{service}:predict"
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    options = (callers, rows, OBJECTS[mode][0], interval_seconds, headers, ca_file)
+    arguments = (json.dumps(each) for each in options)
 
     def run() -> None:
         output = shell.run_python(_SEND_REQUESTS, address, stop, *arguments, seconds=1200)
