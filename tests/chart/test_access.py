@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from charts.readme import CHART
 from charts.render import render
 from tests.chart.test_templates import (
     MONITORING,
@@ -178,6 +179,17 @@ def test_the_prediction_page_calls_the_endpoint_with_tls_token_and_ca_certificat
     variables = {each["name"]: each.get("value") for each in container["env"]}
     assert variables["SKYCLASS_ENDPOINT_TOKEN_FILE"] == f"{mount['mountPath']}/token"
     assert variables["SKYCLASS_ENDPOINT_CA_FILE"] == f"{mount['mountPath']}/ca.crt"
+
+
+def test_the_prediction_page_has_its_token_behind_a_login_of_its_own() -> None:
+    login = ("-f", str(CHART / "ci/login-values.yaml"))
+    page = select(render_ci("access", *login), "Deployment")["skyclass-predict-page"]
+    spec = page["spec"]["template"]["spec"]
+    containers = {each["name"]: each for each in spec["containers"]}
+    assert set(containers) == {"login", "predict-page"}
+    assert "SKYCLASS_ENDPOINT_TOKEN_FILE" in str(containers["predict-page"]["env"])
+    assert "endpoint" not in str(containers["login"].get("volumeMounts"))
+    assert "endpoint" in {each["name"] for each in spec["volumes"]}
 
 
 def test_predictors_fetch_keys_only_from_permitted_addresses() -> None:
