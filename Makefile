@@ -33,6 +33,8 @@ RCLONE := $(or $(shell command -v rclone 2>/dev/null),$(CURDIR)/.tools/rclone)
 # The commit of the previous version, from which the cluster tests upgrade.
 PREVIOUS := 492b083
 OAUTH2_PROXY_VERSION := v7.15.6
+# Duration of the soak.
+MINUTES ?= 60
 # Records of the fault tests.
 FAULTS := $(CURDIR)/.tools/faults
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
@@ -94,6 +96,10 @@ test-faults: $(READY) clock $(HELM) ## inject every fault, some on the cluster t
 	SKYCLASS_FAULT_RECORDS=$(FAULTS) $(VENV)/bin/pytest -m fault
 	SKYCLASS_FAULT_RECORDS=$(FAULTS) PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -m fault -n 0 --timeout 1800
 	$(VENV)/bin/python -m tests.support.faults $(FAULTS)
+
+.PHONY: soak
+soak: $(READY) ## run everything under load, with faults, and write docs/reliability.md (MINUTES=60)
+	$(VENV)/bin/python -m tests.soak --minutes $(MINUTES)
 
 lint: $(READY) $(ACTIONLINT) $(OSV_SCANNER) lint-chart ## check style, types, imports, dependencies, workflows and the chart
 	$(VENV)/bin/ruff format --check .

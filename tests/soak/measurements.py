@@ -1,0 +1,159 @@
+"""What a soak has measured, and the figures and failures that follow from it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+
+import numpy as np
+import pandas as pd
+
+from tests.soak.evaluation import Comparison, compare_tenths
+from tests.soak.faults import Injection
+from tests.soak.jobs import JobRun
+from tests.soak.record import InjectedFaults, Minute
+from tests.soak.sampling import MachineSample, Sample
+from tests.soak.system import KILLED, PAGE, STEADY, STORE
+from tests.soak.visits import Visit
+
+_MINUTE = 60
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What a soak has measured; all times are Unix times.
+
+    Attributes:
+        start: Start of the measurement, after the warm-up.
+        seconds: Its duration.
+        answers: Requests to the predictors, with columns `COLUMNS` of `tests.soak.load`.
+        samples: Samples of the processes.
+        machine: Samples of the machine.
+        visits: Visits of the monitor page.
+        runs: Runs of jobs.
+        injections: Faults.
+    """
+
+    start: float
+    seconds: float
+    answers: pd.DataFrame
+    samples: Sequence[Sample]
+    machine: Sequence[MachineSample]
+    visits: Sequence[Visit]
+    runs: Sequence[JobRun]
+    injections: Sequence[Injection]
+
+    @property
+    def latencies(self) -> pd.DataFrame:
+        """Answers of the predictor that is never restarted, within the measurement.
+
+        Columns are `time`, in seconds since the start, and `latency`, in ms.
+        """
+        steady = self.answers[self.answers["target"] == STEADY]
+        times = steady["due"] - self.start
+        found = pd.DataFrame({"time": times, "latency": steady["latency"] * 1000})
+        return found[times.between(0, self.seconds)]
+
+    def compare(self) -> list[Comparison]:
+        """Compare the first and the last tenth.
+
+        Raises:
+            NoSamplesError: A tenth has no sample.
+        """
+        compare = partial(compare_tenths, seconds=self.seconds)
+        compared = []
+        for process in (STEADY, PAGE, STORE):
+            has_target = process != STORE  # its memory grows with the data
+            for name, unit, attribute in (
+                ("memory", "MB", "memory"),
+                ("open files", "files", "files"),
+                ("threads", "threads", "threads"),
+            ):
+                series = [
+                    (each.time - self.start, getattr(each, attribute))
+                    for each in self.samples
+                    if each.process == process
+                ]
+                title = f"{name} of the {process}"
+                compared.append(
+                    compare(title, unit, series, summarize=median, has_target=has_target)
+                )
+        latencies = list(self.latencies.itertuples(index=False, name=None))
+        for percentile in (50, 99):
+            title = f"latency of the {STEADY}, p{percentile}"
+            summarize = partial(np.percentile, q=percentile)
+            compared.append(compare(title, "ms", latencies, summarize=summarize))
+        return compared
+
+    def list_failures(self) -> Iterator[str]:
+        """Yield what failed although there was no reason: one line for each kind."""
+        failed = self.answers[self.answers["error"] != ""]
+        steady = failed[failed["target"] == STEADY]
+        if len(steady):
+            yield f"{len(steady)} requests to the {STEADY} failed: {steady['error'].iloc[0]}"
+        killed = failed[failed["target"] == KILLED]
+        sent = zip(killed["due"], killed["due"] + killed["latency"], killed["error"], strict=True)
+        errors = [error for start, end, error in sent if not self._has_fault(start, end)]
+        if errors:
+            yield f"{len(errors)} requests to the {KILLED} failed without a fault: {errors[0]}"
+        for run in self.runs:
+            if run.status and not self._has_fault(run.start, run.end):
+                yield f"{run.name} failed without a fault, with status {run.status}: {run.message}"
+        visits = [
+            each
+            for each in self.visits
+            if not each.is_ok and not self._has_fault(each.time - each.seconds, each.time)
+        ]
+        if visits:
+            yield f"{len(visits)} visits of the {PAGE} failed without a fault"
+
+    def summarize_minutes(self) -> Iterator[Minute]:
+        """Yield the figures of each whole minute, or of the only one that was begun."""
+        for number in range(max(int(self.seconds // _MINUTE), 1)):
+            yield self.summarize_minute(number)
+
+    def summarize_minute(self, number: int) -> Minute:
+        """Return the figures of one minute, NaN where nothing was measured."""
+        first = number * _MINUTE
+        latencies = self.latencies
+        chosen = latencies[latencies["time"].between(first, first + _MINUTE)]["latency"]
+        start, end = self.start + first, self.start + first + _MINUTE
+        samples = [each for each in self.samples if start <= each.time < end]
+        machine = [each for each in self.machine if start <= each.time < end]
+        processes = dict.fromkeys(each.process for each in samples)
+        return Minute(
+            number=number,
+            requests=len(chosen),
+            p50=_round(chosen.quantile(0.5)),
+            p99=_round(chosen.quantile(0.99)),
+            memory={
+                name: _round(median(each.memory for each in samples if each.process == name))
+                for name in processes
+            },
+            files={
+                name: median(each.files for each in samples if each.process == name)
+                for name in processes
+            },
+            busy_cores=_mean([each.busy_cores for each in machine]),
+            stolen_cores=_mean([each.stolen_cores for each in machine]),
+            load_average=_mean([each.load_average for each in machine]),
+        )
+
+    def summarize_faults(self) -> Iterator[InjectedFaults]:
+        """Yield the faults of each kind."""
+        for title in dict.fromkeys(each.title for each in self.injections):
+            found = [each for each in self.injections if each.title == title]
+            recovery = max(each.recovered - each.end for each in found)
+            yield InjectedFaults(title, len(found), round(recovery, 1), found[0].evidence)
+
+    def _has_fault(self, start: float, end: float) -> bool:
+        """Return whether a fault was there, or its recovery, in some of the time."""
+        return any(each.start <= end and start <= each.recovered for each in self.injections)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return _round(float(np.mean(values)) if values else float("nan"))
+
+
+def _round(value: float) -> float:
+    return round(float(value), 2)

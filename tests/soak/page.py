@@ -1,0 +1,114 @@
+"""The section of docs/reliability.md about the soak, and its chart."""
+
+from collections.abc import Iterable, Sequence
+
+from skyclass.training.reports.plots import to_svg
+from tests.soak.evaluation import TOLERANCE
+from tests.soak.plot import CHART, draw_soak
+from tests.soak.record import Record, read_record
+from tests.support.faults.page import PAGE, SOAK_HEADING
+
+_INTRODUCTION = """
+`make soak MINUTES=60` runs an object store, two predictors and the monitor page on one machine,
+under a constant load of V1, V2 and gRPC requests of 1, 10 and 50 rows. Windows last a minute
+instead of a day: in each, new observations are ingested and scored, the window is evaluated for
+drift and accuracy, and the data are maintained. A release is trained and promoted, and a fault is
+injected, every few minutes. Both predictors load each new champion; one of them is killed and
+started again, the other one and the page run all the time.
+"""
+_TENTHS = f"""
+Figures of the last tenth may exceed those of the first by {TOLERANCE:.0%}; they may fall. The
+memory of the object store has no target, because it grows with the data. The latency of a request
+counts from the time at which it was due. Memory and files are medians of samples, and latencies
+percentiles of all requests of a tenth.
+"""
+_HISTORY = """
+Each acknowledged operation was there exactly once at the end, and nothing else. Predictions counted
+as lost had been answered less than a flush interval before their predictor was killed.
+"""
+
+
+def write_page() -> None:
+    """Write the section and the chart from the record, and keep the rest of the page."""
+    record = read_record()
+    if record is None:
+        return
+    CHART.write_text(to_svg(draw_soak(record)))
+    text = PAGE.read_text() if PAGE.exists() else "# Reliability\n"
+    PAGE.write_text(replace_section(text, render_section(record)))
+
+
+def replace_section(page: str, section: str) -> str:
+    """Return a page with this section at its end, in place of an earlier one."""
+    return f"{page.partition(SOAK_HEADING)[0].rstrip()}\n{SOAK_HEADING}{section}"
+
+
+def render_section(record: Record) -> str:
+    """Return the section in Markdown."""
+    return "\n".join(
+        (
+            _INTRODUCTION,
+            _describe_run(record),
+            _render_comparisons(record),
+            _TENTHS,
+            "![Memory, open files and latency over the soak](soak.svg)\n",
+            _render_operations(record),
+            _HISTORY,
+            _render_faults(record),
+        )
+    )
+
+
+def _describe_run(record: Record) -> str:
+    schedule, machine = record.schedule, record.machine
+    outcome = "passed" if not record.misses else "failed"
+    cpu = f" ({machine.cpu})" if machine.cpu else ""
+    jobs = ", ".join(f"`{name}` {times}" for name, times in record.jobs.items())
+    lines = [
+        f"The last run {outcome}: {schedule.seconds / 60:.3g} minutes until "
+        f"{record.date:%Y-%m-%d %H:%M} UTC, revision `{record.revision}`, "
+        f"{machine.cores} cores{cpu}, of which other work used {record.other_cores:.1f}; "
+        f"{2 * schedule.requests_per_second:g} requests a second; successful jobs: {jobs}.",
+        *(f"- missed: {miss}" for miss in record.misses),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _render_comparisons(record: Record) -> str:
+    rows = (
+        (
+            each.name,
+            f"{each.first:,.4g} {each.unit}",
+            f"{each.last:,.4g} {each.unit}",
+            f"{each.growth:+.1%}",
+            "" if not each.has_target else "met" if each.is_met else "missed",
+        )
+        for each in record.comparisons
+    )
+    return _render_table(("measured", "first tenth", "last tenth", "growth", "target"), rows)
+
+
+def _render_operations(record: Record) -> str:
+    rows = (
+        (
+            f"{each.kind}s",
+            f"{each.attempted:,}",
+            f"{each.acknowledged:,}",
+            f"{each.counted_losses:,}",
+        )
+        for each in record.operations
+    )
+    return _render_table(("operations", "attempted", "acknowledged", "counted as lost"), rows)
+
+
+def _render_faults(record: Record) -> str:
+    rows = (
+        (each.title, str(each.times), f"{each.recovery_seconds:.1f}", f"`{each.evidence}`")
+        for each in record.faults
+    )
+    return _render_table(("fault", "injected", "longest recovery, s", "seen of the first"), rows)
+
+
+def _render_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = (f"| {' | '.join(cells)} |\n" for cells in (heading, *rows))
+    return f"{next(lines)}{'|---' * len(heading)}|\n{''.join(lines)}"
