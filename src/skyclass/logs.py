@@ -1,12 +1,17 @@
 """Log configuration of the project's programs."""
 
 import logging
+import os
 import re
+import select
+import stat
 import sys
+import threading
 from types import TracebackType
 
 from skyclass.errors import SkyclassError
 
+_STDOUT = 1
 _ERROR_LINE = re.compile(r"^[ \t]*error: (.+)$", re.MULTILINE)
 
 
@@ -26,16 +31,28 @@ def start_logging(level: int = logging.INFO) -> None:
 def start_step() -> None:
     """Start logging in a pipeline step, and end a failed step with one line.
 
-    An expected error ends the process with `error: …` as its last line, without a traceback.
+    An expected error ends the process with `error: …` as its last line, without a traceback. The
+    process also ends when nobody reads its output any more: KFP's local runner leaves its step
+    running if it is interrupted.
     """
     start_logging()
     sys.excepthook = _report_uncaught
+    if stat.S_ISFIFO(os.fstat(_STDOUT).st_mode):
+        threading.Thread(target=_end_with_reader, daemon=True).start()
 
 
 def find_error(log: str) -> str | None:
     """Return the message with which a failed step ended, or None if its log has none."""
     messages = _ERROR_LINE.findall(log)
     return messages[-1].strip() if messages else None
+
+
+def _end_with_reader() -> None:
+    """End the process when the other end of the pipe is closed."""
+    output = select.poll()
+    output.register(_STDOUT, 0)  # errors are always reported
+    output.poll()
+    os._exit(1)
 
 
 def _report_uncaught(
