@@ -1,6 +1,10 @@
 """Errors whose text is meant for a person, and how foreign error texts are shortened."""
 
+import errno
+
 _MAX_MESSAGE_CHARACTERS = 200
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class SkyclassError(Exception):
@@ -57,6 +61,11 @@ class MonitoringError(SkyclassError):
 
 class NotificationError(SkyclassError):
     """A channel is malformed, or did not accept a message; the text has no secrets of its URL."""
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Return whether a write failed because a disk, quota or limit of file sizes is exhausted."""
+    return error.errno in _DISK_FULL
 
 
 def one_line(error: object, max_characters: int = _MAX_MESSAGE_CHARACTERS) -> str:

@@ -7,7 +7,8 @@ command failed and printed one line, *what failed: the offending value; what to 
 import importlib.metadata
 import os
 import sys
-from typing import Annotated
+import tempfile
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -27,7 +28,7 @@ from skyclass.cli import (
     serving,
 )
 from skyclass.cli.output import err, out
-from skyclass.errors import SkyclassError
+from skyclass.errors import SkyclassError, is_disk_full
 from skyclass.logs import start_logging
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -76,5 +77,17 @@ def main() -> None:
     try:
         app()
     except SkyclassError as error:
-        err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        file, reason = error.filename or "a temporary file", os.strerror(error.errno or 0)
+        _fail(
+            f"cannot write {file} ({reason}): "
+            f"free space in {tempfile.gettempdir()}, or set TMPDIR to another disk"
+        )
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)

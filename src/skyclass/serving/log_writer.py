@@ -111,14 +111,22 @@ class PredictionLogWriter:
         self._write(batches)
 
     def _encode(self) -> list[LogBatch]:
-        """Empty the queue into one batch per hour."""
+        """Empty the queue into one batch per hour; drop and count what cannot be encoded."""
         with self._lock:
             entries, self._queue, self._queued = self._queue, deque(), 0
         if not entries:
             return []
-        rows = to_table(entries, self._process_id, self._encoded)
-        self._encoded += len(entries)
-        return encode_log(rows, f"{self._host}-{self._process_id}-{next(self._batch_numbers)}")
+        number, self._encoded = self._encoded, self._encoded + len(entries)
+        name = f"{self._host}-{self._process_id}-{next(self._batch_numbers)}"
+        try:
+            return encode_log(to_table(entries, self._process_id, number), name)
+        except (ArithmeticError, TypeError, ValueError):  # the thread must not end with a bug
+            rows = sum(len(entry.inputs) for entry in entries)
+            logger.exception("%d rows of the prediction log cannot be encoded: report a bug", rows)
+        with self._lock:
+            self._waiting.set(self._waiting.get() - rows)
+        self._count_dropped(rows)
+        return []
 
     def _write(self, batches: deque[LogBatch]) -> bool:
         """Write batches, the oldest first, until one fails; return whether all were written."""

@@ -73,10 +73,14 @@ class KeyedTable:
             with self._translate_errors():
                 table = self._refresh()
                 try:
-                    return self._commit(table, part, watermarks, always_commit)
+                    merged = self._commit(table, part, watermarks, always_commit)
                 except CommitFailedError:
                     if self._open(None).version() == table.version():
                         raise  # not a conflict
+                else:
+                    if merged:
+                        return merged
+                    continue
             _back_off(attempt)
         raise StoreError(
             f"{self.uri}: {MAX_ATTEMPTS} commits conflicted with other writers: try again later"
@@ -128,8 +132,11 @@ class KeyedTable:
         part: Part,
         watermarks: tuple[Watermark, ...],
         always_commit: bool,
-    ) -> MergeResult:
+    ) -> MergeResult | None:
         """Commit a part as the version after that of `table`.
+
+        Returns:
+            The outcome; None if there is such a version already.
 
         Raises:
             CommitFailedError: Another writer has committed that version.
@@ -155,7 +162,7 @@ class KeyedTable:
         # The less time between this look and the commit, the fewer writers come in between.
         table.update_incremental()
         if table.version() != version:
-            return self._commit(table, part, watermarks, always_commit)
+            return None
         part.attempted_version = version
         table.create_write_transaction(
             part.files if part.new_rows else [],

@@ -10,6 +10,7 @@ _MISSING_VERSION_SIGNS = (
     "No table metadata or protocol found",  # the log no longer reaches back to it
     "<Code>NoSuchKey</Code>",  # a data file was vacuumed
 )
+_OBJECT_MISSING = re.compile(r"Object at location .* not found", re.DOTALL)
 
 
 class VersionMissingError(StoreError):
@@ -42,6 +43,8 @@ def explain_object(report: str, uri: str, endpoint: str) -> StoreError:
     code = re.search(r"<Code>(\w+)</Code>", report)
     if code:
         return s3_error(code[1], uri)
+    if _OBJECT_MISSING.search(report):  # a server that names no code
+        return s3_error("NoSuchKey", uri)
     if is_connection_error(report):
         return unreachable_error(endpoint, "no connection")
     reason = one_line(report.replace("\x1b[31m↳\x1b[0m", ""))

@@ -14,7 +14,7 @@ from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
-from skyclass.errors import StoreError
+from skyclass.errors import StoreError, is_disk_full
 from skyclass.http import make_pool
 from skyclass.proxies import describe_proxy
 from skyclass.settings import Settings
@@ -224,6 +224,8 @@ class ObjectStore:
         except S3Error as error:
             raise s3_error(error.code or "no code", f"s3://{bucket}/{key}") from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+            if isinstance(error, OSError) and is_disk_full(error):
+                raise  # a download that does not fit on the local disk
             raise unreachable_error(self.settings.endpoint_url, type(error).__name__) from error
         except ValueError as error:  # the client validates names before the request
             raise StoreError(
@@ -256,7 +258,7 @@ def s3_error(code: str, uri: str) -> StoreError:
             f"{uri}: the clock of this machine differs by more than 15 minutes from the object "
             f"store's ({code}): set both by NTP"
         )
-    return StoreError(f"{uri}: the object store failed ({code}): try again")
+    return StoreError(f"{uri}: the object store failed ({code}): try again, or see its log")
 
 
 def unreachable_error(endpoint: str, reason: str) -> StoreUnreachableError:

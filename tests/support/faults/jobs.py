@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from skyclass.errors import SkyclassError
 from skyclass.monitoring.documents import load_documents
@@ -18,6 +19,7 @@ from skyclass.survey.observation import KEY, Era
 from skyclass.tables.log.read import read_log
 from skyclass.tables.observations import ObservationsTable
 from tests.support.command_line import CommandLine
+from tests.support.faults.history import History
 from tests.support.monitoring import (
     END,
     START,
@@ -166,6 +168,30 @@ def prepare_publish(store: ObjectStore, command_line: CommandLine, folder: Path)
         upload=r"model\.joblib$",
         commit=r"manifest\.json$",
     )
+
+
+every_job = pytest.mark.parametrize(
+    "prepare",
+    [
+        pytest.param(prepare, id=prepare.__name__.removeprefix("prepare_"))
+        for prepare in (
+            prepare_ingest,
+            prepare_publish,
+            prepare_score,
+            prepare_drift,
+            prepare_maintain,
+        )
+    ],
+)
+"""Parametrises a test over all jobs."""
+
+
+def run_again(job: Job, history: History) -> None:
+    """Run a job after a fault, which must succeed, and read what is there."""
+    with history.recovery():
+        assert job.run() == ""
+        history.acknowledge(*job.keys)
+    history.find(job.find())
 
 
 def _has_index(store: ObjectStore) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from skyclass.errors import ServingError
+from skyclass.polling import poll
 from skyclass.serving.log_entry import LogEntry, to_table
 from skyclass.serving.log_writer import PredictionLogWriter
 from skyclass.serving.settings import ServingSettings
@@ -132,6 +133,20 @@ def test_rows_of_a_process_that_did_not_close_the_log_are_counted_as_lost(
     log.start()
     log.close()
     assert count_rows("lost") - lost == 3, "rows that were written are counted"
+
+
+def test_rows_that_cannot_be_encoded_are_dropped_and_the_next_ones_are_written(
+    store: ObjectStore,
+) -> None:
+    dropped = count_rows("dropped")
+    log = PredictionLogWriter(store, ServingSettings(log_flush_rows=1, log_flush_seconds=60))
+    log.start()
+    log.append(make_entry(2, request="not a character: \ud800"))
+    assert poll(lambda: count_rows("dropped") == dropped + 2, 30)
+    log.append(make_entry(3))
+    log.close()
+    assert logged(store) == 3
+    assert queued_rows() == 0
 
 
 def test_unusable_file_for_the_number_of_waiting_rows_is_named(

@@ -8,6 +8,7 @@ from skyclass.local.ports import find_free_ports
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.storage.small_files import SmallFiles
+from tests.support.web import Response, serve
 
 KEY = "date=2026-05-01/hour=00/a b#é.parquet"
 
@@ -45,3 +46,8 @@ def test_unreachable_store_is_an_error(stored: ObjectStore) -> None:
     (port,) = find_free_ports(1)
     with pytest.raises(StoreError, match="is unreachable"):
         connect(stored, endpoint_url=f"http://127.0.0.1:{port}").read(KEY)
+
+
+def test_missing_object_is_an_error_without_a_code(stored: ObjectStore) -> None:
+    with serve(Response(status=404)) as web, pytest.raises(ObjectMissingError):
+        connect(stored, endpoint_url=web.url).read("missing")
