@@ -34,6 +34,12 @@ from tests.support.stored import load_stored
 
 PAGE = (ROOT / "docs/backup.md").read_text()
 MODE = Mode.SPECTROSCOPIC
+SMALL: dict[str, Any] = {
+    "monitor__enabled": False,
+    "predictPage__enabled": False,
+    "predictor__resources__requests__cpu": "20m",  # beside the installation that is copied
+    "bootstrap__resources__requests__cpu": "20m",
+}
 
 
 def read_commands(section: str) -> list[str]:
@@ -149,8 +155,7 @@ def make_names(
 ) -> Callable[[str], str]:
     """Return a function that replaces the names of the page by those of the test."""
     live_port, restored_port = find_free_ports(2)
-    small = {"monitor__enabled": False, "predictPage__enabled": False}
-    arguments = shlex.join(make_arguments(small))
+    arguments = shlex.join(make_arguments(SMALL))
     replacements = {
         "-n skyclass": f"-n {installed.namespace.name}",
         "-n restored": f"-n {restored.name}",
