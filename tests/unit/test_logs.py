@@ -38,6 +38,17 @@ def test_step_prints_the_traceback_of_an_unexpected_error() -> None:
     assert done.stderr.endswith("ValueError: a bug\n")
 
 
+def test_step_ends_when_nobody_reads_its_output() -> None:
+    program = "from skyclass import logs; logs.start_step(); print('started', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as step:
+        assert step.stdout is not None
+        assert step.stdout.readline() == b"started\n"
+        step.stdout.close()
+        assert step.wait(30) == 1
+
+
 @pytest.mark.parametrize(
     ("log", "message"),
     [
