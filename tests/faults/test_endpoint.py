@@ -43,7 +43,7 @@ Predictions = dict[tuple[str, int], str]
 
 
 class Client(threading.Thread):
-    """Sends requests of one to three rows until it is stopped or the server closes.
+    """Sends requests of one to three rows, or as many copies, until it is stopped or the server is.
 
     Attributes:
         predictions: The predictions received so far.
@@ -53,7 +53,11 @@ class Client(threading.Thread):
     """
 
     def __init__(
-        self, server: ServerProcess, request_prefix: str, interval_seconds: float = 0
+        self,
+        server: ServerProcess,
+        request_prefix: str,
+        interval_seconds: float = 0,
+        copies: int = 1,
     ) -> None:
         super().__init__()
         self.predictions: Predictions = {}
@@ -63,6 +67,7 @@ class Client(threading.Thread):
         self._address = urlsplit(server.url).netloc
         self._request_prefix = request_prefix
         self._interval_seconds = interval_seconds
+        self._copies = copies
         self._instances = simulated(200)[list(INPUTS[MODE])].to_numpy().tolist()
 
     def run(self) -> None:
@@ -72,7 +77,7 @@ class Client(threading.Thread):
                 if self.stopped.wait(self._interval_seconds):
                     return
                 request_id, start = f"{self._request_prefix}-{number}", number % 190
-                rows = self._instances[start : start + number % 3 + 1]
+                rows = self._instances[start : start + number % 3 + 1] * self._copies
                 started = time.monotonic()
                 headers = {"X-Request-Id": request_id}
                 connection.request("POST", V1, json.dumps({"instances": rows}), headers)
@@ -113,19 +118,19 @@ def check_log(site: Site, release: Release, predictions: Predictions, server_log
 
 
 @pytest.mark.parametrize(
-    ("requests", "queue_rows"),
-    [(10_000, 50_000), (1_000, 200)],
-    ids=["a queue with space", "a full queue"],
+    ("requests", "queue_rows", "copies"),
+    [(10_000, 50_000, 1), (1_000, 200, 1), (100, 200_000, 200)],
+    ids=["a queue with space", "a full queue", "requests in threads"],
 )
 def test_after_sigterm_under_load_each_prediction_is_logged_or_counted_as_dropped(
-    s3: Access, tmp_path: Path, requests: int, queue_rows: int
+    s3: Access, tmp_path: Path, requests: int, queue_rows: int, copies: int
 ) -> None:
     site = Site.make(s3, tmp_path / "home")
     release = publish(site, tmp_path / "files", MODE, seed=1)
     address = f"s3://{site.settings.models_bucket}/{release.prefix}"
     settings = {"log_flush_rows": 1500, "log_queue_rows": queue_rows}
     with serving(site, MODE, address, tmp_path / "log", **settings) as server:
-        clients = [Client(server, str(number)) for number in range(CLIENTS)]
+        clients = [Client(server, str(number), copies=copies) for number in range(CLIENTS)]
         for client in clients:
             client.start()
         eventually(lambda: sum(client.requests for client in clients) >= requests, 120)
