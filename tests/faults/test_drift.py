@@ -10,8 +10,6 @@ from starlette.testclient import TestClient
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.state import StateReader
-from skyclass.errors import StoreError
-from skyclass.local.s3_server import EmbeddedS3
 from skyclass.monitoring.accuracy_job import update_accuracy
 from skyclass.monitoring.decisions import Action, Run
 from skyclass.monitoring.documents import load_documents
@@ -206,14 +204,3 @@ def test_release_without_a_reference_gives_an_error_verdict(
     assert "has no file reference.parquet: train and publish a new release" in verdict.reason
     assert verdict.accounting.rows_used == 1_000
     assert load_documents(store, DriftVerdict, MODE) == [verdict]
-
-
-def test_unreachable_store_is_an_error(tmp_path: Path) -> None:
-    with EmbeddedS3(tmp_path) as access:
-        settings = Settings(**access.environment(), s3_retries=0, s3_connect_seconds=1)
-        store = ObjectStore(settings)
-        store.make_buckets()
-        champions = LocalChampionStore(store)
-        publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 1_000, seed=1))
-    with pytest.raises(StoreError, match="is unreachable"):
-        run_drift(store, champions, MODE, START, END)

@@ -12,6 +12,7 @@ from skyclass.errors import SkyclassError, StoreError
 from skyclass.local.s3_server import Access, EmbeddedS3
 from skyclass.settings import S3_ENV_FILE, Settings
 from skyclass.storage.s3 import ObjectStore
+from tests.support.faults.history import History
 
 
 def connect(access: Access) -> ObjectStore:
@@ -26,7 +27,8 @@ def connect(access: Access) -> ObjectStore:
     )
 
 
-def test_a_kill_under_load_loses_no_acknowledged_object(tmp_path: Path) -> None:
+@pytest.mark.fault("store-down-during-upload")
+def test_a_kill_under_load_loses_no_acknowledged_object(tmp_path: Path, history: History) -> None:
     server = EmbeddedS3(tmp_path)
     acknowledged: dict[str, bytes] = {}
     errors: list[StoreError] = []
@@ -34,6 +36,7 @@ def test_a_kill_under_load_loses_no_acknowledged_object(tmp_path: Path) -> None:
     def write_until_error(store: ObjectStore, writer: int) -> None:
         for number in range(100_000):
             key, data = f"{writer}/{number}", os.urandom(20_000)
+            history.attempt(key)
             try:
                 store.put("skyclass-data", key, data, "application/octet-stream")
             except StoreError as error:
@@ -54,13 +57,18 @@ def test_a_kill_under_load_loses_no_acknowledged_object(tmp_path: Path) -> None:
         for writer in writers:
             writer.join()
         assert len(errors) == 4, "the writers ended before the kill"
+        history.fire(str(errors[0]))
+    history.acknowledge(*acknowledged)
 
-    with server as access:
+    with history.recovery():
+        access = server.__enter__()
+    try:
         store = connect(access)
-        lost = [
-            key for key, data in acknowledged.items() if store.get("skyclass-data", key) != data
-        ]
-    assert lost == []
+        history.find(store.list_keys("skyclass-data", ""))
+        for key, data in acknowledged.items():
+            assert store.get("skyclass-data", key) == data
+    finally:
+        server.__exit__(None, None, None)
 
 
 def test_files_with_credentials_are_readable_by_their_owner_only(tmp_path: Path) -> None:

@@ -212,9 +212,11 @@ def test_an_ingest_completes_after_repeated_random_kills(
     assert_same(settings, expected)
 
 
+@pytest.mark.fault("store-down-before-commit")
 def test_a_store_killed_during_an_ingest_is_one_error_and_the_next_ingest_resumes(
-    observations: Path, tmp_path: Path, expected: Settings
+    observations: Path, tmp_path: Path, expected: Settings, names: list[str], history: History
 ) -> None:
+    history.attempt(*names)
     server = EmbeddedS3(tmp_path)
     first_batch_committed = threading.Event()
     errors: list[str] = []
@@ -240,12 +242,16 @@ def test_a_store_killed_during_an_ingest_is_one_error_and_the_next_ingest_resume
     [error] = errors
     assert f"{access.endpoint_url} is unreachable" in error
     assert "\n" not in error
+    history.fire(error)
 
     with server as access:
         settings = settings.model_copy(update={"endpoint_url": access.endpoint_url})
-        resumed = ingest_file(observations, settings)
+        with history.recovery():
+            resumed = ingest_file(observations, settings)
+        history.acknowledge(*names)
         assert 0 < resumed.resumed_after < BATCHES * BATCH_ROWS
         assert_same(settings, expected)
+        history.find(name_rows(read_table(settings)))
 
 
 def ingest_concurrently(file: Path, settings: Settings, start: Any, results: Any) -> None:

@@ -20,21 +20,21 @@ class Fault:
     needs_cluster: bool = False
 
 
+ALL = "rows, releases, verdicts"
+
 FAULTS = {
-    "store-down-at-start": Fault("the object store is down when a job or server starts", "runs", 6),
-    "store-down-during-upload": Fault(
-        "the object store goes down during an upload", "rows, releases", 500
-    ),
+    "store-down-at-start": Fault("the object store is down when a job or page starts", ALL, 600),
+    "store-down-during-upload": Fault("the object store goes down during an upload", ALL, 1_000),
     "store-down-before-commit": Fault(
-        "the object store goes down between an upload and its commit", "rows, releases", 500
+        "the object store goes down between an upload and its commit", ALL, 600
     ),
-    "store-unavailable-bursts": Fault("bursts of 503 from the object store", "rows", 1_000),
-    "store-slow": Fault("the object store answers after 5 seconds", "rows, answers", 200),
-    "store-truncates": Fault("the object store ends responses early", "rows", 500),
-    "wrong-credentials": Fault("wrong credentials", "runs", 6),
-    "bucket-missing": Fault("a bucket is missing", "runs", 6),
-    "disk-full": Fault("the disk is full", "rows, runs", 500),
-    "lost-acknowledgement": Fault("acknowledgements of writes are lost", "rows", 50),
+    "store-unavailable-bursts": Fault("bursts of 503 from the object store", ALL, 1_200),
+    "store-slow": Fault("the object store answers after 5 seconds", ALL, 800),
+    "store-truncates": Fault("the object store ends responses early", ALL, 600),
+    "wrong-credentials": Fault("wrong credentials", ALL, 600),
+    "bucket-missing": Fault("a bucket is missing", ALL, 600),
+    "disk-full": Fault("the disk of the object store or of a job is full", ALL, 800),
+    "lost-acknowledgement": Fault("acknowledgements of writes are lost", ALL, 700),
     "pipeline-killed": Fault("SIGKILL in each step of the pipelines", "rows, releases", 500),
     "score-killed": Fault("SIGKILL in a scoring job", "rows", 500),
     "drift-killed": Fault("SIGKILL in a drift job", "verdicts", 5),

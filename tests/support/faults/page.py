@@ -18,6 +18,13 @@ table is written from the last complete run, whose records are in
 |---|--:|--:|--:|--:|--:|--:|
 """
 _LEGEND = """
+A fault counts as injected when a test has seen it: an exit status, a cut connection, a line of an
+error. Operations are rows, releases, verdicts, promotions or answers, as the catalogue in
+`tests/support/faults/catalogue.py` says; the run fails if a fault had fewer than the catalogue
+demands. The faults of the object store hit an ingest, a publication, a scoring job, a drift job and
+a maintenance job, each through a proxy in front of an S3 server; some hit the predictor and the
+monitor page as well. A limit of the size of files (`RLIMIT_FSIZE`) stands for a full disk.
+
 Recovery is the longest time from the end of the fault until the system worked again: the next
 answer, or the end of the next run of the job. Rows counted as lost waited in the memory of a killed
 predictor for the next write of the prediction log; they are at most those of one flush interval.
