@@ -36,6 +36,8 @@ VALUES: dict[str, Any] = {
     "modes__spectroscopic__enabled": False,
     "bootstrap__sourceUri": "simulated:?rows=3000&era=legacy&seed=0",
     "bootstrap__parameters": {"candidates": "decision_tree"},
+    "bootstrap__resources__requests__cpu": "20m",  # other installations share the node
+    "predictor__resources__requests__cpu": "20m",
     "monitor__enabled": False,
     "predictPage__enabled": False,
     "ingest__enabled": True,
