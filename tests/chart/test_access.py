@@ -148,7 +148,8 @@ def test_connections_drain_before_envoy_ends_and_the_predictor_ends_last() -> No
     objects = render_ci("access", "--set=predictor.preStopSeconds=7")
     envoy = get_containers(objects)["envoy"]
     assert envoy["lifecycle"]["preStop"]["sleep"]["seconds"] == 17
-    assert "--drain-strategy=immediate" in envoy["args"]
+    assert envoy["args"][envoy["args"].index("--drain-strategy") + 1] == "immediate"
+    assert not any("=" in argument for argument in envoy["args"])  # Envoy would not start
     for service in parse_inference_services(objects).values():
         predictor = service["spec"]["predictor"]
         code = predictor["model"]["lifecycle"]["preStop"]["exec"]["command"][-1]

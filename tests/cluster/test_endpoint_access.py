@@ -159,6 +159,9 @@ def guarded(cluster: None) -> Iterator[Guarded]:
             maintain__enabled=False,
             monitor__enabled=False,
             images__envoy__registry="localhost",
+            bootstrap__resources__requests={"cpu": "100m", "memory": "512Mi"},
+            predictor__resources__requests={"cpu": "50m", "memory": "256Mi"},
+            access__endpoint__resources__requests={"cpu": "10m", "memory": "96Mi"},
             access__endpoint__login={"enabled": True, "issuers": issuers},
             access__endpoint__tls__existingSecret=CERTIFICATE,
         )

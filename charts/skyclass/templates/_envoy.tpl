@@ -301,12 +301,16 @@ name: envoy
 image: {{ include "skyclass.image" (dict "root" . "image" .Values.images.envoy) }}
 imagePullPolicy: {{ .Values.images.envoy.pullPolicy }}
 command: [/usr/local/bin/envoy]
-args:
-  - --config-path=/etc/envoy/envoy.yaml
-  - --concurrency=1
+args: # Envoy does not accept `--name=value`
+  - --config-path
+  - /etc/envoy/envoy.yaml
+  - --concurrency
+  - "1"
   - --disable-hot-restart
-  - --drain-strategy=immediate
-  - --log-level=warning
+  - --drain-strategy
+  - immediate
+  - --log-level
+  - warning
 terminationMessagePolicy: FallbackToLogsOnError
 lifecycle:
   preStop: {sleep: {seconds: {{ include "skyclass.drainSeconds" . }}}}
