@@ -1,6 +1,7 @@
 """The jobs of a soak: ingest, score, drift and maintenance in each window, and trainings."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ ROWS = 100
 """Rows of each ingest."""
 
 _TIMEOUT_SECONDS = 300
+_RUN_ID = re.compile(r'"run_id": "([^"]+)"')
+"""In the inputs of the step `publish`: the id of the run is that of its release."""
 _TRAINING = ("mode=" + MODE, "candidates=decision_tree", "search_seconds=0")
 
 
@@ -123,12 +126,11 @@ class Jobs:
     def _train(self, source: str) -> bool:
         parameters = (f"--param={each}" for each in (*_TRAINING, f"source_uri={source}"))
         done = self._run("run", "training", *parameters)
-        for log in (self._system.home / "runs").glob("*/skyclass-training-*"):
-            self._history.attempt(f"release {log.name}")
+        for log in (self._system.home / "runs").glob("*/log.txt"):
+            self._history.attempt(*_find_release_keys(log))
         if not done:
             return False
-        (folder,) = Path(done["log"]).parent.glob("skyclass-training-*")
-        self._history.acknowledge(f"release {folder.name}")
+        self._history.acknowledge(*_find_release_keys(Path(done["log"])))
         promotion = f"promotion {done['release_id']}"
         self._history.attempt(promotion)
         if not done["promoted"] and not self._run(
@@ -191,6 +193,11 @@ def _list_keys(source: str) -> list[str]:
         for batch in SimulatedSource.from_uri(source).read_batches(0)
         for key in zip(*(batch.rows[name].to_pylist() for name in KEY), strict=True)
     ]
+
+
+def _find_release_keys(log: Path) -> list[str]:
+    """Return the key of the release that a run has published or tried to publish, if any."""
+    return [f"release {found}" for found in dict.fromkeys(_RUN_ID.findall(log.read_text()))]
 
 
 def _floor(time: float, length: int) -> int:
