@@ -64,7 +64,7 @@ class Faults:
             ("acknowledgements of writes lost", self._lose_responses, system.wait_until_logged),
         )
         self._jobs_to_kill = cycle(("ingest", "score", "drift", "maintain"))
-        self._job, self._job_killed = "", 0.0
+        self._job, self._start = "", 0.0
 
     def run(self, interval_seconds: float, stop: Event) -> None:
         """Inject a fault in each interval, the first after half of one, until the end.
@@ -80,13 +80,13 @@ class Faults:
             due += interval_seconds
 
     def _inject(self, title: str, inject: Callable[[], str], recover: Callable[[], None]) -> None:
-        start = time.time()
+        self._start = time.time()
         evidence = inject()
         self._history.fire(f"{title}: {evidence}")
         end = time.time()
         with self._history.recovery():
             recover()
-        self.injections.append(Injection(title, start, end, time.time(), evidence))
+        self.injections.append(Injection(title, self._start, end, time.time(), evidence))
         logger.info("%s: %s; recovered after %.1f s", title, evidence, time.time() - end)
 
     def _kill_store(self) -> str:
@@ -134,15 +134,16 @@ class Faults:
         return f"{len(hits)} requests, the first {method} {path.partition('?')[0]}"
 
     def _kill_job(self) -> str:
-        self._job, self._job_killed = next(self._jobs_to_kill), time.time()
+        self._job = next(self._jobs_to_kill)
         killed = self._jobs.kill_next(self._job)
         self._system.expect(killed.is_set, f"{self._job} is killed", _TIMEOUT_SECONDS)
+        self._start = self._jobs.find_killed(self._job).start  # it has waited for the next window
         return f"{self._job} ended with SIGKILL"
 
     def _wait_for_job(self) -> None:
         """Wait until the job has run again, as its schedule starts it."""
         self._system.expect(
-            lambda: self._jobs.has_succeeded(self._job, self._job_killed),
+            lambda: self._jobs.has_succeeded(self._job, self._start),
             f"{self._job} succeeds",
             _TIMEOUT_SECONDS,
         )

@@ -102,6 +102,11 @@ class Jobs:
         self._to_kill = name
         return self._killed
 
+    def find_killed(self, name: str) -> JobRun:
+        """Return the last run of a job that was killed."""
+        killed = (name, -signal.SIGKILL)
+        return next(run for run in reversed(self.runs) if (run.name, run.status) == killed)
+
     def has_succeeded(self, name: str, since: float) -> bool:
         """Return whether a job that started since a Unix time has succeeded."""
         return any(run.name == name and run.status == 0 and run.start >= since for run in self.runs)

@@ -26,6 +26,10 @@ _HISTORY = """
 Each acknowledged operation was there exactly once at the end, and nothing else. Predictions counted
 as lost had been answered less than a flush interval before their predictor was killed.
 """
+_RECOVERY = """
+Recovery is the time from the end of the fault until both predictors have written their logs again,
+the killed one is ready, or the killed job has succeeded in the next window.
+"""
 
 
 def write_page() -> None:
@@ -44,19 +48,19 @@ def replace_section(page: str, section: str) -> str:
 
 
 def render_section(record: Record) -> str:
-    """Return the section in Markdown."""
-    return "\n".join(
-        (
-            _INTRODUCTION,
-            _describe_run(record),
-            _render_comparisons(record),
-            _TENTHS,
-            "![Memory, open files and latency over the soak](soak.svg)\n",
-            _render_operations(record),
-            _HISTORY,
-            _render_faults(record),
-        )
+    """Return the section in Markdown, without its heading."""
+    parts = (
+        _INTRODUCTION,
+        _describe_run(record),
+        _render_comparisons(record),
+        _TENTHS,
+        "![Memory, open files and latency over the soak](soak.svg)",
+        _render_operations(record),
+        _HISTORY,
+        _render_faults(record),
+        _RECOVERY,
     )
+    return "\n" + "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def _describe_run(record: Record) -> str:

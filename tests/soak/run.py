@@ -103,8 +103,9 @@ def _measure(
         stop.wait(max(warm - time.monotonic(), 0))
         start = time.time()
         threads += [
-            run(_repeat, jobs.run_window, schedule.window_seconds, stop),
-            run(_repeat, jobs.train, schedule.promotion_seconds, stop),
+            # None begins at the bounds of a tenth, so that all tenths have the same number of each.
+            run(_repeat, jobs.run_window, schedule.window_seconds, 1 / 2, stop),
+            run(_repeat, jobs.train, schedule.promotion_seconds, 1 / 4, stop),
         ]
         injecting = run(faults.run, schedule.fault_seconds, last_fault)
         try:
@@ -188,9 +189,9 @@ def _count_operations(history: History, kind: str) -> Operations:
     return Operations(kind, attempted, acknowledged, losses)
 
 
-def _repeat(work: Callable[[], None], seconds: float, stop: Event) -> None:
-    """Do work in each interval, the first time after one, until the end."""
-    due = time.monotonic() + seconds
+def _repeat(work: Callable[[], None], seconds: float, first: float, stop: Event) -> None:
+    """Do work in each interval, the first time after a share of one, until the end."""
+    due = time.monotonic() + seconds * first
     while not stop.wait(max(due - time.monotonic(), 0)):
         work()
         due += seconds
