@@ -49,11 +49,13 @@ class Faults:
     Attributes:
         injections: Faults so far.
         kills: Unix times at which the second predictor was killed.
+        lost_rows: Rows of its log that it has counted as lost when it started again.
     """
 
     def __init__(self, system: System, jobs: Jobs, history: History) -> None:
         self.injections: list[Injection] = []
         self.kills: list[float] = []
+        self.lost_rows = 0.0
         self._system, self._jobs, self._history = system, jobs, history
         self._kinds: tuple[tuple[str, Callable[[], str], Callable[[], None]], ...] = (
             ("SIGKILL of the object store", self._kill_store, system.wait_until_logged),
@@ -156,4 +158,6 @@ class Faults:
         return "it ended with SIGKILL"
 
     def _wait_for_predictor(self) -> None:
-        self._system.wait_until_ready(self._system.targets[1])
+        killed = self._system.targets[1]
+        self._system.wait_until_ready(killed)
+        self.lost_rows += self._system.count_lost(killed)

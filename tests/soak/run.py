@@ -52,7 +52,7 @@ def run_soak(schedule: Schedule, home: Path) -> Record:
         if not failures:
             jobs.run_window()  # what a fault has left undone
         system.stop_predictors()
-        _compare_history(history, measured, faults, schedule, system, began)
+        failures += _compare_history(history, measured, faults, schedule, system, began)
     try:
         history.check()
     except AssertionError as error:
@@ -161,24 +161,35 @@ def _compare_history(
     schedule: Schedule,
     system: System,
     began: datetime,
-) -> None:
-    """Complete the history with the predictions, and with what is in the store."""
+) -> list[str]:
+    """Complete the history with the predictions, and with what is in the store.
+
+    Returns:
+        A failure, if the killed predictor has counted fewer rows as lost than are lost.
+    """
     answers = measured.answers
     history.attempt(*(f"prediction {each}" for each in answers["id"]))
     answered = answers[answers["error"] == ""]
     history.acknowledge(*(f"prediction {each}" for each in answered["id"]))
     history.find(find_keys(system.store))
     history.find(compare_predictions(answers, read_logged(system.store, began)))
+    lost_rows = 0
     for kill in faults.kills:
         at_risk = _find_unwritten(answered, kill, schedule.flush_seconds)
-        history.count_losses(*(each for each in at_risk if each not in history.found))
+        keys = "prediction " + at_risk["id"]
+        lost = at_risk[~keys.isin(history.found.keys())]
+        history.count_losses(*keys[lost.index])
+        lost_rows += lost["rows"].sum()
+    if lost_rows <= faults.lost_rows:
+        return []
+    return [f"{lost_rows} rows of the log are lost, {faults.lost_rows:.0f} were counted"]
 
 
-def _find_unwritten(answered: pd.DataFrame, kill: float, flush_seconds: float) -> Iterator[str]:
-    """Yield the keys of predictions of which the killed predictor may not have written the log."""
+def _find_unwritten(answered: pd.DataFrame, kill: float, flush_seconds: float) -> pd.DataFrame:
+    """Return the answers of which the killed predictor may not have written the log."""
     times = answered["due"] + answered["latency"]
     chosen = (answered["target"] == KILLED) & times.between(kill - 1.5 * flush_seconds, kill + 1)
-    yield from (f"prediction {each}" for each in answered[chosen]["id"])
+    return answered[chosen]
 
 
 def _count_operations(history: History, kind: str) -> Operations:

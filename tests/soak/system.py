@@ -162,10 +162,10 @@ class System:
     def wait_until_logged(self) -> None:
         """Wait until each predictor has written predictions of after this call."""
         with make_pool(connect_seconds=5, read_seconds=10) as http:
-            before = [_count_written(http, target) for target in self.targets]
+            before = [_count_rows(http, target, "written") for target in self.targets]
             for target, rows in zip(self.targets, before, strict=True):
                 self.expect(
-                    lambda target=target, rows=rows: _count_written(http, target) > rows,
+                    lambda target=target, rows=rows: _count_rows(http, target, "written") > rows,
                     f"the {target.name} writes its log",
                 )
 
@@ -182,8 +182,14 @@ class System:
         if self.aborted.is_set():
             raise NotRecoveredError(f"aborted while waiting until {what}")
 
+    def count_lost(self, target: Target) -> float:
+        """Return the rows of its log that a predictor has counted as lost when it started."""
+        with make_pool(connect_seconds=5, read_seconds=10) as http:
+            return _count_rows(http, target, "lost")
+
     def _start(self, name: str, arguments: list[str]) -> None:
-        self._parts[name] = Part(name, arguments, self.environment, self.home)
+        waiting = {"SKYCLASS_SERVING_LOG_WAITING_FILE": str(self.home / f"{name}.waiting")}
+        self._parts[name] = Part(name, arguments, self.environment | waiting, self.home)
         self._parts[name].start()
 
 
@@ -201,8 +207,8 @@ def _is_ok(http: urllib3.PoolManager, url: str) -> bool:
         return False
 
 
-def _count_written(http: urllib3.PoolManager, target: Target) -> float:
-    """Return the number of rows that a predictor has written to its log."""
+def _count_rows(http: urllib3.PoolManager, target: Target, outcome: str) -> float:
+    """Return the number of rows of the log of a predictor with an outcome."""
     text = http.request("GET", f"http://{LOOPBACK}:{target.port}/metrics").data.decode()
-    name = 'skyclass_log_rows_total{outcome="written"}'
+    name = f'skyclass_log_rows_total{{outcome="{outcome}"}}'
     return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
