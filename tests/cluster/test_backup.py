@@ -28,13 +28,14 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import KEY, MEASUREMENTS
 from skyclass.tables.observations import ObservationsTable
-from tests.support.cluster.chart import CHART, OBJECTS, Installation, make_arguments
+from tests.support.cluster.chart import CHART, OBJECTS, SEAWEEDFS, Installation, make_arguments
 from tests.support.cluster.kube import ROOT, Namespace
 from tests.support.stored import load_stored
 
 PAGE = (ROOT / "docs/backup.md").read_text()
 MODE = Mode.SPECTROSCOPIC
 SMALL: dict[str, Any] = {
+    **SEAWEEDFS,
     "monitor__enabled": False,
     "predictPage__enabled": False,
     "predictor__resources__requests__cpu": "20m",  # beside the installation that is copied
@@ -141,7 +142,7 @@ def test_another_installation_serves_the_backup(
         run_commands(names(install + COPY_BACK + SERVE), tmp_path, make_remote("BACKUP", backup))
         print(f"copied in {copied - started:.0f} s, restored in {time.monotonic() - copied:.0f} s")  # noqa: T201
 
-        found = read_state(Installation(namespace, installed.name))
+        found = read_state(Installation(namespace, installed.name, **SEAWEEDFS))
     for mode, promotions in truth.pop("promotions").items():
         *earlier, newest = found["promotions"][mode]
         assert earlier == promotions
