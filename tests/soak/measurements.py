@@ -63,7 +63,6 @@ class Measurements:
         compare = partial(compare_tenths, seconds=self.seconds)
         compared = []
         for process in (STEADY, PAGE, STORE):
-            has_target = process != STORE  # its memory grows with the data
             for name, unit, attribute in (
                 ("memory", "MB", "memory"),
                 ("open files", "files", "files"),
@@ -75,6 +74,8 @@ class Measurements:
                     if each.process == process
                 ]
                 title = f"{name} of the {process}"
+                # The store grows with its data, and pools of threads by one up to their limit.
+                has_target = process != STORE and attribute != "threads"
                 compared.append(
                     compare(title, unit, series, summarize=median, has_target=has_target)
                 )

@@ -18,7 +18,8 @@ started again, the other one and the page run all the time.
 """
 _TENTHS = f"""
 Figures of the last tenth may exceed those of the first by {TOLERANCE:.0%}; they may fall. The
-memory of the object store has no target, because it grows with the data. The latency of a request
+object store has no target, because it grows with the data, and threads have none, because pools add
+single threads up to their limit. The latency of a request
 counts from the time at which it was due. Memory and files are medians of samples, and latencies
 percentiles of all requests of a tenth.
 """
