@@ -90,7 +90,8 @@ def _measure(
 
     def measure() -> Measurements:
         return Measurements(
-            start, min(schedule.seconds, time.time() - start), read_answers(file), sampler.samples, sampler.machine,
+            start, min(schedule.seconds, time.time() - start), read_answers(file),
+            sampler.samples, sampler.machine,
             visitor.visits, jobs.runs, faults.injections,
         )  # fmt: skip
 
