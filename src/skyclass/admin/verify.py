@@ -3,19 +3,20 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from skyclass.errors import SkyclassError
 from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.decisions import Decision
-from skyclass.monitoring.documents import WindowDocument, load_documents
+from skyclass.monitoring.documents import WindowDocument, list_documents
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.approvals import ApprovalLog
 from skyclass.promotion.events import PromotionLog
-from skyclass.registry.releases import Registry
+from skyclass.registry.documents import parse_document
+from skyclass.registry.releases import Registry, Release
 from skyclass.storage.delta import KeyedTable
-from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables.log.layout import HourIndex, read_index
 from skyclass.tables.observations import ObservationsTable
@@ -81,27 +82,29 @@ class _Verification:
         self._trained_on: set[int] = set()
 
     def verify_releases(self, mode: Mode) -> None:
-        registry, releases = Registry(self._store), {}
-        with self._collect_problems():
-            releases = {each.id: each for each in registry.list_releases(mode)}
-        for release in releases.values():
-            self.counts["releases"] += 1
-            self._trained_on.add(release.manifest.training_set.version)
-            for entry in release.manifest.files:
-                with self._collect_problems():
-                    registry.read_file(release, entry.path)
+        registry, releases = Registry(self._store), set()
+        for release_id in registry.list_ids(mode):
+            # A publication that ended before its manifest is not a release.
+            with self._collect_problems(), suppress(ObjectMissingError):
+                self._verify_files(registry, registry.read(mode, release_id))
+                releases.add(release_id)
         with self._collect_problems():
             for event in PromotionLog(self._store).list_promotions(mode):
                 self.counts["promotions"] += 1
                 if event.to_release not in releases:
-                    self._report(f"release {event.to_release} was promoted, but is missing")
+                    self._report(
+                        f"release {event.to_release} was promoted, but is missing or damaged"
+                    )
 
     def verify_documents(self, mode: Mode) -> None:
         with self._collect_problems():
             ApprovalLog(self._store).list_approvals(mode, None)
+        reports = self._store.settings.reports_bucket
         for kind in _WINDOW_DOCUMENTS:
-            with self._collect_problems():
-                self.counts["windows"] += len(load_documents(self._store, kind, mode))
+            for key in list_documents(self._store, kind, mode):
+                with self._collect_problems():
+                    parse_document(kind, self._store.get(reports, key), key)
+                    self.counts["windows"] += 1
 
     def verify_tables(self) -> None:
         bucket, settings = self._store.settings.data_bucket, self._store.settings
@@ -110,9 +113,10 @@ class _Verification:
         for version in sorted(self._trained_on):
             self._verify_version(observations, version, stored)
         for table in (observations, predictions):
-            newest = table.newest_version()
-            if newest is not None:
-                self._verify_version(table, newest, stored)
+            with self._collect_problems():
+                newest = table.newest_version()
+                if newest is not None:
+                    self._verify_version(table, newest, stored)
 
     def verify_log(self) -> None:
         keys = set(self._store.list_keys(self._store.settings.logs_bucket, ""))
@@ -123,6 +127,13 @@ class _Verification:
                 for file in read_index(self._store, prefix).merged:
                     if prefix + file.name not in keys:
                         self._report(f"{prefix + file.name}: the file is missing")
+
+    def _verify_files(self, registry: Registry, release: Release) -> None:
+        self.counts["releases"] += 1
+        self._trained_on.add(release.manifest.training_set.version)
+        for entry in release.manifest.files:
+            with self._collect_problems():
+                registry.read_file(release, entry.path)
 
     def _verify_version(self, table: KeyedTable, version: int, stored: set[str]) -> None:
         self.counts["table_versions"] += 1

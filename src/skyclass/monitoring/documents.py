@@ -47,6 +47,13 @@ def save_document(store: ObjectStore, document: WindowDocument) -> None:
     store.put(store.settings.reports_bucket, key, document.to_bytes(), "application/json")
 
 
+def list_documents(store: ObjectStore, kind: type[D], mode: Mode) -> list[str]:
+    """Return the keys of the documents of one kind, oldest window first."""
+    # Prefixes contain the time, so the order of the keys is the order of the windows.
+    keys = store.list_keys(store.settings.reports_bucket, f"{DRIFT_PREFIX}/{mode}/")
+    return [key for key in keys if key.endswith(f"/{kind.file_name}")]
+
+
 def load_documents(
     store: ObjectStore,
     kind: type[D],
@@ -72,11 +79,10 @@ def load_documents(
     """
     bucket, first = store.settings.reports_bucket, window_prefix(mode, since) if since else ""
     newest = window_prefix(mode, until) + kind.file_name if until else ""
-    # Prefixes contain the time, so the order of the keys is the order of the windows.
     keys = [
         key
-        for key in store.list_keys(bucket, f"{DRIFT_PREFIX}/{mode}/")
-        if key.endswith(f"/{kind.file_name}") and key >= first and not (newest and key > newest)
+        for key in list_documents(store, kind, mode)
+        if key >= first and not (newest and key > newest)
     ]
     documents = []
     for key in keys[-last:] if last else keys:

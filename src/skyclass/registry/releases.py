@@ -111,15 +111,21 @@ class Registry:
             ReleaseError: A manifest is malformed or was modified.
         """
         releases = []
-        for release_id in self._list_ids(mode):
+        for release_id in self.list_ids(mode):
             with suppress(ObjectMissingError):  # a publish that ended before its manifest
                 releases.append(self.read(mode, release_id))
         return sorted(releases, key=lambda release: release.manifest.created_at)
 
+    def list_ids(self, mode: Mode, abbreviation: str = "") -> Iterator[str]:
+        """Yield the ids of a mode that begin with a text; some may have no manifest."""
+        prefix = f"{RELEASES_PREFIX}/{mode}/"
+        for each in self._store.list_prefixes(self._bucket, prefix + abbreviation):
+            yield each.removeprefix(prefix).rstrip("/")
+
     def list_of_run(self, mode: Mode, run_id: str) -> list[Release]:
         """Return the releases of a mode that a run has published, without damaged ones."""
         releases = []
-        for release_id in self._list_ids(mode):
+        for release_id in self.list_ids(mode):
             with suppress(ObjectMissingError, ReleaseError):
                 releases.append(self.read(mode, release_id))
         return [release for release in releases if release.manifest.run_id == run_id]
@@ -138,7 +144,7 @@ class Registry:
                 f"give at least {_MIN_ABBREVIATION_LENGTH} characters"
             )
         modes = Mode if _BEGINNING_OF_ID.fullmatch(abbreviation) else ()
-        matches = [(mode, each) for mode in modes for each in self._list_ids(mode, abbreviation)]
+        matches = [(mode, each) for mode in modes for each in self.list_ids(mode, abbreviation)]
         if len(matches) != 1:
             count = f"{len(matches)} releases begin" if matches else "no release begins"
             raise ReleaseNotFoundError(f"{count} with {abbreviation}: see `skyclass releases`")
@@ -206,11 +212,6 @@ class Registry:
     def _read_manifest(self, mode: Mode, release_id: str) -> bytes:
         key = _make_prefix(mode, release_id) + MANIFEST
         return self._store.get(self._bucket, key, _MAX_MANIFEST_BYTES)
-
-    def _list_ids(self, mode: Mode, abbreviation: str = "") -> Iterator[str]:
-        prefix = f"{RELEASES_PREFIX}/{mode}/"
-        for each in self._store.list_prefixes(self._bucket, prefix + abbreviation):
-            yield each.removeprefix(prefix).rstrip("/")
 
 
 def open_release(folder: Path) -> Release:

@@ -6,6 +6,7 @@ import pytest
 
 from skyclass.admin.verify import verify_store
 from skyclass.maintenance.merge import merge_hour
+from skyclass.registry.releases import MANIFEST
 from skyclass.storage.s3 import ObjectStore
 from tests.support.command_line import CommandLine
 from tests.support.stored import load_stored
@@ -59,6 +60,27 @@ def test_a_damaged_file_of_a_release_is_reported(stored: ObjectStore) -> None:
     stored.put(bucket, find_key(stored, bucket, "/model.joblib"), b"damaged", "")
     (problem,) = verify_store(stored).problems
     assert "model.joblib: 7 bytes with digest" in problem
+
+
+def test_a_damaged_manifest_hides_no_other_release(stored: ObjectStore) -> None:
+    bucket = stored.settings.models_bucket
+    *_, damaged, other = (key for key in stored.list_keys(bucket, "") if key.endswith(MANIFEST))
+    stored.put(bucket, damaged, b"{}", "")
+    stored.delete(bucket, [other.replace(MANIFEST, "model.onnx")])
+    release = damaged.split("/")[-2]
+    modified, missing, promoted = verify_store(stored).problems
+    assert modified.startswith(f"release {release[:12]}: its manifest was modified")
+    assert "model.onnx is missing" in missing
+    assert promoted == f"release {release} was promoted, but is missing or damaged"
+
+
+@pytest.mark.parametrize("name", ["verdict.json", "accuracy.json", "decision.json"])
+def test_a_malformed_document_of_a_window_is_reported(name: str, stored: ObjectStore) -> None:
+    bucket = stored.settings.reports_bucket
+    key = find_key(stored, bucket, name)
+    stored.put(bucket, key, b"{}", "")
+    (problem,) = verify_store(stored).problems
+    assert problem.startswith(f"{key}: not a valid ")
 
 
 def test_a_malformed_event_is_reported(stored: ObjectStore) -> None:
