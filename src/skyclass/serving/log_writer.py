@@ -123,8 +123,7 @@ class PredictionLogWriter:
         except (ArithmeticError, TypeError, ValueError):  # the thread must not end with a bug
             rows = sum(len(entry.inputs) for entry in entries)
             logger.exception("%d rows of the prediction log cannot be encoded: report a bug", rows)
-        with self._lock:
-            self._waiting.set(self._waiting.get() - rows)
+        self._release(rows)
         self._count_dropped(rows)
         return []
 
@@ -143,8 +142,13 @@ class PredictionLogWriter:
             _WRITTEN.inc(rows)
             with self._lock:
                 self._written += rows
-                self._waiting.set(self._waiting.get() - rows)
+            self._release(rows)
         return True
+
+    def _release(self, rows: int) -> None:
+        """Count rows that no longer wait; none wait after `close`, which gives up what is left."""
+        with self._lock:
+            self._waiting.set(max(self._waiting.get() - rows, 0))
 
     def _count_dropped(self, rows: int) -> None:
         _DROPPED.inc(rows)

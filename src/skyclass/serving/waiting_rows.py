@@ -1,6 +1,7 @@
 """The number of rows that wait for the prediction log, in a file that outlives the process."""
 
 import mmap
+import os
 from pathlib import Path
 
 from skyclass.errors import ServingError
@@ -46,7 +47,8 @@ def _map(path: Path | None) -> mmap.mmap:
         return mmap.mmap(-1, _BYTES)
     try:
         with path.open("a+b") as file:
-            file.truncate(_BYTES)
+            # On a full disk, an update of a block that is not allocated would end the process.
+            os.posix_fallocate(file.fileno(), 0, _BYTES)
             return mmap.mmap(file.fileno(), _BYTES)
     except OSError as error:
         raise ServingError(

@@ -1,5 +1,6 @@
 """The queue of the prediction log is bounded and never blocks."""
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from skyclass.errors import ServingError
 from skyclass.polling import poll
+from skyclass.serving import log_writer
 from skyclass.serving.log_entry import LogEntry, to_table
 from skyclass.serving.log_writer import PredictionLogWriter
 from skyclass.serving.settings import ServingSettings
@@ -180,3 +182,27 @@ def test_close_respects_its_timeout(settings: Settings, unresponsive_url: str) -
     log.close()
     assert time.monotonic() - start < 2
     assert count_rows("dropped") - dropped == 3
+
+
+def test_write_that_ends_after_the_log_was_closed_ends_the_thread_without_an_error(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_closed, is_written, errors = threading.Event(), threading.Event(), []
+    write = log_writer.write_batch
+
+    def write_late(*arguments: Any) -> None:
+        is_closed.wait(30)
+        write(*arguments)
+        is_written.set()
+
+    monkeypatch.setattr(log_writer, "write_batch", write_late)
+    monkeypatch.setattr(threading, "excepthook", lambda failed: errors.append(failed.exc_value))
+    log = PredictionLogWriter(store, ServingSettings(drain_seconds=1))
+    log.start()
+    log.append(make_entry(3))
+    log.close()
+    is_closed.set()
+    assert is_written.wait(30)
+    log.close()  # waits for the thread
+    assert errors == []
+    assert queued_rows() == 0
