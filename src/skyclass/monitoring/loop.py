@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from skyclass.errors import MonitoringError, PromotionError, SkyclassError
+from skyclass.errors import MonitoringError, PromotionError, ReleaseError, SkyclassError
 from skyclass.monitoring.accuracy_job import WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.documents import load_documents, save_document
@@ -74,8 +74,10 @@ def close_loop(
 
     Raises:
         MonitoringError: No window that has ended has a verdict, or there is no champion.
-        SkyclassError: The run could not be started or the rollback failed; the decision records it,
-            too.
+        PromotionError: The rollback failed; the decision records it, too.
+        ReleaseError: The parent is damaged, so the rollback failed; the decision records it, too.
+        SkyclassError: The run could not be started, which the decision records, too; or the object
+            store or the Kubernetes API failed.
     """
     verdicts = [
         verdict
@@ -132,7 +134,7 @@ def close_loop(
     if choice.action is Action.ROLL_BACK and parent is not None:
         try:
             _roll_back(store, champions, champion, parent, choice)
-        except PromotionError as error:
+        except (PromotionError, ReleaseError) as error:
             reason = f"{choice.reason}, but its rollback failed: {error}"
             update = {"action": Action.WAIT, "cause": Cause.ROLLBACK_FAILED, "reason": reason}
             save_document(store, decision.model_copy(update=update))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skyclass.errors import MonitoringError, PromotionError, SkyclassError
+from skyclass.errors import MonitoringError, PromotionError, ReleaseError, SkyclassError
 from skyclass.monitoring.accuracy_job import ParentComparison, WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.documents import load_documents, save_document, window_prefix
@@ -295,6 +295,22 @@ def test_rollback_that_fails_is_recorded_and_repeated_by_the_next_job(
     made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     assert made.action is Action.ROLL_BACK
     assert champions.get_champion(MODE) == champion
+
+
+def test_rollback_to_a_damaged_parent_is_recorded(
+    store: ObjectStore,
+    champions: LocalChampionStore,
+    champion: Release,
+    worse_champion: Release,
+) -> None:
+    key = champion.prefix + champion.manifest.files[0].path
+    store.put(store.settings.models_bucket, key, b"damaged", "")
+    with pytest.raises(ReleaseError, match="do not serve it"):
+        close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    [recorded] = load_documents(store, Decision, MODE)
+    assert recorded.cause is Cause.ROLLBACK_FAILED
+    assert "its rollback failed: " in recorded.reason
+    assert champions.get_champion(MODE) == worse_champion
 
 
 def test_champion_promoted_during_the_decision_is_not_replaced_by_a_rollback(
