@@ -1,10 +1,14 @@
 """Errors whose text is meant for a person, and how foreign error texts are shortened."""
 
 import errno
+import os
+import tempfile
 
 _MAX_MESSAGE_CHARACTERS = 200
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_TEMPORARY_FOLDER = "No usable temporary directory"
+"""Of `tempfile`, if it cannot write to any of its folders, for example because they are full."""
 
 
 class SkyclassError(Exception):
@@ -65,7 +69,19 @@ class NotificationError(SkyclassError):
 
 def is_disk_full(error: OSError) -> bool:
     """Return whether a write failed because a disk, quota or limit of file sizes is exhausted."""
-    return error.errno in _DISK_FULL
+    return error.errno in _DISK_FULL or _has_no_temporary_folder(error)
+
+
+def describe_full_disk(error: OSError) -> str:
+    """Return the message for a failed write for which `is_disk_full` is true."""
+    folder = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - only named
+    file = error.filename or "a temporary file"
+    reason = error.strerror if _has_no_temporary_folder(error) else os.strerror(error.errno or 0)
+    return f"cannot write {file} ({reason}): free space in {folder}, or set TMPDIR to another disk"
+
+
+def _has_no_temporary_folder(error: OSError) -> bool:
+    return str(error.strerror).startswith(_NO_TEMPORARY_FOLDER)
 
 
 def one_line(error: object, max_characters: int = _MAX_MESSAGE_CHARACTERS) -> str:

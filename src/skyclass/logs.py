@@ -9,7 +9,7 @@ import sys
 import threading
 from types import TracebackType
 
-from skyclass.errors import SkyclassError
+from skyclass.errors import SkyclassError, describe_full_disk, is_disk_full
 
 _STDOUT = 1
 _ERROR_LINE = re.compile(r"^[ \t]*error: (.+)$", re.MULTILINE)
@@ -60,5 +60,7 @@ def _report_uncaught(
 ) -> None:
     if isinstance(error, SkyclassError):
         sys.stderr.write(f"error: {error}\n")
+    elif isinstance(error, OSError) and is_disk_full(error):
+        sys.stderr.write(f"error: {describe_full_disk(error)}\n")
     else:
         sys.__excepthook__(kind, error, traceback)

@@ -80,8 +80,17 @@ def test_disk_of_the_store_is_full(
 
 
 @pytest.mark.fault("disk-full")
+@pytest.mark.parametrize(
+    ("free_bytes", "reason"),
+    [(0, "No usable temporary directory found in"), (SMALL_BYTES, "File too large")],
+)
 def test_disk_of_the_job_is_full(
-    store: ObjectStore, command_line: CommandLine, history: History, tmp_path: Path
+    free_bytes: int,
+    reason: str,
+    store: ObjectStore,
+    command_line: CommandLine,
+    history: History,
+    tmp_path: Path,
 ) -> None:
     job = prepare_maintain(store, command_line, tmp_path)
     history.acknowledge(*job.before)
@@ -92,13 +101,13 @@ def test_disk_of_the_job_is_full(
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(
-            resource.RLIMIT_FSIZE, (SMALL_BYTES, resource.RLIM_INFINITY)
+            resource.RLIMIT_FSIZE, (free_bytes, resource.RLIM_INFINITY)
         ),
     )
     assert done.returncode == 1
     (error,) = [line for line in done.stderr.splitlines() if "error:" in line]
     assert "Traceback" not in done.stderr
-    assert "File too large" in error
+    assert reason in error
     assert "or set TMPDIR to another disk" in error
     history.fire(error)
     run_again(job, history)

@@ -31,6 +31,13 @@ def test_step_ends_an_expected_error_with_one_line() -> None:
     assert (done.returncode, done.stderr) == (1, "error: no.csv: no such file\n")
 
 
+def test_step_names_a_full_disk_in_one_line() -> None:
+    done = run_step("OSError(28, 'No space left on device', 'model.joblib')")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: cannot write model.joblib (No space left on device): ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_step_prints_the_traceback_of_an_unexpected_error() -> None:
     done = run_step("ValueError('a bug')")
     assert done.returncode == 1

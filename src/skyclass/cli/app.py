@@ -7,7 +7,6 @@ command failed and printed one line, *what failed: the offending value; what to 
 import importlib.metadata
 import os
 import sys
-import tempfile
 from typing import Annotated, NoReturn
 
 import typer
@@ -28,7 +27,7 @@ from skyclass.cli import (
     serving,
 )
 from skyclass.cli.output import err, out
-from skyclass.errors import SkyclassError, is_disk_full
+from skyclass.errors import SkyclassError, describe_full_disk, is_disk_full
 from skyclass.logs import start_logging
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -81,11 +80,7 @@ def main() -> None:
     except OSError as error:
         if not is_disk_full(error):
             raise
-        file, reason = error.filename or "a temporary file", os.strerror(error.errno or 0)
-        _fail(
-            f"cannot write {file} ({reason}): "
-            f"free space in {tempfile.gettempdir()}, or set TMPDIR to another disk"
-        )
+        _fail(describe_full_disk(error))
 
 
 def _fail(message: str) -> NoReturn:
