@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.faults.catalogue import FAULTS
 from tests.support.faults.page import PAGE, IncompleteRunError, render_page, replace_faults
-from tests.support.faults.records import ROOT, Record, read_history
+from tests.support.faults.records import HISTORY, ROOT, Record, read_history
 
 _MARK = re.compile(r'mark\.fault\(\s*"([a-z-]+)"')
 COMPLETE = [
@@ -56,7 +56,7 @@ def test_section_about_the_soak_is_kept() -> None:
     assert replace_faults("# Old\n", "# New\n") == "# New\n"
 
 
-@pytest.mark.skipif(not PAGE.exists(), reason="no complete run is recorded: make test-faults")
+@pytest.mark.skipif(not HISTORY.exists(), reason="no complete run is recorded: make test-faults")
 def test_page_is_the_recorded_run() -> None:
     page = PAGE.read_text()
     assert page == replace_faults(page, render_page(read_history()))
