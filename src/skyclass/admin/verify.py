@@ -12,7 +12,7 @@ from skyclass.monitoring.decisions import Decision
 from skyclass.monitoring.documents import WindowDocument, list_documents
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.approvals import ApprovalLog
-from skyclass.promotion.events import PromotionLog
+from skyclass.promotion.events import Promotion, PromotionLog
 from skyclass.registry.documents import parse_document
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.delta import KeyedTable
@@ -52,6 +52,9 @@ class VerifiedStore:
 def verify_store(store: ObjectStore) -> VerifiedStore:
     """Read all manifests, documents and indexes, and look for everything that they refer to.
 
+    The store may be in use: what refers to objects is read before they are looked for, except an
+    hour of the log that is merged meanwhile.
+
     Raises:
         StoreError: A bucket cannot be listed.
     """
@@ -83,18 +86,18 @@ class _Verification:
 
     def verify_releases(self, mode: Mode) -> None:
         registry, releases = Registry(self._store), set()
+        promotions: list[Promotion] = []
+        with self._collect_problems():
+            promotions = PromotionLog(self._store).list_promotions(mode)
         for release_id in registry.list_ids(mode):
             # A publication that ended before its manifest is not a release.
             with self._collect_problems(), suppress(ObjectMissingError):
                 self._verify_files(registry, registry.read(mode, release_id))
                 releases.add(release_id)
-        with self._collect_problems():
-            for event in PromotionLog(self._store).list_promotions(mode):
-                self.counts["promotions"] += 1
-                if event.to_release not in releases:
-                    self._report(
-                        f"release {event.to_release} was promoted, but is missing or damaged"
-                    )
+        for event in promotions:
+            self.counts["promotions"] += 1
+            if event.to_release not in releases:
+                self._report(f"release {event.to_release} was promoted, but is missing or damaged")
 
     def verify_documents(self, mode: Mode) -> None:
         with self._collect_problems():
@@ -107,16 +110,19 @@ class _Verification:
                     self.counts["windows"] += 1
 
     def verify_tables(self) -> None:
-        bucket, settings = self._store.settings.data_bucket, self._store.settings
+        settings = self._store.settings
         observations, predictions = ObservationsTable(settings), PredictionsTable(settings)
-        stored = set(self._store.list_keys(bucket, ""))
+        versions: dict[str, int] = {}
         for version in sorted(self._trained_on):
-            self._verify_version(observations, version, stored)
+            versions |= self._list_files(observations, version)
         for table in (observations, predictions):
             with self._collect_problems():
                 newest = table.newest_version()
                 if newest is not None:
-                    self._verify_version(table, newest, stored)
+                    versions |= self._list_files(table, newest)
+        stored = set(self._store.list_keys(settings.data_bucket, ""))
+        for key in sorted(versions.keys() - stored):
+            self._report(f"{key}: the file is missing, version {versions[key]} has it")
 
     def verify_log(self) -> None:
         keys = set(self._store.list_keys(self._store.settings.logs_bucket, ""))
@@ -135,11 +141,12 @@ class _Verification:
             with self._collect_problems():
                 registry.read_file(release, entry.path)
 
-    def _verify_version(self, table: KeyedTable, version: int, stored: set[str]) -> None:
+    def _list_files(self, table: KeyedTable, version: int) -> dict[str, int]:
+        """Return the version by the keys of its data files; nothing if it cannot be read."""
         self.counts["table_versions"] += 1
         with self._collect_problems():
-            for key in sorted(set(table.list_data_files(version)) - stored):
-                self._report(f"{key}: the file is missing, version {version} has it")
+            return dict.fromkeys(table.list_data_files(version), version)
+        return {}
 
     @contextmanager
     def _collect_problems(self) -> Iterator[None]:

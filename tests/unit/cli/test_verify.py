@@ -1,13 +1,17 @@
 """A store is whole if everything that it refers to is there."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
 from skyclass.admin.verify import verify_store
+from skyclass.ingest.job import ingest
 from skyclass.maintenance.merge import merge_hour
 from skyclass.registry.releases import MANIFEST
+from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
+from skyclass.tables.observations import ObservationsTable
 from tests.support.command_line import CommandLine
 from tests.support.stored import load_stored
 
@@ -33,6 +37,22 @@ def test_a_whole_store_has_no_problem(stored: ObjectStore, command_line: Command
     assert (found.releases, found.promotions, found.windows, found.log_hours) == (3, 3, 5, 1)
     assert found.table_versions > 2
     assert "releases        3" in command_line.run("verify").out
+
+
+def test_rows_that_are_ingested_meanwhile_are_no_problem(stored: ObjectStore) -> None:
+    table = ObservationsTable(stored.settings)
+
+    class StoreInUse(ObjectStore):
+        """A store whose table gets rows whenever its keys have been listed."""
+
+        def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
+            yield from super().list_keys(bucket, prefix)
+            if bucket == self.settings.data_bucket:
+                ingest(open_source("simulated:?rows=20&seed=7", self), table, self)
+
+    before = table.version()
+    assert verify_store(StoreInUse(stored.settings)).problems == ()
+    assert table.version() > before
 
 
 @pytest.mark.parametrize(
