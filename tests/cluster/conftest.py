@@ -2,7 +2,7 @@
 
 The tests create namespaces that enforce Pod Security `restricted`, and delete them; one pod, which
 kills others, needs a namespace that enforces `privileged`. The cluster must be able to pull the
-images (`make images`). Environment:
+images (`make images test-images previous-images`). Environment:
 
     KUBECONFIG                  selects the cluster
     SKYCLASS_TEST_VALUES        YAML file with additional values of the chart, such as your registry

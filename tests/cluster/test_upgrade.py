@@ -1,4 +1,4 @@
-"""Upgrade and removal. The last test removes the installation, so this file must run last."""
+"""Upgrade and removal. The last test removes `scaled`, so no file after this one may use it."""
 
 import json
 from pathlib import Path
