@@ -20,9 +20,10 @@ from skyclass.orchestration.local_runner import run_package, run_training
 from skyclass.orchestration.package import SCORING, load_package
 from skyclass.promotion.approvals import ApprovalLog
 from skyclass.promotion.local import LocalChampionStore
+from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
-from skyclass.survey.observation import KEY
+from skyclass.survey.observation import KEY, Era
 from skyclass.tables.observations import ObservationsTable
 from tests.support.faults.history import History
 from tests.support.killed_step import POINT
@@ -31,7 +32,7 @@ from tests.support.scoring import publish_tree, read_predictions
 
 MODE = Mode.SPECTROSCOPIC
 ROWS = 1_800
-SOURCE = f"simulated:?rows={ROWS}&era=legacy"
+SOURCE = f"simulated:?rows={ROWS}&era=legacy&seed=0"
 SETTINGS = {"mode": str(MODE), "candidates": "decision_tree", "search_seconds": "0"}
 TRAINING_KILLS = {
     "ingest": ["skyclass.tables.observations:ObservationsTable.merge@1"],
@@ -71,39 +72,46 @@ def kill_steps(
             exit_code = run_step(command, {**(env_vars or {}), POINT: point})
             assert exit_code in EXIT_CODES, f"{step} ended with {exit_code} at {point}"
             history.fire(f"step {step} ended with SIGKILL at {point}")
-        return run_step(full_command, env_vars)
+        with history.recovery():
+            return run_step(full_command, env_vars)
 
     monkeypatch.setattr(subprocess_task_handler, "run_local_subprocess", run)
 
 
+@pytest.fixture(scope="module")
+def objects() -> list[str]:
+    """The objects of the source."""
+    return name_rows(draw(Era.LEGACY, 0, ROWS, seed=0).to_pandas())
+
+
+@pytest.mark.timeout(900)  # it starts twelve steps
 @pytest.mark.fault("pipeline-killed")
 def test_training_whose_steps_are_killed_promotes_one_release(
     store: ObjectStore,
     table: ObservationsTable,
+    objects: list[str],
     tmp_path: Path,
     history: History,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kill_steps(TRAINING_KILLS, history, monkeypatch)
-    with history.recovery():
-        run = run_training(
-            {**SETTINGS, "source_uri": SOURCE, "reason": "a test"}, tmp_path, lambda step: None
-        )
+    run = run_training(
+        {**SETTINGS, "source_uri": SOURCE, "reason": "a test"}, tmp_path, lambda step: None
+    )
+    assert len(history.evidence) == sum(map(len, TRAINING_KILLS.values()))
     assert run.promoted
     champions = LocalChampionStore(store)
     history.acknowledge(run.release_id)
     history.find(release.id for release in champions.registry.list_releases(MODE))
     assert [event.to_release for event in champions.list_promotions(MODE)] == [run.release_id]
-    rows = name_rows(table.read(table.version(), list(KEY)))
-    assert len(rows) == ROWS
-    history.acknowledge(*rows)
-    history.find(rows)
+    history.acknowledge(*objects)
+    history.find(name_rows(table.read(table.version(), list(KEY))))
 
 
 @pytest.mark.fault("pipeline-killed")
 def test_scoring_whose_steps_are_killed_scores_each_object_once(
     store: ObjectStore,
-    table: ObservationsTable,
+    objects: list[str],
     tmp_path: Path,
     history: History,
     monkeypatch: pytest.MonkeyPatch,
@@ -111,10 +119,9 @@ def test_scoring_whose_steps_are_killed_scores_each_object_once(
     release = publish_tree(store, tmp_path / "release", MODE)
     LocalChampionStore(store).promote(release, "a test", "test")
     run_ingest(tmp_path)
-    objects = name_rows(table.read(table.version(), list(KEY)))
     kill_steps(SCORING_KILLS, history, monkeypatch)
-    with history.recovery():
-        run_package(load_package(SCORING), {"mode": str(MODE)}, tmp_path / "run")
+    run_package(load_package(SCORING), {"mode": str(MODE)}, tmp_path / "run")
+    assert len(history.evidence) == sum(map(len, SCORING_KILLS.values()))
     history.acknowledge(*objects)
     history.find(name_rows(read_predictions(store.settings, release)))
 
@@ -139,7 +146,12 @@ def repeat(function: Callable[[], Any], history: History) -> Any:
 @pytest.mark.fault("step-retried")
 @pytest.mark.parametrize("promotion", ["if_better", "approve"])
 def test_repeated_steps_of_a_training_publish_one_release(
-    promotion: str, store: ObjectStore, table: ObservationsTable, tmp_path: Path, history: History
+    promotion: str,
+    store: ObjectStore,
+    table: ObservationsTable,
+    objects: list[str],
+    tmp_path: Path,
+    history: History,
 ) -> None:
     def make(kind: type[dsl.Artifact], name: str) -> Any:
         return kind(uri=str(tmp_path / name))
@@ -175,19 +187,16 @@ def test_repeated_steps_of_a_training_publish_one_release(
     assert (promoted, waits) == (promotion == "if_better", promotion == "approve")
     assert len(champions.list_promotions(MODE)) == promoted
     assert len(ApprovalLog(store).list_approvals(MODE, None)) == waits
-    rows = name_rows(table.read(table.version(), list(KEY)))
-    assert len(rows) == ROWS
-    history.acknowledge(*rows)
-    history.find(rows)
+    history.acknowledge(*objects)
+    history.find(name_rows(table.read(table.version(), list(KEY))))
 
 
 @pytest.mark.fault("step-retried")
 def test_repeated_steps_of_a_scoring_score_each_object_once(
-    store: ObjectStore, table: ObservationsTable, tmp_path: Path, history: History
+    store: ObjectStore, objects: list[str], tmp_path: Path, history: History
 ) -> None:
     release = publish_tree(store, tmp_path / "release", MODE)
     run_ingest(tmp_path)
-    objects = name_rows(table.read(table.version(), list(KEY)))
     (part,) = repeat(lambda: plan.python_func("table:", str(MODE), release.id, 1), history)
     accounting = dsl.Metrics(uri=str(tmp_path / "accounting"))
     inserted = [score.python_func(part, str(MODE), accounting)[0] for _ in range(2)]
