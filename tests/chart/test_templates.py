@@ -537,6 +537,24 @@ def test_only_visitors_and_prometheus_reach_the_monitor_page() -> None:
     assert port["targetPort"] == "http"
 
 
+NO_PEERS = "visitors prometheus callers identityProvider.peers issuers.peers"
+NO_RANGES = "apiServer.cidrs sources.cidrs notifications.cidrs"
+NO_PORTS = "apiServer.ports sources.ports notifications.ports identityProvider.ports issuers.ports"
+
+
+@pytest.mark.parametrize("name", ["access", "ingest", "login", "notified"])
+@pytest.mark.parametrize("empty", [NO_PEERS, NO_RANGES, NO_PORTS])
+def test_an_empty_list_permits_nothing(name: str, empty: str) -> None:
+    values = [f"--set-json=networkPolicy.{each}=[]" for each in empty.split()]
+    policies = select(render_ci(name, *values), "NetworkPolicy")
+    policies.pop("skyclass-to-kfp", None)  # permits all ports of KFP's namespace
+    for policy, content in policies.items():
+        for direction, peers in (("ingress", "from"), ("egress", "to")):
+            for rule in content["spec"].get(direction) or ():
+                assert rule[peers], policy
+                assert rule["ports"], policy
+
+
 def test_the_prediction_page_has_no_token_and_reaches_only_predictors_and_store() -> None:
     objects = render_ci("default")
     pod = select(objects, "Deployment")["skyclass-predict-page"]["spec"]["template"]

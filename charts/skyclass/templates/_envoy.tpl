@@ -186,6 +186,11 @@ A listener:
                       {{- if not ($issuer.jwks | fromJson).keys }}
                       {{- fail (printf "access.endpoint.login.issuers[%d].jwks has no keys: set the JSON document {\"keys\": [...]} of the issuer" $at) }}
                       {{- end }}
+                      {{- range ($issuer.jwks | fromJson).keys }}
+                      {{- if or .d .k }}
+                      {{- fail (printf "access.endpoint.login.issuers[%d].jwks has a secret key, with which tokens are signed: set public keys only" $at) }}
+                      {{- end }}
+                      {{- end }}
                       local_jwks: {inline_string: {{ $issuer.jwks | quote }}}
                       {{- else }}
                       remote_jwks:

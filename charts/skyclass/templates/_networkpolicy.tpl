@@ -44,14 +44,29 @@ matchExpressions:
     {{- include "skyclass.predictorPorts" . | nindent 4 }}
 {{- end }}
 
-{{/* Egress rules to address ranges: (dict "cidrs" (list "10.0.0.0/8") "ports" (list 443)). */}}
-{{- define "skyclass.egressToRanges" -}}
-- to:
-    {{- range .cidrs }}
-    - ipBlock: {cidr: {{ . }}}
-    {{- end }}
+{{/*
+A rule: (dict "direction" "from" "peers" $peers "ports" (list 443)), or nothing without peers or ports, because
+Kubernetes takes an empty list as all of them.
+*/}}
+{{- define "skyclass.networkRule" -}}
+{{- if and .peers .ports -}}
+- {{ .direction }}:
+    {{- toYaml .peers | nindent 4 }}
   ports:
     {{- range .ports }}
     - {port: {{ . }}, protocol: TCP}
     {{- end }}
+{{- end -}}
+{{- end }}
+
+{{/* Egress rule to peers, a section of networkPolicy: (dict "peers" $peers "ports" (list 443)). */}}
+{{- define "skyclass.egressToPeers" -}}
+{{- include "skyclass.networkRule" (dict "direction" "to" "peers" .peers "ports" .ports) -}}
+{{- end }}
+
+{{/* Egress rule to address ranges, a section of networkPolicy: (dict "cidrs" (list "10.0.0.0/8") "ports" (list 443)). */}}
+{{- define "skyclass.egressToRanges" -}}
+{{- $peers := list -}}
+{{- range .cidrs }}{{ $peers = append $peers (dict "ipBlock" (dict "cidr" .)) }}{{ end -}}
+{{- include "skyclass.networkRule" (dict "direction" "to" "peers" $peers "ports" .ports) -}}
 {{- end }}
