@@ -1,5 +1,6 @@
 """Credentials of a client of the endpoint: a bearer token, and the CA certificates to trust."""
 
+import re
 from pathlib import Path
 
 import urllib3
@@ -11,6 +12,8 @@ _CONNECT_SECONDS = 3
 _READ_SECONDS = 30
 _RETRIES = 3
 _BACKOFF_SECONDS = 0.5
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""Bearer tokens (RFC 6750, section 2.1). Errors of HTTP libraries quote a malformed header."""
 
 
 class Credentials:
@@ -35,7 +38,7 @@ class Credentials:
         """Return the headers that authenticate a request.
 
         Raises:
-            ServingError: The file of the token cannot be read, or is empty.
+            ServingError: The file of the token cannot be read, or has no token or more than one.
         """
         if self._token is None:
             return {}
@@ -45,8 +48,12 @@ class Credentials:
                 token = token.read_text(encoding="ascii").strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise _unreadable("bearer token", self._token, error) from error
-        if not token:
-            raise ServingError(f"the bearer token is empty: {self._token}: write a token to it")
+        if not _TOKEN.fullmatch(token):
+            place = f"the file {self._token}" if isinstance(self._token, Path) else "the argument"
+            raise ServingError(
+                f"no bearer token: {place} is empty, or has more than one word or characters that "
+                "no token has: write the token alone"
+            )
         return {"Authorization": f"Bearer {token}"}
 
     def get_pool(self) -> urllib3.PoolManager:

@@ -194,7 +194,8 @@ def test_the_prediction_page_has_its_token_behind_a_login_of_its_own() -> None:
 
 
 def test_predictors_fetch_keys_only_from_permitted_addresses() -> None:
-    values = ("--set-json", 'networkPolicy.issuers={"cidrs":["203.0.113.7/32"],"ports":[443]}')
+    peers = '[{"ipBlock": {"cidr": "203.0.113.7/32"}}]'
+    values = ("--set-json", f"networkPolicy.issuers.peers={peers}")
     policy = select(render_ci("access", *values), "NetworkPolicy")["skyclass-to-issuers"]
     assert policy["spec"]["egress"] == [
         {
@@ -214,6 +215,8 @@ ISSUER = '{"issuer": "https://a", "audiences": ["skyclass"]'
         ("[]", "issuers"),
         (f"[{ISSUER}}}]", "issuers"),
         (f'[{ISSUER}, "jwks": "{{}}"}}]', "has no keys"),
+        (f'[{ISSUER}, "jwks": "{{\\"keys\\": [{{\\"k\\": \\"x\\"}}]}}"}}]', "has a secret key"),
+        (f'[{ISSUER}, "jwks": "{{\\"keys\\": [{{\\"d\\": \\"x\\"}}]}}"}}]', "has a secret key"),
         (f'[{ISSUER}, "jwksUri": "http://a/keys"}}]', "jwksUri"),
         (
             f'[{ISSUER.replace("skyclass", "other")}, "jwksUri": "https://a/keys"}}]',

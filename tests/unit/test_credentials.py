@@ -55,13 +55,22 @@ def test_a_missing_or_empty_file_is_reported_before_a_request(tmp_path: Path) ->
     (tmp_path / "empty").touch()
     cases = {
         "token .*missing .No such file": {"token": tmp_path / "missing"},
-        "token is empty: .*empty": {"token": tmp_path / "empty"},
+        "no bearer token: the file .*empty is empty": {"token": tmp_path / "empty"},
         "CA certificate .*missing .No such file": {"ca_file": tmp_path / "missing"},
     }
     for message, credentials in cases.items():
         client = Client("http://127.0.0.1:9", Mode.PHOTOMETRIC, **credentials)
         with pytest.raises(ServingError, match=message):
             client.model_version()
+
+
+@pytest.mark.parametrize(
+    "text", ["secret\nsecret", "secret\r\nX-Forged: 1", "secret\u20ac", "a secret"]
+)
+def test_a_malformed_token_is_not_repeated_in_the_error(text: str) -> None:
+    with pytest.raises(ServingError, match="no bearer token") as error:
+        Client("http://127.0.0.1:9", Mode.PHOTOMETRIC, token=text).model_version()
+    assert "secret" not in str(error.value)
 
 
 def test_a_replaced_ca_certificate_is_used_for_the_next_connection(tmp_path: Path) -> None:

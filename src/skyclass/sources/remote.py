@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl
 
 import urllib3
-from urllib3.util import parse_url
+from urllib3.util import Url, parse_url
 
 from skyclass.errors import CatalogError
 from skyclass.http import make_pool
@@ -18,8 +18,9 @@ READ_SECONDS = 30.0
 RETRIES = 3
 BACKOFF_SECONDS = 0.5
 _SECRET_PARAMETERS = {
-    "access_token", "api_key", "apikey", "password", "sig", "signature", "token",
-    "x-amz-security-token", "x-amz-signature", "x-goog-signature",
+    "access_token", "api_key", "apikey", "auth", "auth_token", "client_secret", "passwd",
+    "password", "private_token", "secret", "sig", "signature", "token", "x-amz-security-token",
+    "x-amz-signature", "x-goog-signature",
 }  # fmt: skip
 """Parameters of signed URLs and of web services, in lower case."""
 
@@ -55,9 +56,16 @@ def _reject_credentials(uri: str) -> None:
     """Reject a URL with credentials, because URLs are logged and stored with every row.
 
     Raises:
-        CatalogError: It has a user, a signature or a token; the message does not repeat them.
+        CatalogError: It has a user, a signature or a token, or is malformed; the message does not
+            repeat them.
     """
-    url = parse_url(uri)
+    try:
+        url = parse_url(uri)
+    except urllib3.exceptions.LocationParseError:
+        url = Url()
+    if not url.host:
+        shown = f"{uri.partition('://')[0]}://…" if "@" in uri else uri.partition("?")[0]
+        raise CatalogError(f"{shown}: the URL is malformed: correct its host and port")
     names = [name for name, _ in parse_qsl(url.query or "")]
     secret = [f"the parameter {name}" for name in names if name.lower() in _SECRET_PARAMETERS]
     if url.auth:

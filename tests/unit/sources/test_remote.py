@@ -92,7 +92,7 @@ def test_an_unresponsive_server_times_out(unresponsive_url: str, unused_store: O
 
 @pytest.mark.parametrize("uri", ["http://[::1/a.csv", "http://", "http://host:port/a.csv"])
 def test_a_malformed_url_is_an_error(uri: str, unused_store: ObjectStore) -> None:
-    with pytest.raises(CatalogError, match="the web server is unreachable"):
+    with pytest.raises(CatalogError, match="the URL is malformed: correct its host"):
         fetch(uri, unused_store)
 
 
@@ -127,6 +127,7 @@ def test_the_url_of_a_remote_file_is_the_name_of_its_source(web: Web, store: Obj
         "https://example.org/a.csv?release=17&X-Amz-Signature=hunter2",
         "https://example.org/a.csv?sig=hunter2",
         "https://example.org/a.csv?Token=hunter2#hdu=2",
+        "https://example.org/a.csv?private_token=hunter2",
     ],
 )
 def test_a_url_with_credentials_is_rejected_without_repeating_them(
@@ -136,4 +137,13 @@ def test_a_url_with_credentials_is_rejected_without_repeating_them(
         CatalogError, match=r"^https://example\.org/a\.csv: the URL contains"
     ) as error:
         open_source(url, unused_store)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("host", ["example.org:99999", "[::1", ""])
+def test_a_malformed_url_does_not_repeat_its_credentials(
+    host: str, unused_store: ObjectStore
+) -> None:
+    with pytest.raises(CatalogError, match="the URL is malformed") as error:
+        open_source(f"https://vera:hunter2@{host}/a.csv?token=hunter2", unused_store)
     assert "hunter2" not in str(error.value)
