@@ -54,6 +54,6 @@ def verify(as_json: AsJson = False) -> None:
         print_result(asdict(found) | {"problems": list(found.problems)}, as_json)
     if found.problems:
         raise StoreError(
-            f"the store has {len(found.problems)} problems, of which one is {found.problems[0]}: "
+            f"the store is not whole: problem 1 of {len(found.problems)} is {found.problems[0]}; "
             "restore what is missing (docs/backup.md)"
         )
