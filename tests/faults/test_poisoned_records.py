@@ -64,6 +64,17 @@ def write_parquet(rows: pd.DataFrame, column: str, value: object, folder: Path) 
     return path
 
 
+def write_categories(rows: pd.DataFrame, column: str, value: bytes, folder: Path) -> Path:
+    """Write a file whose column is a dictionary, as of a categorical column of pandas."""
+    path = write_parquet(rows, column, value, folder)
+    table = pq.read_table(path)
+    encoded = table[column].combine_chunks().cast(pa.binary()).dictionary_encode()
+    texts = encoded.dictionary.view(pa.string())
+    array = pa.DictionaryArray.from_arrays(encoded.indices, texts)
+    pq.write_table(table.set_column(table.column_names.index(column), column, array), path)
+    return path
+
+
 def write_fits(rows: pd.DataFrame, column: str, value: object, folder: Path) -> Path:
     poisoned = rows.copy()
     poisoned.loc[POISONED, column] = value
@@ -89,6 +100,7 @@ def write_fits(rows: pd.DataFrame, column: str, value: object, folder: Path) -> 
         (write_parquet, "u", 1e300, "u: outside 5 to 35"),
         (write_parquet, "plate", 2**62, "plate: not a positive 32-bit number"),
         (write_parquet, "class", b"\xff\xfe", "class: not one of GALAXY, QSO, STAR"),
+        (write_categories, "class", b"\xff\xfe", "class: not one of GALAXY, QSO, STAR"),
         (write_fits, "u", -np.inf, "u: outside 5 to 35"),
         (write_fits, "plate", 2**62, "plate: not a positive 32-bit number"),
     ],
