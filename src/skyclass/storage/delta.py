@@ -80,7 +80,6 @@ class KeyedTable:
                 else:
                     if merged:
                         return merged
-                    continue
             _back_off(attempt)
         raise StoreError(
             f"{self.uri}: {MAX_ATTEMPTS} commits conflicted with other writers: try again later"
