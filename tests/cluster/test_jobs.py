@@ -29,9 +29,9 @@ def test_evaluating_a_window_is_idempotent(installed: Installation) -> None:
             found.append(read_drift_objects(settings, mode))
 
     assert found[0] == found[1]
-    (verdict,) = (data for key, data in found[0].items() if key.endswith("verdict.json"))
-    assert json.loads(verdict)["verdict"] == "insufficient_data"
-    assert any(key.endswith("report.html") for key in found[0])
+    window = f"drift/{mode}/{WINDOW[1].replace('-', '')}T000000Z"
+    assert json.loads(found[0][f"{window}/verdict.json"])["verdict"] == "insufficient_data"
+    assert f"{window}/report.html" in found[0]
 
 
 def test_the_schedule_starts_a_job_for_the_previous_day(installed: Installation) -> None:
