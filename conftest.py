@@ -8,6 +8,7 @@ from pathlib import Path
 # slower if other processes use the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import hypothesis
 import pytest
 
 from skyclass.local.s3_server import Access, EmbeddedS3
@@ -21,6 +22,10 @@ from tests.support.datasets import make_simulated_dataset
 from tests.support.environment import make_environment
 
 pytest_plugins = ["pytester", "tests.support.faults.plugin"]
+
+# No test depends on the machine's speed.
+hypothesis.settings.register_profile("skyclass", deadline=None)
+hypothesis.settings.load_profile("skyclass")
 
 REAL_DATA = Path(__file__).resolve().parents[1] / "shared/data"
 

@@ -25,7 +25,6 @@ VERSIONED = "/v2/models/{name}/versions/{{version}}/infer"
 EXAMPLES, OPENAPI_EXAMPLES = 150, 40
 QUICK = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

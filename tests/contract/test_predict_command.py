@@ -220,9 +220,7 @@ def tables(draw: st.DrawFn) -> tuple[str, bytes, list[str], list[list[str]]]:
     return encoding, content, list(header), [list(row) for row in rows]
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=tables())
 def test_any_table_comes_back_unchanged_with_the_predictions_of_its_rows_or_is_one_error(
     predict: Predict, server: ServerProcess, tmp_path: Path, table: Any
@@ -300,9 +298,7 @@ def parquet_tables(draw: st.DrawFn) -> tuple[pa.Table, list[list[float]]]:
     return table, [[float(text) for text in texts] for texts in expected]
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=parquet_tables())
 def test_any_parquet_comes_back_unchanged_with_the_predictions_of_its_rows(
     predict: Predict, server: ServerProcess, tmp_path: Path, made: Any

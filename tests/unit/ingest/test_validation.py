@@ -162,7 +162,7 @@ FIELDS = st.none() | st.floats().map(str) | st.integers().map(str) | st.text(max
 CHANGES = st.dictionaries(st.sampled_from(ROW_COLUMNS), FIELDS, max_size=3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(CHANGES, max_size=6))
 def test_every_row_is_either_valid_or_rejected(changes: list[dict[str, str | None]]) -> None:
     result = validate_rows(table(*changes))

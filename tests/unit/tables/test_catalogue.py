@@ -125,9 +125,7 @@ def tables(draw: st.DrawFn) -> pa.Table:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=tables())
 def test_any_table_comes_back_from_astropy(table: pa.Table, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
@@ -148,9 +146,7 @@ FACTS = st.dictionaries(TEXTS, TEXTS | st.integers() | st.floats() | st.booleans
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.tuples(TEXTS, TEXTS, TEXTS, TEXTS), facts=FACTS)
 def test_no_text_about_a_table_makes_it_unreadable(
     texts: tuple[str, ...], facts: dict[str, Any], suffix: str, tmp_path: Path

@@ -235,7 +235,7 @@ def test_without_astropy_the_error_names_the_extra(
 DTYPES = st.sampled_from(["u1", "i2", "i4", "i8", "u2", "u4", "f4", "f8", "?", "U5"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_what_astropy_writes_comes_back(data: st.DataObject) -> None:
     rows = data.draw(st.integers(1, 5))
