@@ -770,3 +770,12 @@ def test_values_that_lack_a_section_are_an_error() -> None:
     assert {*schema["required"], "global"} == schema["properties"].keys()
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert set(schema["required"]) == values.keys()
+
+
+def test_every_digest_is_a_text() -> None:
+    """Unquoted, one of several hundred is a number in YAML, like 1234567890123456 or 1e456."""
+    templates = (path for path in (CHART / "templates").iterdir() if path.is_file())
+    lines = [line for path in templates for line in path.read_text().splitlines()]
+    written = [line for line in lines if "sha256sum" in line and ":=" not in line]
+    assert written
+    assert all("quote" in line for line in written), written
