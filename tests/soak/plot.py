@@ -48,4 +48,4 @@ def _finish(axes: Axes, record: Record, title: str, unit: str) -> None:
     axes.set_xlim(0, minutes)
     axes.set_title(f"{title} ({unit})" if unit else title)
     axes.set_xlabel("minutes")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="best")
