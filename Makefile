@@ -42,7 +42,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser clock demo test test-fast coverage test-cluster test-faults lint lint-chart images test-images previous-images sbom audit format bench compile manifests pictures clean
+.PHONY: help setup browser clock demo test test-fast coverage test-cluster test-faults soak lint lint-chart images test-images previous-images sbom audit format bench compile manifests pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -97,7 +97,6 @@ test-faults: $(READY) clock $(HELM) ## inject every fault, some on the cluster t
 	SKYCLASS_FAULT_RECORDS=$(FAULTS) PATH="$(dir $(HELM)):$$PATH" $(VENV)/bin/pytest tests/cluster -m fault -n 0 --timeout 1800
 	$(VENV)/bin/python -m tests.support.faults $(FAULTS)
 
-.PHONY: soak
 soak: $(READY) ## run everything under load, with faults, and write docs/reliability.md (MINUTES=60)
 	$(VENV)/bin/python -m tests.soak --minutes $(MINUTES)
 

@@ -88,7 +88,7 @@ def load_documents(
     for key in keys[-last:] if last else keys:
         try:
             data = store.get(bucket, key)
-            documents.append(kind.model_validate_json(data, context={"where": key}))
+            documents.append(kind.from_bytes(data, key))
         except ValidationError as error:
             logger.warning("skipped %s: not a valid %s", key, error.title)
     return documents

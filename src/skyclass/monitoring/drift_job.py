@@ -200,6 +200,6 @@ def _load_earlier_verdict(store: ObjectStore, prefix: str) -> DriftVerdict | Non
     key = prefix + DriftVerdict.file_name
     try:
         data = store.get(store.settings.reports_bucket, key)
-        return DriftVerdict.model_validate_json(data, context={"where": key})
+        return DriftVerdict.from_bytes(data, key)
     except (ObjectMissingError, ValidationError):
         return None

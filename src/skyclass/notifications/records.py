@@ -59,7 +59,7 @@ class RecordStore:
     def _read(self, key: str) -> Record | None:
         try:
             data = self._store.get(self._bucket, key)
-            return Record.model_validate_json(data, context={"where": key})
+            return Record.from_bytes(data, key)
         except (ObjectMissingError, ValidationError):
             return None
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
@@ -29,6 +29,20 @@ class StoredDocument(Document):
         """Serialise to indented UTF-8 JSON; equal documents yield equal bytes."""
         fields = {FIELD: self.stored_format.version, **self.model_dump(mode="json")}
         return json.dumps(fields, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> Self:
+        """Parse UTF-8 JSON.
+
+        Args:
+            data: The document.
+            where: Names it in the message about a newer format.
+
+        Raises:
+            NewerFormatError: A newer version of skyclass has written the document.
+            ValidationError: The document is malformed.
+        """
+        return cls.model_validate_json(data, context={"where": where})
 
     @model_validator(mode="before")
     @classmethod
@@ -57,7 +71,7 @@ def parse_document(kind: type[D], data: bytes, where: str) -> D:
         ReleaseError: The document is malformed; the message names the first malformed field.
     """
     try:
-        return kind.model_validate_json(data, context={"where": where})
+        return kind.from_bytes(data, where)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

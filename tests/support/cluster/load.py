@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -52,6 +52,26 @@ while not os.path.exists(sys.argv[1] + ".started"): time.sleep(0.05)
 """
 
 
+@contextmanager
+def run_until_stopped(shell: Shell, stop: str, send: Callable[[], None]) -> Iterator[None]:
+    """Run a program in a pod while the block runs.
+
+    Args:
+        shell: The pod.
+        stop: File in the pod whose creation ends the program. The program creates the file of this
+            name with `.started` when its requests begin.
+        send: Runs the program until it ends, and evaluates its output.
+    """
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        shell.run_python(_WAIT_UNTIL_STARTED, stop)
+        yield
+    finally:
+        shell.run_python("import sys; open(sys.argv[1], 'w')", stop)
+        thread.join()
+
+
 @dataclass
 class Load:
     """Outcome of the requests, complete when the block has ended.
@@ -93,18 +113,12 @@ def generate_load(
     options = (callers, rows, OBJECTS[mode][0], interval_seconds, headers, ca_file)
     arguments = (json.dumps(each) for each in options)
 
-    def run() -> None:
+    def send() -> None:
         output = shell.run_python(_SEND_REQUESTS, address, stop, *arguments, seconds=1200)
         outcome = json.loads(output)
         load.versions, load.failures = outcome["versions"], outcome["failures"]
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        shell.run_python(_WAIT_UNTIL_STARTED, stop)
+    with run_until_stopped(shell, stop, send):
         yield load
-    finally:
-        shell.run_python("import sys; open(sys.argv[1], 'w')", stop)
-        thread.join()
     assert load.failures == []
     assert load.versions

@@ -5,7 +5,6 @@ connection, and record when they failed.
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from uuid import uuid4
 
 from tests.support.cluster.chart import OBJECTS
 from tests.support.cluster.kube import Shell
+from tests.support.cluster.load import run_until_stopped
 
 _ROWS = 20
 """Rows of a request."""
@@ -60,10 +60,6 @@ open(stop + ".started", "w").close()
 for thread in threads: thread.join()
 print(json.dumps([attempted, acknowledged, errors, failed_at, len(sent_once)]))
 """
-_WAIT_UNTIL_STARTED = """
-import os, sys, time
-while not os.path.exists(sys.argv[1] + ".started"): time.sleep(0.05)
-"""
 
 
 @dataclass
@@ -97,7 +93,7 @@ def record_load(shell: Shell, mode: str) -> Iterator[RecordedLoad]:
     load, stop = RecordedLoad(), f"/tmp/{uuid4().hex}"  # noqa: S108 - there
     address, values = f"http://skyclass-{mode}-predictor", json.dumps(OBJECTS[mode][0])
 
-    def run() -> None:
+    def send() -> None:
         output = shell.run_python(_SEND_REQUESTS, address, mode, values, stop, seconds=1200)
         attempted, acknowledged, load.errors, load.failed_at, load.sent_once = json.loads(output)
         load.attempted = {key for batch in attempted for key in _name_rows(*batch)}
@@ -105,14 +101,8 @@ def record_load(shell: Shell, mode: str) -> Iterator[RecordedLoad]:
             key: answered for *batch, answered in acknowledged for key in _name_rows(*batch)
         }
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        shell.run_python(_WAIT_UNTIL_STARTED, stop)
+    with run_until_stopped(shell, stop, send):
         yield load
-    finally:
-        shell.run_python("import sys; open(sys.argv[1], 'w')", stop)
-        thread.join()
 
 
 def _name_rows(caller: int, batch: int) -> list[str]:

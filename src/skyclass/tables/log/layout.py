@@ -136,7 +136,7 @@ def read_index(store: ObjectStore, prefix: str) -> HourIndex:
     where = f"s3://{store.settings.logs_bucket}/{key}"
     data = store.get(store.settings.logs_bucket, key)
     try:
-        return HourIndex.model_validate_json(data, context={"where": where})
+        return HourIndex.from_bytes(data, where)
     except ValidationError as error:
         raise LogDamagedError(f"{where}: not an index: restore the object") from error
 
