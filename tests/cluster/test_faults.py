@@ -216,25 +216,25 @@ def test_after_all_pods_ended_at_once_everything_comes_back_alone(
     with record_load(place.caller, MODE) as load:
         eventually(lambda: place.find_logged(start), 60)
         job = namespace.start_cron_job(f"{installation.name}-ingest")
-        eventually(lambda: namespace.is_running(job), 120, 0.2)
-        pods, killed_at = place.list_pods(), time.time()
-        running = [pod for pod in pods.values() if pod["status"]["phase"] == "Running"]
-        processes = place.node.kill_pods(running)
+        (interrupted,) = eventually(lambda: namespace.list_job_pods(job), 60, 0.2)
+        servers = {
+            name: pod
+            for name, pod in place.list_pods().items()
+            if pod["metadata"]["ownerReferences"][0]["kind"] != "Job"
+        }
+        killed = [*servers.values(), interrupted]
+        processes = place.node.kill_pods(killed, awaited=interrupted)
+        killed_at = time.time()
         with history.recovery():
-            restarted = {
-                pod["metadata"]["name"]: pod
-                for pod in running
-                if pod["metadata"]["ownerReferences"][0]["kind"] != "Job"
-            }
 
             def is_back() -> bool:
                 now = place.list_pods()
-                return all(has_restarted(now[name], pod) for name, pod in restarted.items())
+                return all(has_restarted(now[name], pod) for name, pod in servers.items())
 
             eventually(is_back, 300)
             eventually(lambda: len(place.list_endpoints()) == 2, 60)
     assert namespace.get(f"job/{job}")["status"].get("failed"), "the job was not interrupted"
-    history.fire(f"{processes} processes of {len(running)} pods ended with SIGKILL")
+    history.fire(f"{processes} processes of {len(killed)} pods ended with SIGKILL")
 
     if not namespace.wait_for_job(job, 300):
         job = namespace.start_cron_job(f"{installation.name}-ingest")  # as its schedule would

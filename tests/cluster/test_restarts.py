@@ -118,8 +118,11 @@ def test_drift(scaled: Installation, history: History) -> None:
     def start() -> str:
         return scaled.namespace.start_cron_job(job, "drift", "--mode", MODE, *days)
 
+    def has_pod(job: str) -> bool:
+        return bool(scaled.namespace.list_job_pods(job))
+
     history.attempt(window)
-    run_with_outage(scaled, history, start, scaled.namespace.is_running)
+    run_with_outage(scaled, history, start, has_pod)
     history.acknowledge(window)
     reports = read_reports()
     assert {key.removeprefix(window) for key in reports} == {

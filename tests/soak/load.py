@@ -181,6 +181,8 @@ class _Sender:
             response = self._http.getresponse()
             response.read()
             return "" if response.status == 200 else f"HTTP {response.status}"
-        except (OSError, http.client.HTTPException, grpc.RpcError) as error:
+        except grpc.RpcError as error:
+            return f"gRPC {error.code().name}"
+        except (OSError, http.client.HTTPException) as error:
             self._http.close()
             return type(error).__name__

@@ -13,10 +13,27 @@ from tests.soak.faults import Injection
 from tests.soak.jobs import JobRun
 from tests.soak.record import InjectedFaults, Minute
 from tests.soak.sampling import MachineSample, Sample
-from tests.soak.system import KILLED, PAGE, STEADY, STORE
+from tests.soak.system import PAGE, STEADY, STORE
 from tests.soak.visits import Visit
 
 _MINUTE = 60
+_TIMES = 5
+"""Times of failures of one kind that are described."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A request, a visit or a run that failed; times are Unix times."""
+
+    target: str
+    what: str
+    start: float
+    end: float
+    error: str
+
+    def describe(self) -> str:
+        """Return what failed and how, without the time."""
+        return f"{self.target}, {self.what}: {self.error}"
 
 
 @dataclass(frozen=True)
@@ -87,26 +104,39 @@ class Measurements:
         return compared
 
     def list_failures(self) -> Iterator[str]:
-        """Yield what failed although there was no reason: one line for each kind."""
+        """Yield the failures that no fault explains: one line for each kind, with its times."""
+        unexplained: dict[str, list[_Failure]] = {}
+        for failure in self._find_failures():
+            if failure.target == STEADY or not self._has_fault(failure):
+                unexplained.setdefault(failure.describe(), []).append(failure)
+        for kind, failures in unexplained.items():
+            times = ", ".join(map(self._describe_time, failures[:_TIMES]))
+            more = ", ..." if len(failures) > _TIMES else ""
+            yield f"{len(failures)} failures that no fault explains: {kind}: {times}{more}"
+
+    def _find_failures(self) -> Iterator[_Failure]:
+        """Yield all failures, whether or not there was a fault."""
         failed = self.answers[self.answers["error"] != ""]
-        steady = failed[failed["target"] == STEADY]
-        if len(steady):
-            yield f"{len(steady)} requests to the {STEADY} failed: {steady['error'].iloc[0]}"
-        killed = failed[failed["target"] == KILLED]
-        sent = zip(killed["due"], killed["due"] + killed["latency"], killed["error"], strict=True)
-        errors = [error for start, end, error in sent if not self._has_fault(start, end)]
-        if errors:
-            yield f"{len(errors)} requests to the {KILLED} failed without a fault: {errors[0]}"
+        columns = (failed[name] for name in ("target", "due", "latency", "error"))
+        for target, due, latency, error in zip(*columns, strict=True):
+            yield _Failure(target, "request", due, due + latency, error)
         for run in self.runs:
-            if run.status and not self._has_fault(run.start, run.end):
-                yield f"{run.name} failed without a fault, with status {run.status}: {run.message}"
-        visits = [
-            each
-            for each in self.visits
-            if not each.is_ok and not self._has_fault(each.time - each.seconds, each.time)
-        ]
-        if visits:
-            yield f"{len(visits)} visits of the {PAGE} failed without a fault"
+            if run.status:
+                error = f"status {run.status}, {run.message}"
+                yield _Failure(run.name, "run", run.start, run.end, error)
+        for visit in self.visits:
+            if visit.error:
+                what = f"visit of {visit.path}"
+                yield _Failure(PAGE, what, visit.start, visit.end, visit.error)
+
+    def _describe_time(self, failure: _Failure) -> str:
+        """Return when a failure was, since the start and since the fault before it."""
+        time = f"at {failure.start - self.start:.1f} s for {failure.end - failure.start:.1f} s"
+        earlier = [each for each in self.injections if each.recovered < failure.start]
+        if not earlier:
+            return time
+        last = max(earlier, key=lambda each: each.recovered)
+        return f"{time} ({failure.start - last.recovered:.1f} s after: {last.title})"
 
     def summarize_minutes(self) -> Iterator[Minute]:
         """Yield the figures of each whole minute, or of the only one that was begun."""
@@ -147,9 +177,12 @@ class Measurements:
             recovery = max(each.recovered - each.end for each in found)
             yield InjectedFaults(title, len(found), round(recovery, 1), found[0].evidence)
 
-    def _has_fault(self, start: float, end: float) -> bool:
+    def _has_fault(self, failure: _Failure) -> bool:
         """Return whether a fault was there, or its recovery, in some of the time."""
-        return any(each.start <= end and start <= each.recovered for each in self.injections)
+        return any(
+            each.start <= failure.end and failure.start <= each.recovered
+            for each in self.injections
+        )
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -16,14 +16,16 @@ class Visit:
     """A request to the monitor page.
 
     Attributes:
-        time: Unix time of its end.
-        seconds: Its duration.
-        is_ok: Whether the page was returned.
+        path: What was asked for.
+        start: Unix time.
+        end: Unix time.
+        error: What went wrong; empty if the page was returned.
     """
 
-    time: float
-    seconds: float
-    is_ok: bool
+    path: str
+    start: float
+    end: float
+    error: str
 
 
 class Visitor:
@@ -45,9 +47,10 @@ class Visitor:
                     self._visit(http, path)
 
     def _visit(self, http: urllib3.PoolManager, path: str) -> None:
-        start = time.monotonic()
+        start = time.time()
         try:
-            is_ok = http.request("GET", self._url + path).status == 200
-        except urllib3.exceptions.HTTPError:
-            is_ok = False
-        self.visits.append(Visit(time.time(), time.monotonic() - start, is_ok))
+            status = http.request("GET", self._url + path).status
+            error = "" if status == 200 else f"HTTP {status}"
+        except urllib3.exceptions.HTTPError as failure:
+            error = type(failure).__name__
+        self.visits.append(Visit(path, start, time.time(), error))

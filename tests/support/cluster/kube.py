@@ -97,10 +97,6 @@ class Namespace:
 
         return eventually(get_final_condition, seconds) == "Complete"
 
-    def is_running(self, job: str) -> bool:
-        """Return whether a pod of a Job is ready."""
-        return bool(self.get(f"job/{job}").get("status", {}).get("ready"))
-
     def start_cron_job(self, cron_job: str, *arguments: str) -> str:
         """Start a Job from a CronJob, optionally with other arguments, and return its name."""
         job = f"manual-{uuid4().hex[:6]}"
@@ -114,9 +110,14 @@ class Namespace:
         self.apply(manifest)
         return job
 
+    def list_job_pods(self, job: str) -> list[dict[str, Any]]:
+        """Return the pods of a Job."""
+        pods: list[dict[str, Any]] = self.get("pods", "-l", f"job-name={job}")["items"]
+        return pods
+
     def read_logs(self, job: str) -> str:
         """Return the current logs of a Job's pods."""
-        pods = self.get("pods", "-l", f"job-name={job}")["items"]
+        pods = self.list_job_pods(job)
         started = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Pending"]
         return "".join(self.kubectl("logs", pod, "--tail=200") for pod in started)
 

@@ -12,16 +12,34 @@ from typing import Any
 from tests.support.cluster.kube import Namespace, Shell
 
 _KILL = """
-import os, pathlib, signal, sys
-killed = 0
-for path in pathlib.Path("/proc").glob("[0-9]*/cgroup"):
+import os, pathlib, signal, sys, time
+
+def find_processes(names):
+    for path in pathlib.Path("/proc").glob("[0-9]*/cgroup"):
+        try:
+            groups = path.read_text()
+        except OSError:  # the process has ended
+            continue
+        if any(name in groups for name in names):
+            yield path.parent
+
+def is_connected(process):
     try:
-        groups = path.read_text()
+        lines = (process / "net/tcp").read_text().splitlines()[1:]
     except OSError:  # the process has ended
-        continue
-    if any(name in groups for name in sys.argv[1:]):
-        os.kill(int(path.parent.name), signal.SIGKILL)
-        killed += 1
+        return False
+    return any(line.split()[3] == "01" for line in lines)  # ESTABLISHED
+
+awaited, names = sys.argv[1].split(), sys.argv[2:]
+deadline = time.monotonic() + 120
+while awaited and not any(map(is_connected, find_processes(awaited))):
+    if time.monotonic() > deadline:
+        sys.exit("error: the pod has opened no connection within 120 s")
+    time.sleep(0.01)
+killed = 0
+for process in find_processes(names):
+    os.kill(int(process.name), signal.SIGKILL)
+    killed += 1
 print(killed)
 """
 
@@ -58,16 +76,33 @@ class Node(Shell):
 
     def kill_container(self, pod: dict[str, Any], container: str) -> int:
         """Kill all processes of a container, and return their number."""
-        return self._kill([get_status(pod, container)["containerID"].rpartition("/")[2]])
+        return self._kill([get_status(pod, container)["containerID"].rpartition("/")[2]], [])
 
-    def kill_pods(self, pods: Iterable[dict[str, Any]]) -> int:
-        """Kill all processes of pods with their sandboxes, and return their number."""
-        uids = [pod["metadata"]["uid"] for pod in pods]
-        # The driver `systemd` of control groups writes underscores.
-        return self._kill([*uids, *(uid.replace("-", "_") for uid in uids)])
+    def kill_pods(self, pods: Iterable[dict[str, Any]], awaited: dict[str, Any]) -> int:
+        """Kill all processes of pods with their sandboxes, while one of them is at work.
 
-    def _kill(self, names: list[str]) -> int:
-        return int(self.run_python(_KILL, *names))
+        The API server learns that a container runs when a short job may be over already; the node
+        sees its first connection at once.
+
+        Args:
+            pods: The pods.
+            awaited: The pod that must have opened a connection, such as to the object store.
+
+        Returns:
+            Number of killed processes.
+        """
+        return self._kill(
+            [name for pod in pods for name in _name_groups(pod)], _name_groups(awaited)
+        )
+
+    def _kill(self, names: list[str], awaited: list[str]) -> int:
+        return int(self.run_python(_KILL, " ".join(awaited), *names))
+
+
+def _name_groups(pod: dict[str, Any]) -> list[str]:
+    """Return the names that the control groups of a pod may have."""
+    uid = pod["metadata"]["uid"]
+    return [uid, uid.replace("-", "_")]  # the driver `systemd` writes underscores
 
 
 def get_status(pod: dict[str, Any], container: str) -> dict[str, Any]:

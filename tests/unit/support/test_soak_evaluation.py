@@ -78,7 +78,8 @@ def test_failed_request_to_the_steady_predictor_is_a_miss_even_in_a_fault() -> N
     rows = [make_answer(number) for number in range(1_000)]
     rows[401] = make_answer(401, error="HTTP 503")
     (miss,) = find_misses(measure(answers=pd.DataFrame(rows)))
-    assert miss == "1 requests to the predictor failed: HTTP 503"
+    found = "1 failures that no fault explains: predictor, request: HTTP 503: at 401.0 s for 0.0 s"
+    assert miss == found
 
 
 @pytest.mark.parametrize(("second", "misses"), [(405, 0), (500, 1)])
@@ -93,7 +94,18 @@ def test_jobs_and_page_may_fail_in_a_fault_only(second: int, misses: int) -> Non
     time = START + second
     failed = JobRun("score", time, time + 1, 1, "error: unreachable")
     assert len(find_misses(measure(runs=[failed]))) == misses
-    assert len(find_misses(measure(visits=[Visit(time, 0.1, False)]))) == misses
+    visit = Visit("/", time, time + 0.1, "HTTP 503")
+    assert len(find_misses(measure(visits=[visit]))) == misses
+
+
+def test_failures_of_one_kind_are_one_miss_with_their_times() -> None:
+    visits = [Visit("/", START + 500 + n, START + 500.5 + n, "HTTP 503") for n in range(7)]
+    (miss,) = find_misses(measure(visits=visits))
+    assert miss.startswith(
+        "7 failures that no fault explains: monitor page, visit of /: HTTP 503: "
+        "at 500.0 s for 0.5 s (90.0 s after: SIGKILL of a predictor), at 501.0 s"
+    )
+    assert miss.endswith(", ...")
 
 
 def test_soak_without_a_fault_fails() -> None:
