@@ -1,4 +1,4 @@
-"""HTTP clients: one place for timeouts, retries, backoff and proxies."""
+"""HTTP: one place for the timeouts, retries, backoff and proxies of clients, and idle servers."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,10 @@ from skyclass.proxies import find_proxy, make_proxy_headers
 
 TEMPORARY_STATUSES = (429, 500, 502, 503, 504)
 """Statuses after which the same request may succeed."""
+
+KEEP_ALIVE_SECONDS = 120
+"""Idle time after which our servers close a connection. It is longer than proxies and clients keep
+one (nginx 60 s, Go 90 s), so that they close it, and none sends a request into its end."""
 
 _MAX_IDLE_CONNECTIONS = 16
 """Connections to a host that are kept for the next requests of as many threads."""

@@ -174,7 +174,12 @@ class _Sender:
         try:
             if request.protocol == "gRPC":
                 metadata = (("x-request-id", name),)
-                self._infer(request.body, timeout=_TIMEOUT_SECONDS, metadata=metadata)
+                self._infer(
+                    request.body,
+                    timeout=_TIMEOUT_SECONDS,
+                    metadata=metadata,
+                    wait_for_ready=True,  # until the next attempt to connect
+                )
                 return ""
             headers = {"Content-Type": "application/json", "X-Request-Id": name}
             self._http.request("POST", _PATHS[request.protocol], request.body, headers)

@@ -134,7 +134,7 @@ A listener:
             use_remote_address: true
             skip_xff_append: true
             request_headers_timeout: 10s
-            common_http_protocol_options: {idle_timeout: 65s}
+            common_http_protocol_options: {idle_timeout: 120s}
             route_config:
               virtual_hosts:
                 - name: predictor

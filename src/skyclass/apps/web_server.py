@@ -8,6 +8,8 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from skyclass.http import KEEP_ALIVE_SECONDS
+
 LOOPBACK = "127.0.0.1"
 _ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - kubelet and Prometheus connect to the pod's address
 PROBED_PATHS = frozenset({"/healthz", "/metrics"})
@@ -97,7 +99,12 @@ def run(
         uvicorn.Config(app, *address, log_config=None).bind_socket() for address in addresses
     ]
     config = uvicorn.Config(
-        app, log_config=None, server_header=False, timeout_graceful_shutdown=5, **settings
+        app,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        **settings,
     )
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
 from skyclass.errors import ServingError
+from skyclass.http import KEEP_ALIVE_SECONDS
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.serving.app import PredictionApp
 from skyclass.serving.http_protocol import HttpProtocol
@@ -34,9 +35,6 @@ from skyclass.survey.features import Mode
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
-
-_KEEP_ALIVE_SECONDS = 65
-"""Longer than proxies keep an idle connection (60 s), so that the proxy closes it."""
 
 
 def serve(
@@ -135,7 +133,7 @@ class _Server(Server):
                 access_log=False,
                 lifespan="off",
                 timeout_graceful_shutdown=drain_seconds,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
             )
         )
         self._make_grpc_server = make_grpc_server  # grpc.aio needs the running event loop

@@ -1,7 +1,10 @@
 """The server of the web applications: path prefixes, and the port for probes."""
 
+import select
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from urllib.error import HTTPError, URLError
 
 import pytest
@@ -18,6 +21,8 @@ from skyclass.polling import poll
 from tests.support.processes import fork_server
 
 PROBE_PORT = 9001
+IDLE_SECONDS = 7
+"""Longer than uvicorn keeps a connection by default."""
 
 
 def make_app() -> FastAPI:
@@ -84,6 +89,17 @@ def ports() -> Iterator[tuple[int, int]]:
     finally:
         process.terminate()
         process.join()
+
+
+@pytest.mark.slow
+def test_an_idle_connection_stays_open(ports: tuple[int, int]) -> None:
+    port, _ = ports
+    assert poll(lambda: get_status(port, "/sky/spectroscopic") == 200, timeout_seconds=60)
+    with closing(HTTPConnection(LOOPBACK, port)) as connection:
+        connection.request("GET", "/sky/spectroscopic")
+        connection.getresponse().read()
+        readable, _, _ = select.select([connection.sock], [], [], IDLE_SECONDS)
+        assert not readable, "the server has closed the connection"
 
 
 def get_status(port: int, path: str) -> int:
