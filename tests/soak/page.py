@@ -9,27 +9,31 @@ from tests.soak.record import Record, read_record
 from tests.support.faults.page import PAGE, SOAK_HEADING
 
 _INTRODUCTION = """
-`make soak MINUTES=60` runs an object store, two predictors and the monitor page on one machine,
-under a constant load of V1, V2 and gRPC requests of 1, 10 and 50 rows. Windows last a minute
-instead of a day: in each, new observations are ingested and scored, the window is evaluated for
-drift and accuracy, and the data are maintained. A release is trained and promoted, and a fault is
-injected, every few minutes. Both predictors load each new champion; one of them is killed and
-started again, the other one and the page run all the time.
+`make soak MINUTES=60` runs an object store, two predictors and the monitor page on one machine:
+
+- **Load:** constant, with V1, V2 and gRPC requests of 1, 10 and 50 rows to both predictors.
+- **Each minute, instead of each day:** new observations are ingested and scored, the window is
+  evaluated for drift and accuracy, and the data are maintained.
+- **Every few minutes:** a release is trained and promoted, and both predictors load it; a fault is
+  injected.
+
+One predictor is killed and restarted by a fault. The figures are those of the other one and of the
+monitor page, which run all the time.
 """
 _TENTHS = f"""
-Figures of the last tenth may exceed those of the first by {TOLERANCE:.0%}; they may fall. The
-object store has no target, because it grows with the data, and threads have none, because pools add
-single threads up to their limit. The latency of a request
-counts from the time at which it was due. Memory and files are medians of samples, and latencies
-percentiles of all requests of a tenth.
+A figure of the last tenth may exceed that of the first by {TOLERANCE:.0%}. The object store has no
+target, because it grows with the data, and neither have threads, because pools grow up to their
+limit. Memory and files are medians of samples; latencies are percentiles of all requests, each
+measured from the time at which the request was due.
 """
 _HISTORY = """
-Each acknowledged operation was there exactly once at the end, and nothing else. Predictions counted
-as lost had been answered less than a flush interval before their predictor was killed.
+The soak fails unless each acknowledged operation took effect exactly once, and nothing else was
+written. Predictions counted as lost were answered less than a flush interval before their predictor
+was killed.
 """
 _RECOVERY = """
 Recovery is the time from the end of the fault until both predictors have written their logs again,
-the killed one is ready, or the killed job has succeeded in the next window.
+the killed predictor is ready, or the killed job has succeeded in a later window.
 """
 
 
@@ -70,11 +74,11 @@ def _describe_run(record: Record) -> str:
     cpu = f" ({machine.cpu})" if machine.cpu else ""
     jobs = ", ".join(f"`{name}` {times}" for name, times in record.jobs.items())
     lines = [
-        f"The last run {outcome}: {schedule.seconds / 60:.3g} minutes until "
-        f"{record.date:%Y-%m-%d %H:%M} UTC, revision `{record.revision}`, "
-        f"{machine.cores} cores{cpu}, of which other work used {record.other_cores:.1f}; "
-        f"{2 * schedule.requests_per_second:g} requests a second; successful jobs: {jobs}.",
-        *(f"- missed: {miss}" for miss in record.misses),
+        f"The last run {outcome}. It ended at {record.date:%Y-%m-%d %H:%M} UTC, after "
+        f"{schedule.seconds / 60:.3g} minutes with {2 * schedule.requests_per_second:g} requests a "
+        f"second, at revision `{record.revision}`, on {machine.cores} cores{cpu}, of which other "
+        f"work used {record.other_cores:.1f}. Successful jobs: {jobs}.",
+        *(f"- {miss}" for miss in record.misses),
     ]
     return "\n".join(lines) + "\n"
 
@@ -107,13 +111,10 @@ def _render_operations(record: Record) -> str:
 
 
 def _render_faults(record: Record) -> str:
-    rows = (
-        (each.title, str(each.times), f"{each.recovery_seconds:.1f}", f"`{each.evidence}`")
-        for each in record.faults
-    )
-    return _render_table(("fault", "injected", "longest recovery, s", "seen of the first"), rows)
+    rows = ((each.title, str(each.times), f"{each.recovery_seconds:.1f}") for each in record.faults)
+    return _render_table(("fault", "injected", "longest recovery, s"), rows)
 
 
 def _render_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = (f"| {' | '.join(cells)} |\n" for cells in (heading, *rows))
-    return f"{next(lines)}{'|---' * len(heading)}|\n{''.join(lines)}"
+    return f"{next(lines)}|---{'|--:' * (len(heading) - 1)}|\n{''.join(lines)}"

@@ -8,26 +8,32 @@ from tests.support.faults.records import ROOT, Record
 PAGE = ROOT / "docs/reliability.md"
 _HEAD = """# Reliability
 
-`make test-faults` injects each of these faults, checks that it happened, and compares what was
-acknowledged with what is there afterwards: every acknowledged operation exactly once, and nothing
-else. Nobody helps the system to recover: jobs run again as their schedule would start them. This
-table is written from the last complete run, whose records are in
-[reliability.jsonl](reliability.jsonl).
+Which faults skyclass survives, and how long it takes to recover. The records of the last runs are
+in [reliability.jsonl](reliability.jsonl) and [soak.json](soak.json).
+
+## Faults
+
+`make test-faults` injects each of these faults. It fails unless the fault happened, each
+acknowledged operation took effect exactly once, and nothing else was written. Nothing is repaired
+by hand: jobs run again as their schedule would start them.
+
+- **injected**: faults that a test has observed, by an exit status, a cut connection or an error
+- **operations**: attempted rows, releases, verdicts, promotions, predictions or runs; the
+  [catalogue](../tests/support/faults/catalogue.py) states which, and how many at least
+- **acknowledged**: operations that were reported as done
+- **lost**: acknowledged operations without effect; the run fails if there is one
+- **counted as lost**: rows of the prediction log that a killed predictor
+  [counts as lost](endpoint.md#prediction-log), at most those of one flush interval
+- **recovery**: longest time from the end of the fault to the next prediction, or to the end of the
+  next run of the job
 
 | fault | injected | operations | acknowledged | lost | counted as lost | recovery, s |
 |---|--:|--:|--:|--:|--:|--:|
 """
 _LEGEND = """
-A fault counts as injected when a test has seen it: an exit status, a cut connection, a line of an
-error. Operations are rows, releases, verdicts, promotions or answers, as the catalogue in
-`tests/support/faults/catalogue.py` says; the run fails if a fault had fewer than the catalogue
-demands. The faults of the object store hit an ingest, a publication, a scoring job, a drift job and
-a maintenance job, each through a proxy in front of an S3 server; some hit the predictor and the
-monitor page as well. A limit of the size of files (`RLIMIT_FSIZE`) stands for a full disk.
-
-Recovery is the longest time from the end of the fault until the system worked again: the next
-answer, or the end of the next run of the job. Rows counted as lost waited in the memory of a killed
-predictor for the next write of the prediction log; they are at most those of one flush interval.
+Faults of the object store are injected into ingest, publication, scoring, drift and maintenance,
+and some into the predictor and the monitor page, by a proxy in front of an S3 server. A full disk
+is simulated by a limit on the size of files (`RLIMIT_FSIZE`).
 """
 
 SOAK_HEADING = "\n## Soak\n"
