@@ -1,6 +1,5 @@
 """The drift job under faults: corrupt logs, duplicates, kills, two runs, empty windows."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from starlette.testclient import TestClient
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.state import StateReader
 from skyclass.monitoring.accuracy_job import WindowAccuracy, update_accuracy
-from skyclass.monitoring.decisions import Action, Decision, Run
+from skyclass.monitoring.decisions import Action, Decision
 from skyclass.monitoring.documents import load_documents
 from skyclass.monitoring.drift_job import run_drift
 from skyclass.monitoring.loop import close_loop
@@ -27,6 +26,7 @@ from tests.support.faults.history import History
 from tests.support.monitoring import (
     END,
     START,
+    NoTrainer,
     draw_observations,
     make_log_rows,
     publish_reference,
@@ -164,16 +164,6 @@ def test_two_runs_at_once_make_one_verdict(
     with history.recovery():
         assert run_drift(store, champions, MODE, START, END).verdict == one
     history.find(list_windows(store))
-
-
-class NoTrainer:
-    """Fails if a run is to be started."""
-
-    def start(self, parameters: Mapping[str, str]) -> Run:
-        raise AssertionError(parameters)
-
-    def refresh(self, run: Run) -> Run:
-        raise AssertionError(run)
 
 
 @pytest.mark.fault("empty-window")

@@ -1,5 +1,6 @@
 """Rows as the predictor logs them, and releases with a reference to compare them with."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -12,10 +13,14 @@ import pyarrow.parquet as pq
 from skyclass.ingest.job import ingest
 from skyclass.ingest.validation import validate_rows
 from skyclass.monitoring.accounting import Accounting
+from skyclass.monitoring.accuracy_job import ParentComparison, WindowAccuracy
+from skyclass.monitoring.decisions import Run
+from skyclass.monitoring.documents import save_document
 from skyclass.monitoring.drift_policy import POLICY, make_drift_frame
 from skyclass.monitoring.verdict import ClassShares, DriftVerdict, Verdict
+from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.local import LocalChampionStore
-from skyclass.registry.releases import REFERENCE, Release
+from skyclass.registry.releases import REFERENCE, Registry, Release
 from skyclass.sources.files import FileSource
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
@@ -24,7 +29,7 @@ from skyclass.survey.observation import CLASSES, MEASUREMENTS, Era
 from skyclass.tables.log.schema import LOG_SCHEMA, PROBABILITIES, REFERENCE_SCHEMA
 from skyclass.tables.log.write import encode_log, write_batch
 from skyclass.tables.observations import ObservationsTable
-from tests.support.releases import draft
+from tests.support.releases import draft, write_files
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 END = START + timedelta(days=1)
@@ -37,6 +42,16 @@ class ExitingStore(ObjectStore):
         if key.endswith(DriftVerdict.file_name):
             raise SystemExit(137)
         super().put(bucket, key, data, content_type)
+
+
+class NoTrainer:
+    """Fails if a run is to be started."""
+
+    def start(self, parameters: Mapping[str, str]) -> Run:
+        raise AssertionError(parameters)
+
+    def refresh(self, run: Run) -> Run:
+        raise AssertionError(run)
 
 
 def draw_observations(era: Era, size: int, seed: int) -> pd.DataFrame:
@@ -163,3 +178,26 @@ def make_daily_verdict(verdict: Verdict, release: str, end: datetime) -> DriftVe
         policy=POLICY,
         seed=0,
     )
+
+
+def promote_worse_release(
+    store: ObjectStore, champions: ChampionStore, parent: Release, folder: Path
+) -> Release:
+    """Replace a champion by a release that a day of labelled predictions shows to be worse."""
+    worse = Registry(store).publish(draft(parent.mode, run_id="worse"), write_files(folder))
+    champions.promote(worse, "gate passed", "worse")
+    save_document(store, make_daily_verdict(Verdict.NO_DRIFT, worse.id, END))
+    accuracy = WindowAccuracy(
+        mode=parent.mode,
+        release=worse.id,
+        window_start=START,
+        window_end=END,
+        answers=900,
+        keyed=900,
+        table_version=1,
+        estimate=None,
+        measured=None,
+        rivalry=ParentComparison(parent=parent.id, rows=900, only_release=4, only_parent=80),
+    )
+    save_document(store, accuracy)
+    return worse

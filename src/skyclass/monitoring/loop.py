@@ -9,27 +9,24 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from skyclass.errors import MonitoringError, PromotionError, ReleaseError, SkyclassError
+from skyclass.errors import MonitoringError, SkyclassError
 from skyclass.monitoring.accuracy_job import WindowAccuracy
-from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
+from skyclass.monitoring.decisions import Action, Decision, Run, RunState
 from skyclass.monitoring.documents import load_documents, save_document
-from skyclass.monitoring.retraining_context import Choice, RetrainingContext
+from skyclass.monitoring.retraining_context import RetrainingContext
 from skyclass.monitoring.retraining_policy import decide
+from skyclass.monitoring.rollback import complete_rollback, roll_back
 from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.approvals import ApprovalLog, find_waiting
 from skyclass.promotion.champions import ChampionStore
 from skyclass.promotion.lineage import find_parent, find_promoted
-from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
 
 logger = logging.getLogger(__name__)
-
-ROLLBACK_RUN_ID = "rollback-by-monitoring"
-"""Run id in the promotion event of a rollback."""
 
 _MAX_WINDOWS = 200
 """Number of newest windows that a decision considers."""
@@ -92,7 +89,12 @@ def close_loop(
         )
     oldest_active = now - timedelta(hours=settings.run_hours)
     earlier = [
-        _refresh_run(store, champions, trainer, decision, oldest_active)
+        complete_rollback(
+            store,
+            champions,
+            champion,
+            _refresh_run(store, champions, trainer, decision, oldest_active),
+        )
         for decision in load_documents(store, Decision, mode, last=_MAX_WINDOWS)
     ]
     window_end = verdicts[-1].window_end
@@ -132,14 +134,9 @@ def close_loop(
         run=Run(state=RunState.STARTING) if choice.action is Action.RETRAIN else None,
     )
     if choice.action is Action.ROLL_BACK and parent is not None:
-        try:
-            _roll_back(store, champions, champion, parent, choice)
-        except (PromotionError, ReleaseError) as error:
-            reason = f"{choice.reason}, but its rollback failed: {error}"
-            update = {"action": Action.WAIT, "cause": Cause.ROLLBACK_FAILED, "reason": reason}
-            save_document(store, decision.model_copy(update=update))
-            raise
-    save_document(store, decision)
+        roll_back(store, champions, champion, parent, decision)
+    else:
+        save_document(store, decision)
     logger.info("%s: %s", decision.action, decision.reason)
     if choice.action is Action.RETRAIN:
         decision = _start_run(store, trainer, decision, settings)
@@ -165,18 +162,6 @@ def _start_run(
     started = decision.model_copy(update={"run": run})
     save_document(store, started)
     return started
-
-
-def _roll_back(
-    store: ObjectStore, champions: ChampionStore, champion: Release, parent: str, choice: Choice
-) -> None:
-    target = Registry(store).read(champion.mode, parent)
-    if champions.get_champion(champion.mode) != champion:
-        raise MonitoringError(
-            f"release {champion.id[:12]} was replaced as champion during the decision: it is not "
-            "rolled back; the next job decides again"
-        )
-    champions.promote(target, f"rolled back: {choice.reason}", ROLLBACK_RUN_ID)
 
 
 def _refresh_run(

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from skyclass.errors import MonitoringError, PromotionError, ReleaseError, SkyclassError
-from skyclass.monitoring.accuracy_job import ParentComparison, WindowAccuracy
 from skyclass.monitoring.decisions import Action, Cause, Decision, Run, RunState
 from skyclass.monitoring.documents import load_documents, save_document, window_prefix
-from skyclass.monitoring.loop import ROLLBACK_RUN_ID, close_loop
+from skyclass.monitoring.loop import close_loop
 from skyclass.monitoring.retraining_context import AccuracyRule
+from skyclass.monitoring.rollback import make_run_id
 from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import Verdict
 from skyclass.promotion import by_hand
@@ -26,7 +26,13 @@ from skyclass.survey.observation import Era
 from skyclass.tables.observations import ObservationsTable
 from skyclass.training.parameters import PromotionPolicy
 from tests.support.accuracy import make_holdout, make_labelled_window
-from tests.support.monitoring import END, START, draw_observations, ingest_rows, make_daily_verdict
+from tests.support.monitoring import (
+    END,
+    draw_observations,
+    ingest_rows,
+    make_daily_verdict,
+    promote_worse_release,
+)
 from tests.support.releases import draft, write_files
 
 MODE = Mode.SPECTROSCOPIC
@@ -231,23 +237,7 @@ def worse_champion(
     store: ObjectStore, champions: LocalChampionStore, champion: Release, tmp_path: Path
 ) -> Release:
     """A champion that is worse than its parent, which is `champion`."""
-    worse = champions.registry.publish(draft(MODE, run_id="x"), write_files(tmp_path / "worse"))
-    champions.promote(worse, "gate passed", "x")
-    save_verdicts(store, worse, Verdict.NO_DRIFT)
-    found = WindowAccuracy(
-        mode=MODE,
-        release=worse.id,
-        window_start=START,
-        window_end=END,
-        answers=900,
-        keyed=900,
-        table_version=1,
-        estimate=None,
-        measured=None,
-        rivalry=ParentComparison(parent=champion.id, rows=900, only_release=4, only_parent=80),
-    )
-    save_document(store, found)
-    return worse
+    return promote_worse_release(store, champions, champion, tmp_path / "worse")
 
 
 def test_release_worse_than_its_parent_is_rolled_back_once(
@@ -260,7 +250,7 @@ def test_release_worse_than_its_parent_is_rolled_back_once(
     assert made.action is Action.ROLL_BACK
     assert champions.get_champion(MODE) == champion
     event = champions.list_promotions(MODE)[-1]
-    assert event.run_id == ROLLBACK_RUN_ID
+    assert event.run_id == make_run_id(END)
     assert event.reason.startswith("rolled back: release ")
     assert close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW) == made
     assert len(champions.list_promotions(MODE)) == 3
@@ -295,6 +285,24 @@ def test_rollback_that_fails_is_recorded_and_repeated_by_the_next_job(
     made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     assert made.action is Action.ROLL_BACK
     assert champions.get_champion(MODE) == champion
+
+
+def test_rollback_by_hand_after_a_failed_one_is_not_recorded_as_its_success(
+    store: ObjectStore,
+    champions: LocalChampionStore,
+    champion: Release,
+    worse_champion: Release,
+) -> None:
+    class FailingStore(LocalChampionStore):
+        def promote(self, *_: object, **__: object) -> Promotion:
+            raise PromotionError("not served")
+
+    with pytest.raises(PromotionError):
+        close_loop(store, FailingStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    champions.promote(champion, "rolled back by hand", "vera")
+    made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    assert made.cause is Cause.STEADY
+    assert champions.list_promotions(MODE)[-1].run_id == "vera"
 
 
 def test_rollback_to_a_damaged_parent_is_recorded(

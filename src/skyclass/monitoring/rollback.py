@@ -1,0 +1,102 @@
+"""Rollbacks by the retraining loop, each made once and recorded once.
+
+Until a rollback has succeeded, its decision is stored as that of a failed one. If the job is killed
+between the promotion of the parent and the last write, the next job finds the promotion and
+completes the decision.
+"""
+
+from datetime import UTC, datetime
+
+from skyclass.errors import MonitoringError, PromotionError, ReleaseError
+from skyclass.monitoring.decisions import Action, Cause, Decision
+from skyclass.monitoring.documents import save_document
+from skyclass.promotion.champions import ChampionStore
+from skyclass.promotion.lineage import find_parent, find_promoted
+from skyclass.registry.releases import Registry, Release
+from skyclass.storage.s3 import ObjectStore
+
+_FAILURE = ", but its rollback "
+"""Separates the reason of a rollback from that of its failure."""
+
+
+def roll_back(
+    store: ObjectStore,
+    champions: ChampionStore,
+    champion: Release,
+    parent: str,
+    decision: Decision,
+) -> None:
+    """Make the parent champion again, and store the decision.
+
+    Args:
+        store: The object store.
+        champions: Where the champion is rolled back.
+        champion: The champion that the decision is about.
+        parent: Id of the release that it replaced.
+        decision: The decision to roll back.
+
+    Raises:
+        MonitoringError: Another release has become champion; nothing is stored.
+        PromotionError: The parent cannot be served; the decision records it, too.
+        ReleaseError: The parent is damaged; the decision records it, too.
+        SkyclassError: The object store or the Kubernetes API failed.
+    """
+    try:
+        target = Registry(store).read(champion.mode, parent)
+        if champions.get_champion(champion.mode) != champion:
+            raise MonitoringError(
+                f"release {champion.id[:12]} was replaced as champion during the decision: it is "
+                "not rolled back; the next job decides again"
+            )
+        save_document(store, _add_failure(decision, "was interrupted or is in progress"))
+        _promote(champions, target, decision)
+    except (PromotionError, ReleaseError) as error:
+        save_document(store, _add_failure(decision, f"failed: {error}"))
+        raise
+    save_document(store, decision)
+
+
+def complete_rollback(
+    store: ObjectStore, champions: ChampionStore, champion: Release, decision: Decision
+) -> Decision:
+    """Store that a rollback succeeded, if its job ended before it did.
+
+    Args:
+        store: The object store.
+        champions: Where the champion is rolled back.
+        champion: The current champion.
+        decision: Any decision.
+
+    Returns:
+        The completed decision; any other one unchanged.
+    """
+    if decision.cause is not Cause.ROLLBACK_FAILED:
+        return decision
+    promotions = champions.list_promotions(decision.mode)
+    reason = decision.reason.partition(_FAILURE)[0]
+    update = {"action": Action.ROLL_BACK, "cause": Cause.WORSE_THAN_PARENT, "reason": reason}
+    completed = decision.model_copy(update=update)
+    if not find_promoted(promotions, make_run_id(decision.window_end)):
+        is_served = champion.id == find_parent(promotions, decision.champion)
+        if not is_served or promotions[-1].to_release != decision.champion:
+            return decision
+        # On a cluster, the parent is served before its promotion is recorded.
+        _promote(champions, champion, completed)
+    save_document(store, completed)
+    return completed
+
+
+def make_run_id(window_end: datetime) -> str:
+    """Return the run id in the promotion event of the rollback that a window decides."""
+    return f"rollback-by-monitoring-{window_end.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _promote(champions: ChampionStore, target: Release, decision: Decision) -> None:
+    run_id = make_run_id(decision.window_end)
+    champions.promote(target, f"rolled back: {decision.reason}", run_id)
+
+
+def _add_failure(decision: Decision, failure: str) -> Decision:
+    reason = f"{decision.reason}{_FAILURE}{failure}"
+    update = {"action": Action.WAIT, "cause": Cause.ROLLBACK_FAILED, "reason": reason}
+    return decision.model_copy(update=update)
