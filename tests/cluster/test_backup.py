@@ -28,14 +28,22 @@ from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import KEY, MEASUREMENTS
 from skyclass.tables.observations import ObservationsTable
-from tests.support.cluster.chart import CHART, OBJECTS, SEAWEEDFS, Installation, make_arguments
-from tests.support.cluster.kube import ROOT, Namespace
+from tests.support.cluster.chart import (
+    CHART,
+    OBJECTS,
+    SEAWEEDFS,
+    UNSCHEDULED,
+    Installation,
+    make_arguments,
+)
+from tests.support.cluster.kube import ROOT, Namespace, eventually
 from tests.support.stored import load_stored
 
 PAGE = (ROOT / "docs/backup.md").read_text()
 MODE = Mode.SPECTROSCOPIC
 SMALL: dict[str, Any] = {
     **SEAWEEDFS,
+    **UNSCHEDULED,
     "monitor__enabled": False,
     "predictPage__enabled": False,
     "predictor__resources__requests__cpu": "20m",  # beside the installation that is copied
@@ -94,6 +102,14 @@ def backup(tmp_path: Path) -> Iterator[Access]:
         yield access
 
 
+@pytest.fixture
+def maintained(installed: Installation) -> Iterator[Installation]:
+    """The installation, whose maintenance is not suspended after the test, even if it fails."""
+    yield installed
+    resumed = '{"spec": {"suspend": false}}'
+    installed.namespace.kubectl("patch", f"cronjob/{installed.name}-maintain", "--patch", resumed)
+
+
 def test_a_copy_of_a_store_in_use_is_whole_at_any_time(tmp_path: Path, backup: Access) -> None:
     copy = open_store(backup)
     copy.make_buckets()
@@ -113,11 +129,16 @@ def test_a_copy_of_a_store_in_use_is_whole_at_any_time(tmp_path: Path, backup: A
         writer = threading.Thread(target=write)
         writer.start()
         try:
+            variables = make_remote("LIVE", live) | make_remote("BACKUP", backup)
             for commands in (first, contents, pointers):
-                before = table.version()
-                variables = make_remote("LIVE", live) | make_remote("BACKUP", backup)
-                run_commands(commands, tmp_path, variables)
-                assert table.version() > before, "nothing was written during the copy"
+
+                def is_overtaken(commands: str = commands) -> bool:
+                    """Run the commands, and return whether something was written meanwhile."""
+                    before = table.version()
+                    run_commands(commands, tmp_path, variables)
+                    return table.version() > before
+
+                eventually(is_overtaken, 120, interval=0)
                 assert verify_store(copy).problems == ()
         finally:
             stop.set()
@@ -127,12 +148,12 @@ def test_a_copy_of_a_store_in_use_is_whole_at_any_time(tmp_path: Path, backup: A
 
 
 def test_another_installation_serves_the_backup(
-    installed: Installation, tmp_path: Path, backup: Access
+    maintained: Installation, tmp_path: Path, backup: Access
 ) -> None:
-    evaluate_window(installed)
-    truth = read_state(installed)
+    evaluate_window(maintained)
+    truth = read_state(maintained)
     with Namespace.create("restored") as namespace:
-        names = make_names(installed, namespace, backup)
+        names = make_names(maintained, namespace, backup)
         keys = {"BACKUP_KEY": backup.access_key_id, "BACKUP_SECRET": backup.secret_access_key}
         install = INSTALL[INSTALL.index("helm install") :]  # the namespace has been created
 
@@ -142,7 +163,7 @@ def test_another_installation_serves_the_backup(
         run_commands(names(install + COPY_BACK + SERVE), tmp_path, make_remote("BACKUP", backup))
         print(f"copied in {copied - started:.0f} s, restored in {time.monotonic() - copied:.0f} s")  # noqa: T201
 
-        found = read_state(Installation(namespace, installed.name, **SEAWEEDFS))
+        found = read_state(Installation(namespace, maintained.name, **SEAWEEDFS))
     for mode, promotions in truth.pop("promotions").items():
         *earlier, newest = found["promotions"][mode]
         assert earlier == promotions

@@ -96,11 +96,9 @@ class Guarded:
         """Send requests (method, URL, body, token) from the pod, and return their statuses."""
         return list(json.loads(self.caller.run_python(_SEND, CA_FILE, json.dumps(requests))))
 
-    def get_pod(self) -> Any:
+    def get_pod(self) -> dict[str, Any]:
         """Return the only pod of the predictor that is not being deleted."""
-        pods = self.installation.namespace.get("pods", "-l", PREDICTORS)["items"]
-        (pod,) = [each for each in pods if "deletionTimestamp" not in each["metadata"]]
-        return pod
+        return self.installation.namespace.get_pod(PREDICTORS)
 
 
 def set_certificate(namespace: Namespace, authority: Authority) -> None:
@@ -231,7 +229,7 @@ def test_the_port_without_tls_serves_no_prediction_even_with_a_token(guarded: Gu
 def test_no_port_of_the_pod_leads_around_envoy(guarded: Guarded) -> None:
     address = guarded.get_pod()["status"]["podIP"]
     for port in (8080, 8081, 8443):
-        eventually(lambda port=port: guarded.caller.can_connect(address, port), seconds=20)
+        eventually(lambda port=port: guarded.caller.can_connect(address, port), 60)
     for port in (8082, 8083, 9901):
         assert not guarded.caller.can_connect(address, port), port
 

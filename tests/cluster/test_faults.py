@@ -23,7 +23,7 @@ from skyclass.survey.observation import KEY, Era
 from skyclass.tables.observations import ObservationsTable
 from tests.support.cluster.chart import OBJECTS, Installation
 from tests.support.cluster.kube import Namespace, Shell, eventually
-from tests.support.cluster.node import Node, get_status
+from tests.support.cluster.node import Node, get_status, start_node
 from tests.support.cluster.recorded_load import RecordedLoad, record_load
 from tests.support.cluster.windows import SEND_REQUEST
 from tests.support.faults.history import History
@@ -36,7 +36,6 @@ CALLER = "skyclass-client"
 SIGKILL_EXIT_CODE = 137
 INGESTED_ROWS = 200_000
 INGESTED = f"simulated:?rows={INGESTED_ROWS}&era=eboss&seed=3"
-NEVER = "0 0 31 2 *"
 VALUES = {
     "modes__spectroscopic__enabled": False,
     "bootstrap__sourceUri": "simulated:?rows=3000&era=legacy&seed=0",
@@ -46,7 +45,6 @@ VALUES = {
     "predictor__maxReplicas": 2,
     "ingest__enabled": True,
     "ingest__uri": INGESTED,
-    "ingest__schedule": NEVER,
     "drift__enabled": False,
     "maintain__enabled": False,
 }
@@ -114,16 +112,15 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    with Namespace.create("faults") as namespace, Namespace.create("node", "privileged") as host:
+    with Namespace.create("faults") as namespace:
         installation = Installation(namespace, "skyclass", **VALUES)
         installation.install()
         installation.wait_until_served((MODE,))
         caller = installation.start_shell("caller", {CALLER: "true"})
-        pod = namespace.get("pod/caller")
-        node = Node(host, pod["spec"]["nodeName"], pod["spec"]["containers"][0]["image"])
-        place = Place(installation, caller, node)
-        eventually(lambda: len(place.list_endpoints()) == 2, 180)
-        yield place
+        with start_node(caller) as node:
+            place = Place(installation, caller, node)
+            eventually(lambda: len(place.list_endpoints()) == 2, 180)
+            yield place
 
 
 def has_restarted(pod: dict[str, Any], before: dict[str, Any]) -> bool:
@@ -233,7 +230,7 @@ def test_after_all_pods_ended_at_once_everything_comes_back_alone(
 
             eventually(is_back, 300)
             eventually(lambda: len(place.list_endpoints()) == 2, 60)
-    assert namespace.get(f"job/{job}")["status"].get("failed"), "the job was not interrupted"
+    eventually(lambda: namespace.get(f"job/{job}")["status"].get("failed"), 60)  # interrupted
     history.fire(f"{processes} processes of {len(killed)} pods ended with SIGKILL")
 
     if not namespace.wait_for_job(job, 300):

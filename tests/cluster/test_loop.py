@@ -4,11 +4,13 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
 
 from charts.render import render
+from skyclass.polling import poll
 from skyclass.promotion.events import PromotionLog
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -29,6 +31,14 @@ from tests.support.cluster.windows import (
 )
 from tests.support.monitoring import draw_observations, ingest_rows
 from tests.support.scoring import publish_tree
+
+OF_KUBE_STATE_METRICS = {
+    "kube_cronjob_created",
+    "kube_cronjob_status_last_successful_time",
+    "kube_deployment_status_replicas_available",
+    "kube_job_status_failed",
+}
+"""Metrics that alerts use, and kube-state-metrics exports."""
 
 
 def test_drift_is_followed_by_training_and_a_new_served_release(
@@ -143,19 +153,25 @@ def test_alerts_and_dashboard_use_exported_metrics(scaled: Installation, caller:
     expressions += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     used = {name for text in expressions for name in re.findall(r"(\w+)\{", text)}
 
+    def list_missing() -> set[str]:
+        return used - list_exported(scaled, objects)
+
+    poll(lambda: list_missing() == OF_KUBE_STATE_METRICS, 60)  # the monitor caches for some seconds
+    assert list_missing() == OF_KUBE_STATE_METRICS
+
+
+def list_exported(installation: Installation, objects: list[Any]) -> set[str]:
+    """Return the names of the metrics of a pod of each PodMonitor."""
     exported: set[str] = set()
     for monitor in (each for each in objects if each["kind"] == "PodMonitor"):
         labels = monitor["spec"]["selector"]["matchLabels"]
         selector = ",".join(f"{name}={value}" for name, value in labels.items())
-        pod = min(scaled.namespace.list_names("pods", selector))
-        (container,) = scaled.namespace.get(f"pod/{pod}")["spec"]["containers"]
+        pod, *_ = installation.namespace.list_pods(selector)
+        name = f"pod/{pod['metadata']['name']}"
+        installation.namespace.kubectl("wait", name, "--for=condition=Ready", "--timeout=120s")
+        (container,) = pod["spec"]["containers"]
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        with scaled.namespace.forward(f"pod/{pod}", ports["http"]) as address:
+        with installation.namespace.forward(name, ports["http"]) as address:
             text = urllib3.request("GET", f"{address}/metrics").data.decode()
         exported |= set(re.findall(r"^(\w+)\{?", text, re.M))
-    assert used - exported == {  # exported by kube-state-metrics
-        "kube_cronjob_created",
-        "kube_cronjob_status_last_successful_time",
-        "kube_deployment_status_replicas_available",
-        "kube_job_status_failed",
-    }
+    return exported

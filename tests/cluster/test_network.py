@@ -44,7 +44,7 @@ def test_only_permitted_pods_connect_to_the_store_and_the_predictor(
         )
         return found == (store, predictor)
 
-    eventually(is_as_expected, seconds=10)  # policies apply shortly after a pod has started
+    eventually(is_as_expected, seconds=60)  # policies apply shortly after a pod has started
 
 
 def test_only_the_s3_port_of_the_store_is_reachable(
@@ -52,13 +52,13 @@ def test_only_the_s3_port_of_the_store_is_reachable(
 ) -> None:
     address = installed.namespace.get(f"pod/{installed.store}-0")["status"]["podIP"]
     others = (9333, 19333, 8080, 18080, 8888, 18888, 19000)  # of SeaweedFS: HTTP and gRPC
-    assert not any(case[0].can_connect(address, port) for port in others)
+    eventually(lambda: not any(case[0].can_connect(address, port) for port in others), 60)
 
 
 def test_these_pods_cannot_connect_to_the_api_server(
     installed: Installation, case: tuple[Shell, bool, bool]
 ) -> None:
-    assert not case[0].can_connect("kubernetes.default", 443)
+    eventually(lambda: not case[0].can_connect("kubernetes.default", 443), 60)
 
 
 def test_the_predictor_has_no_repository_api(installed: Installation) -> None:

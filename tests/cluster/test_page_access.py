@@ -246,7 +246,7 @@ def test_only_visitors_reach_the_login_and_only_prometheus_the_metrics(
         lambda: (
             {port for port in (8000, 9000, 9001) if shell.can_connect(address, port)} == open_ports
         ),
-        seconds=10,
+        seconds=60,  # policies apply shortly after a pod has started
     )
 
 
@@ -276,9 +276,5 @@ def test_logs_contain_no_secret(site: Site, visitor: Visitor) -> None:
 
 def _get_pod(site: Site, page: str) -> str:
     """Return the pod of a page, as kubectl names it."""
-    selector = f"app.kubernetes.io/component={page}"
-    pods = site.installation.namespace.get("pods", "-l", selector)["items"]
-    (name,) = [
-        pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]
-    ]
-    return f"pod/{name}"
+    pod = site.installation.namespace.get_pod(f"app.kubernetes.io/component={page}")
+    return f"pod/{pod['metadata']['name']}"

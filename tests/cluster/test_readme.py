@@ -3,10 +3,10 @@
 import json
 import os
 import re
-import socket
 import subprocess
 from pathlib import Path
 
+from skyclass.local.ports import find_free_ports
 from tests.support.cluster.chart import Installation
 from tests.support.cluster.kube import ROOT
 
@@ -19,9 +19,8 @@ INSTALL, PREDICT, EVALUATE, FETCH = re.findall(
 
 def run_commands(commands: str, namespace: str, folder: Path) -> str:
     """Run commands with another namespace and with free ports, and return their output."""
-    for port in set(re.findall(r" (\d+):\d+ &", commands)):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            free = str(listener.getsockname()[1])
+    ports = set(re.findall(r" (\d+):\d+ &", commands))
+    for port, free in zip(ports, find_free_ports(len(ports)), strict=True):
         commands = re.sub(rf" {port}(:\d+ &)", rf" {free}\1", commands)
         commands = commands.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
     commands = re.sub(r"(-n |namespace |NAMESPACE=)skyclass\b", rf"\1{namespace}", commands)

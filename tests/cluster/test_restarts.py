@@ -6,12 +6,13 @@ Each job succeeds, or fails with one line and succeeds when it is repeated. No p
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from skyclass.monitoring.documents import window_prefix
 from skyclass.registry.releases import Registry
 from skyclass.sources.simulated import draw
 from skyclass.storage.s3 import ObjectStore
@@ -21,7 +22,8 @@ from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.prediction_history import read_daily_history
 from skyclass.tables.predictions import PredictionsTable
 from tests.support.cluster.chart import INGESTED, INGESTED_ROWS, Installation
-from tests.support.cluster.kube import eventually
+from tests.support.cluster.kube import Shell, eventually
+from tests.support.cluster.node import Node, start_node
 from tests.support.faults.history import History
 from tests.support.rows import name_rows
 
@@ -44,6 +46,13 @@ def outage(installation: Installation) -> Iterator[None]:
         namespace.kubectl("rollout", "status", store, "--timeout=120s")
 
 
+@pytest.fixture(scope="module")
+def node(caller: Shell) -> Iterator[Node]:
+    """A pod that pauses jobs."""
+    with start_node(caller) as node:
+        yield node
+
+
 def draw_sample() -> pd.DataFrame:
     """Return the keys of a sample of the ingested rows."""
     starts = (0, INGESTED_ROWS // 2, INGESTED_ROWS - SAMPLE_ROWS)
@@ -53,6 +62,7 @@ def draw_sample() -> pd.DataFrame:
 
 def run_with_outage(
     installation: Installation,
+    node: Node,
     history: History,
     start: Callable[[], str],
     has_progressed: Callable[[str], bool],
@@ -61,6 +71,7 @@ def run_with_outage(
 
     Args:
         installation: The installation.
+        node: Pauses the job until the object store has stopped, so that it cannot end before.
         history: The history of the test.
         start: Starts the job, and returns its name.
         has_progressed: Returns whether the job has reached the point at which the outage begins.
@@ -68,7 +79,10 @@ def run_with_outage(
     namespace = installation.namespace
     job = start()
     eventually(lambda: has_progressed(job), 180, interval=0.1)
+    (pod,) = namespace.list_job_pods(job)
+    node.pause(pod)
     with outage(installation):
+        node.resume(pod)
         eventually(lambda: "is unreachable" in namespace.read_logs(job), 180)
         history.fire(f"{job} reported that the object store is unreachable")
     with history.recovery():
@@ -80,7 +94,7 @@ def run_with_outage(
 
 
 @pytest.mark.fault("store-down-during-upload")
-def test_publish(scaled: Installation, history: History) -> None:
+def test_publish(scaled: Installation, node: Node, history: History) -> None:
     def list_releases() -> list[str]:
         with scaled.connect_to_store() as settings:
             registry = Registry(ObjectStore(settings))
@@ -94,6 +108,7 @@ def test_publish(scaled: Installation, history: History) -> None:
     history.attempt("new release")
     run_with_outage(
         scaled,
+        node,
         history,
         lambda: scaled.start_training(MODE, source_uri="table:", promotion="never"),
         lambda job: "step publish" in scaled.namespace.read_logs(job),
@@ -104,16 +119,17 @@ def test_publish(scaled: Installation, history: History) -> None:
 
 
 @pytest.mark.fault("store-down-during-upload")
-def test_drift(scaled: Installation, history: History) -> None:
+def test_drift(scaled: Installation, node: Node, history: History) -> None:
     def read_reports() -> dict[str, bytes]:
         with scaled.connect_to_store() as settings:
             store, bucket = ObjectStore(settings), settings.reports_bucket
             return {key: store.get(bucket, key) for key in store.list_keys(bucket, window)}
 
-    today = datetime.now(UTC)
-    window = f"drift/{MODE}/{today:%Y%m%d}T235900Z/"
+    # Yesterday: older than the windows of other tests, which read the newest one.
+    end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    window = window_prefix(Mode(MODE), end)
     job = f"{scaled.name}-drift-{MODE}"
-    days = ("--start", f"{today:%Y-%m-%d}", "--end", f"{today:%Y-%m-%d}T23:59:00Z")
+    days = ("--start", f"{end - timedelta(days=1):%Y-%m-%d}", "--end", f"{end:%Y-%m-%d}")
 
     def start() -> str:
         return scaled.namespace.start_cron_job(job, "drift", "--mode", MODE, *days)
@@ -122,7 +138,7 @@ def test_drift(scaled: Installation, history: History) -> None:
         return bool(scaled.namespace.list_job_pods(job))
 
     history.attempt(window)
-    run_with_outage(scaled, history, start, has_pod)
+    run_with_outage(scaled, node, history, start, has_pod)
     history.acknowledge(window)
     reports = read_reports()
     assert {key.removeprefix(window) for key in reports} == {
@@ -133,7 +149,7 @@ def test_drift(scaled: Installation, history: History) -> None:
 
 
 @pytest.mark.fault("store-down-before-commit")
-def test_ingest(scaled: Installation, history: History) -> None:
+def test_ingest(scaled: Installation, node: Node, history: History) -> None:
     cron_job = f"{scaled.name}-ingest"
     with scaled.connect_to_store() as settings:
         before = ObservationsTable(settings).version()
@@ -147,7 +163,7 @@ def test_ingest(scaled: Installation, history: History) -> None:
 
     sample = draw_sample()
     history.attempt(*name_rows(sample))
-    run_with_outage(scaled, history, start, lambda job: has_committed())
+    run_with_outage(scaled, node, history, start, lambda job: has_committed())
     history.acknowledge(*name_rows(sample))
 
     with scaled.connect_to_store() as settings:
@@ -164,20 +180,31 @@ def test_ingest(scaled: Installation, history: History) -> None:
         assert ObservationsTable(settings).version() == version
 
 
+@pytest.fixture
+def ingested(scaled: Installation) -> Installation:
+    """The installation, whose table has the rows of the ingest job."""
+    job = scaled.namespace.start_cron_job(f"{scaled.name}-ingest")
+    assert scaled.namespace.wait_for_job(job, 600), scaled.namespace.read_logs(job)
+    return scaled
+
+
 @pytest.mark.fault("store-down-before-commit")
-def test_score(scaled: Installation, history: History) -> None:
+@pytest.mark.usefixtures("ingested")
+def test_score(scaled: Installation, node: Node, history: History) -> None:
     cron_job, release = f"{scaled.name}-score-{MODE}", scaled.get_release(MODE)
+    with scaled.connect_to_store() as settings:
+        before = PredictionsTable(settings).newest_version()
 
     def start() -> str:
         return scaled.namespace.start_cron_job(cron_job)
 
     def has_committed() -> bool:
         with scaled.connect_to_store() as settings:
-            return PredictionsTable(settings).newest_version() is not None
+            return PredictionsTable(settings).newest_version() != before
 
     sample = draw_sample()
     history.attempt(*name_rows(sample))
-    run_with_outage(scaled, history, start, lambda job: has_committed())
+    run_with_outage(scaled, node, history, start, lambda job: has_committed())
 
     with scaled.connect_to_store() as settings:
         version = PredictionsTable(settings).version()

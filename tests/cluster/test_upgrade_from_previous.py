@@ -24,7 +24,13 @@ from skyclass.survey.features import Mode
 from skyclass.tables.log.read import read_log
 from skyclass.tables.observations import ObservationsTable
 from skyclass.tables.prediction_history import read_daily_history
-from tests.support.cluster.chart import CHART, OBJECTS, Installation, make_arguments
+from tests.support.cluster.chart import (
+    CHART,
+    OBJECTS,
+    UNSCHEDULED,
+    Installation,
+    make_arguments,
+)
 from tests.support.cluster.kube import ROOT, Namespace, Shell, eventually
 from tests.support.cluster.load import generate_load
 from tests.support.cluster.windows import TIME, predict_in_new_window
@@ -33,6 +39,7 @@ MODE = "photometric"
 SERVICE = f"skyclass-{MODE}"
 PREVIOUS = ROOT / ".tools/previous"
 VALUES: dict[str, Any] = {
+    **UNSCHEDULED,
     "modes__spectroscopic__enabled": False,
     "bootstrap__sourceUri": "simulated:?rows=3000&era=legacy&seed=0",
     "bootstrap__parameters": {"candidates": "decision_tree"},

@@ -33,8 +33,9 @@ class ChartStore:
         identities = folder / "identities.json"
         identities.write_text(by_name["ConfigMap", "skyclass-seaweedfs"]["data"][identities.name])
         self._variables = {each["name"]: _resolve(each) for each in container["env"]}
-        self.ports = dict(zip(SERVICES, find_free_ports(len(SERVICES)), strict=True))
-        self.grpc_ports = dict(zip(SERVICES, find_free_ports(len(SERVICES)), strict=True))
+        ports = find_free_ports(2 * len(SERVICES))
+        self.ports = dict(zip(SERVICES, ports[::2], strict=True))
+        self.grpc_ports = dict(zip(SERVICES, ports[1::2], strict=True))
         self._folder = folder
         places = {"/data": str(folder), "/identities": str(folder)}
         weed, *arguments = container["command"]

@@ -18,6 +18,9 @@ INGESTED_ROWS = 3_000_000
 INGESTED = f"simulated:?rows={INGESTED_ROWS}&era=eboss&seed=2"
 """Source of the ingest job: so many batches that a test can interrupt it between two."""
 MODES = tuple(str(mode) for mode in Mode)
+NEVER = "0 0 31 2 *"
+UNSCHEDULED = {f"{job}__schedule": NEVER for job in ("drift", "ingest", "score")}
+"""Values with which tests start these CronJobs: by their schedules, one would write at midnight."""
 SEAWEEDFS = {
     "objectStore__bundled__engine": "seaweedfs",
     "images__seaweedfs__registry": "localhost",
@@ -40,7 +43,7 @@ class Installation:
             name: Name of the Helm release.
             values: Values of the chart by dotted key, with `__` for each dot.
         """
-        self.namespace, self.name, self.values = namespace, name, values
+        self.namespace, self.name, self.values = namespace, name, UNSCHEDULED | values
 
     @property
     def engine(self) -> str:

@@ -110,6 +110,16 @@ class Namespace:
         self.apply(manifest)
         return job
 
+    def list_pods(self, selector: str) -> list[dict[str, Any]]:
+        """Return the pods that are not being deleted."""
+        pods = self.get("pods", "-l", selector)["items"]
+        return [each for each in pods if "deletionTimestamp" not in each["metadata"]]
+
+    def get_pod(self, selector: str) -> dict[str, Any]:
+        """Return the only pod that is not being deleted."""
+        (pod,) = self.list_pods(selector)
+        return pod
+
     def list_job_pods(self, job: str) -> list[dict[str, Any]]:
         """Return the pods of a Job."""
         pods: list[dict[str, Any]] = self.get("pods", "-l", f"job-name={job}")["items"]

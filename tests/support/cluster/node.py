@@ -1,4 +1,4 @@
-"""SIGKILL for containers and pods, as a crash or a loss of power ends them.
+"""SIGKILL for containers and pods, as a crash or a loss of power ends them; and pauses of pods.
 
 The signal is sent from the node, by a pod with the PID namespace of the host: an administrator can
 start it on any cluster. A command in the container (`kubectl exec`, an ephemeral container) shares
@@ -6,13 +6,15 @@ the PID namespace in which the first process ignores SIGKILL. `kubectl delete --
 first, and deletes the pod with its volumes, which a restart of the node keeps.
 """
 
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.support.cluster.kube import Namespace, Shell
 
-_KILL = """
-import os, pathlib, signal, sys, time
+_SEND_SIGNAL = """
+import os, pathlib, sys, time
 
 def find_processes(names):
     for path in pathlib.Path("/proc").glob("[0-9]*/cgroup"):
@@ -30,22 +32,22 @@ def is_connected(process):
         return False
     return any(line.split()[3] == "01" for line in lines)  # ESTABLISHED
 
-awaited, names = sys.argv[1].split(), sys.argv[2:]
+number, awaited, names = int(sys.argv[1]), sys.argv[2].split(), sys.argv[3:]
 deadline = time.monotonic() + 120
 while awaited and not any(map(is_connected, find_processes(awaited))):
     if time.monotonic() > deadline:
         sys.exit("error: the pod has opened no connection within 120 s")
     time.sleep(0.01)
-killed = 0
+found = 0
 for process in find_processes(names):
-    os.kill(int(process.name), signal.SIGKILL)
-    killed += 1
-print(killed)
+    os.kill(int(process.name), number)
+    found += 1
+print(found)
 """
 
 
 class Node(Shell):
-    """A pod that kills processes of other pods on its node."""
+    """A pod that sends signals to processes of other pods on its node."""
 
     def __init__(self, namespace: Namespace, node: str, image: str) -> None:
         """Start the pod and wait until it is ready.
@@ -76,7 +78,8 @@ class Node(Shell):
 
     def kill_container(self, pod: dict[str, Any], container: str) -> int:
         """Kill all processes of a container, and return their number."""
-        return self._kill([get_status(pod, container)["containerID"].rpartition("/")[2]], [])
+        name = get_status(pod, container)["containerID"].rpartition("/")[2]
+        return self._send(signal.SIGKILL, [name])
 
     def kill_pods(self, pods: Iterable[dict[str, Any]], awaited: dict[str, Any]) -> int:
         """Kill all processes of pods with their sandboxes, while one of them is at work.
@@ -91,12 +94,29 @@ class Node(Shell):
         Returns:
             Number of killed processes.
         """
-        return self._kill(
-            [name for pod in pods for name in _name_groups(pod)], _name_groups(awaited)
-        )
+        names = [name for pod in pods for name in _name_groups(pod)]
+        return self._send(signal.SIGKILL, names, _name_groups(awaited))
 
-    def _kill(self, names: list[str], awaited: list[str]) -> int:
-        return int(self.run_python(_KILL, " ".join(awaited), *names))
+    def pause(self, pod: dict[str, Any]) -> None:
+        """Stop all processes of a pod while it is at work: as soon as it has a connection."""
+        names = _name_groups(pod)
+        assert self._send(signal.SIGSTOP, names, names), "the pod has ended"
+
+    def resume(self, pod: dict[str, Any]) -> None:
+        """Let the processes of a paused pod continue."""
+        self._send(signal.SIGCONT, _name_groups(pod))
+
+    def _send(self, number: signal.Signals, names: list[str], awaited: Iterable[str] = ()) -> int:
+        """Send a signal to all processes of control groups, and return their number."""
+        return int(self.run_python(_SEND_SIGNAL, str(int(number)), " ".join(awaited), *names))
+
+
+@contextmanager
+def start_node(neighbour: Shell) -> Iterator[Node]:
+    """Start the pod in a namespace of its own, on the node and with the image of another one."""
+    spec = neighbour.namespace.get(f"pod/{neighbour.name}")["spec"]
+    with Namespace.create("node", "privileged") as namespace:
+        yield Node(namespace, spec["nodeName"], spec["containers"][0]["image"])
 
 
 def _name_groups(pod: dict[str, Any]) -> list[str]:
