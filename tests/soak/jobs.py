@@ -18,7 +18,7 @@ from skyclass.monitoring.documents import window_prefix
 from skyclass.sources import SimulatedSource
 from skyclass.survey.observation import KEY
 from tests.soak.load import MODE
-from tests.soak.processes import kill_group
+from tests.soak.processes import is_connected, kill_group
 from tests.soak.schedule import Schedule
 from tests.soak.system import System
 from tests.support.faults.history import History
@@ -97,7 +97,7 @@ class Jobs:
         self._train("table:")
 
     def kill_next(self, name: str) -> threading.Event:
-        """Let the next run of a job be killed halfway; the event is set afterwards."""
+        """Let the next run of a job be killed at work; the event is set afterwards."""
         self._killed = threading.Event()
         self._to_kill = name
         return self._killed
@@ -162,7 +162,7 @@ class Jobs:
             )
             try:
                 if name == self._to_kill:
-                    self._kill_halfway(name, process)
+                    self._kill_at_work(name, process)
                 self._system.expect(
                     lambda: process.poll() is not None, f"{name} ends", _TIMEOUT_SECONDS
                 )
@@ -180,14 +180,14 @@ class Jobs:
             self._killed.set()
         return json.loads(result) if status == 0 else None
 
-    def _kill_halfway(self, name: str, process: subprocess.Popen[bytes]) -> None:
-        """Kill a run after half of the duration of the fastest one so far."""
-        fastest = min(
-            run.end - run.start for run in self.runs if run.name == name and not run.status
+    def _kill_at_work(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        """Kill a run when it is connected to the object store, unless it ends before."""
+        self._system.expect(
+            lambda: process.poll() is not None or is_connected(process),
+            f"{name} connects to the object store",
+            _TIMEOUT_SECONDS,
         )
-        try:
-            process.wait(fastest / 2)
-        except subprocess.TimeoutExpired:
+        if process.poll() is None:
             kill_group(process)
 
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 STOP_SECONDS = 30
 
 
@@ -62,6 +64,15 @@ def start_process(
             stderr=output,
             start_new_session=True,
         )
+
+
+def is_connected(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a process has an open TCP connection."""
+    try:
+        connections = psutil.Process(process.pid).connections("tcp")
+    except psutil.NoSuchProcess:
+        return False
+    return any(each.status == psutil.CONN_ESTABLISHED for each in connections)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
