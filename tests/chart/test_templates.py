@@ -537,7 +537,7 @@ def test_only_visitors_and_prometheus_reach_the_monitor_page() -> None:
     assert port["targetPort"] == "http"
 
 
-NO_PEERS = "visitors prometheus callers identityProvider.peers issuers.peers"
+NO_PEERS = "dns visitors prometheus callers identityProvider.peers issuers.peers"
 NO_RANGES = "apiServer.cidrs sources.cidrs notifications.cidrs"
 NO_PORTS = "apiServer.ports sources.ports notifications.ports identityProvider.ports issuers.ports"
 
