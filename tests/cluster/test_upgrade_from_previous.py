@@ -147,9 +147,8 @@ def change_version(installation: Installation, *command: str) -> None:
         assert namespace.wait_for_job(job, 300), namespace.read_logs(job)
 
 
-def test_an_upgrade_fails_no_request_and_keeps_the_release(
-    installation: Installation, caller: Shell, stored: dict[str, Any]
-) -> None:
+def upgrade_under_load(installation: Installation, caller: Shell) -> None:
+    """Upgrade to this version, and require that the release answers every request."""
     release = installation.get_release(MODE)
     with generate_load(caller, MODE) as load:
         change_version(
@@ -158,6 +157,19 @@ def test_an_upgrade_fails_no_request_and_keeps_the_release(
         )  # fmt: skip
     assert len(load.versions) > 100
     assert set(load.versions) == {release} == {installation.get_release(MODE)}
+
+
+def start_second_replica(namespace: Namespace) -> None:
+    patch = '{"spec": {"predictor": {"minReplicas": 2, "maxReplicas": 2}}}'
+    namespace.kubectl("patch", f"inferenceservice/{SERVICE}", "--type=merge", "-p", patch)
+    ready = "jsonpath={.status.readyReplicas}=2"
+    namespace.kubectl("wait", f"deployment/{SERVICE}-predictor", f"--for={ready}", "--timeout=300s")
+
+
+def test_an_upgrade_fails_no_request_and_keeps_the_release(
+    installation: Installation, caller: Shell, stored: dict[str, Any]
+) -> None:
+    upgrade_under_load(installation, caller)
 
 
 def test_data_of_the_previous_version_are_read(
@@ -180,12 +192,8 @@ def test_all_jobs_run_after_the_upgrade(installation: Installation, window: Wind
 def test_a_rollback_fails_no_request_and_the_previous_version_works(
     installation: Installation, caller: Shell, window: Window, stored: dict[str, Any]
 ) -> None:
-    patch = '{"spec": {"predictor": {"minReplicas": 2, "maxReplicas": 2}}}'
     newer = predict_in_new_window(installation, caller, 300 * OBJECTS[MODE])
-    namespace = installation.namespace
-    namespace.kubectl("patch", f"inferenceservice/{SERVICE}", "--type=merge", "-p", patch)
-    ready = "jsonpath={.status.readyReplicas}=2"
-    namespace.kubectl("wait", f"deployment/{SERVICE}-predictor", f"--for={ready}", "--timeout=300s")
+    start_second_replica(installation.namespace)
     with generate_load(caller, MODE) as load:
         change_version(installation, "rollback", installation.name, "1")
     assert len(load.versions) > 100
@@ -196,3 +204,10 @@ def test_a_rollback_fails_no_request_and_the_previous_version_works(
         verdicts = load_documents(ObjectStore(settings), DriftVerdict, Mode(MODE))
     assert [each.window_rows for each in verdicts] == [600, 600]
     assert stored["verdicts"] == verdicts[:1]
+
+
+def test_an_upgrade_with_two_replicas_fails_no_request(
+    installation: Installation, caller: Shell
+) -> None:
+    start_second_replica(installation.namespace)
+    upgrade_under_load(installation, caller)
