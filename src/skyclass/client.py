@@ -21,6 +21,7 @@ from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.classified import append_predictions, check_names
 from skyclass.tables.log.schema import PROBABILITIES
 from skyclass.tables.objects import Objects, read_objects
+from skyclass.urls import omit_credentials
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -93,14 +94,14 @@ class Client:
         """Create a client; nothing is contacted yet.
 
         Args:
-            url: URL of the predictor, without a path.
+            url: URL of the predictor, without a path; a user and password in it are ignored.
             mode: Mode of the model.
             token: Bearer token, or the file that has it, which is read before each request; None
                 for a predictor without login.
             ca_file: PEM file with the CA certificates that an https URL is verified with; it is
                 read again when it changes. None for those of the system.
         """
-        self._url = url.rstrip("/")
+        self._url = omit_credentials(url).rstrip("/")
         self._mode = mode
         self._name = model_name(mode)
         self._credentials = Credentials(token, ca_file)

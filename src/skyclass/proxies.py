@@ -9,10 +9,10 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import unquote
 from urllib.request import getproxies_environment
 
-from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, make_headers, parse_url
+from urllib3.util import Url, make_headers
 
 from skyclass.errors import SkyclassError
+from skyclass.urls import omit_credentials, parse
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -30,11 +30,11 @@ def find_proxy(url: str) -> str | None:
         SkyclassError: The proxy is of another kind, such as SOCKS, or its URL is malformed.
     """
     proxies = getproxies_environment()
-    target = _parse(url)
+    target = parse(url)
     proxy = proxies.get(target.scheme or "") or proxies.get("all")
     if not proxy or not target.host or _is_direct(target, proxies.get("no", "")):
         return None
-    found = _parse(proxy if "://" in proxy else f"http://{proxy}")
+    found = parse(proxy if "://" in proxy else f"http://{proxy}")
     if found.scheme not in _PORTS or not found.host:
         # Without the URL, which may contain a password.
         raise SkyclassError(
@@ -50,25 +50,18 @@ def describe_proxy(url: str) -> str:
     The credentials of the proxy are omitted.
     """
     proxy = find_proxy(url)
-    return f" through the proxy {parse_url(proxy)._replace(auth=None).url}" if proxy else ""
+    return f" through the proxy {omit_credentials(proxy)}" if proxy else ""
 
 
 def make_proxy_headers(proxy: str) -> dict[str, str]:
     """Return the headers that authenticate to a proxy with the credentials of its URL."""
-    credentials = parse_url(proxy).auth
+    credentials = parse(proxy).auth
     return make_headers(proxy_basic_auth=unquote(credentials)) if credentials else {}
 
 
 def get_host(url: str) -> str:
     """Return the host of a URL, an IPv6 address without brackets; empty if it is malformed."""
-    return (_parse(url).host or "").strip("[]")
-
-
-def _parse(url: str) -> Url:
-    try:
-        return parse_url(url)
-    except LocationParseError:
-        return Url()
+    return (parse(url).host or "").strip("[]")
 
 
 def _is_direct(target: Url, excluded: str) -> bool:

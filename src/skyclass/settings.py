@@ -1,14 +1,28 @@
 """Settings, read from environment variables and from the file of the embedded S3 server."""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from skyclass.errors import SkyclassError
+from skyclass.urls import normalize_scheme, omit_credentials
 
 S = TypeVar("S", bound=BaseSettings)
+
+Url = Annotated[str, AfterValidator(normalize_scheme)]
+
+PublicUrl = Annotated[Url, AfterValidator(omit_credentials)]
+"""A URL that is logged or stored as a link: a user and password in it are dropped."""
 
 S3_ENV_FILE = "s3.env"
 """File in the home folder with the AWS_* variables of the running embedded S3 server."""
@@ -26,7 +40,7 @@ class Settings(BaseSettings):
     home: Path = Path(".skyclass")
     """The only local folder that the project writes to."""
 
-    endpoint_url: str = Field(validation_alias="AWS_ENDPOINT_URL")
+    endpoint_url: Url = Field(validation_alias="AWS_ENDPOINT_URL")
     access_key_id: str = Field(validation_alias="AWS_ACCESS_KEY_ID")
     secret_access_key: SecretStr = Field(validation_alias="AWS_SECRET_ACCESS_KEY")
     region: str = Field("us-east-1", validation_alias="AWS_REGION")
@@ -44,7 +58,7 @@ class Settings(BaseSettings):
     """TOML file with limits of the expectations that differ from those of the package."""
     signing_key: Path | None = None
     """PEM file with the private key that signs published releases."""
-    skyserver_url: str = "https://skyserver.sdss.org"
+    skyserver_url: PublicUrl = "https://skyserver.sdss.org"
     """URL of SkyServer or of a mirror; each data release is a path below it."""
     skyserver_contact: str = ""
     """Your e-mail address for SkyServer's operators, sent in the User-Agent of each query."""
@@ -54,7 +68,7 @@ class Settings(BaseSettings):
     label_set_coverage: float = Field(0.95, gt=0, lt=1)
     """Promised coverage of the label sets that the drift job measures."""
 
-    kfp_url: str = Field("", validation_alias="KF_PIPELINES_UI_ENDPOINT")
+    kfp_url: PublicUrl = Field("", validation_alias="KF_PIPELINES_UI_ENDPOINT")
     """URL of KFP's user interface, for links to runs."""
     run_id: str = "by-hand"
     """Id of the pipeline run, recorded in manifests and promotion events."""

@@ -11,6 +11,7 @@ from skyclass.sources import open_source
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
+from skyclass.urls import normalize_scheme
 
 
 def ingest_step(
@@ -30,7 +31,7 @@ def ingest_step(
     """
     limits = load_expectations(settings.expectations_file)
     table, store = ObservationsTable(settings), ObjectStore(settings)
-    if source_uri == OBSERVATIONS_URI:
+    if normalize_scheme(source_uri) == OBSERVATIONS_URI:
         return Accounting(source_uri, version=table.version())
     done = ingest(open_source(source_uri, store), table, store, progress)
     expect_few_rejected(done.rows_in, done.reasons, done.examples, limits.rejected)

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from skyclass.errors import NotificationError
 from skyclass.notifications.event import Kind
+from skyclass.settings import PublicUrl
 
 
 class NotificationSettings(BaseSettings):
@@ -26,7 +27,7 @@ class NotificationSettings(BaseSettings):
     timeout_seconds: PositiveFloat = 10.0
     """Timeout of one message to one channel."""
 
-    monitor_url: str = Field("", validation_alias="SKYCLASS_MONITOR_URL")
+    monitor_url: PublicUrl = Field("", validation_alias="SKYCLASS_MONITOR_URL")
     """URL of the monitor page, for links."""
 
     @field_validator("kinds", mode="before")

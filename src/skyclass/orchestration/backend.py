@@ -21,6 +21,7 @@ from skyclass.orchestration.backend_errors import (
 )
 from skyclass.orchestration.backend_models import RunStatus, Schedule
 from skyclass.proxies import find_proxy, make_proxy_headers
+from skyclass.urls import omit_credentials
 
 TIMEOUTS = (5.0, 30.0)
 """Seconds to connect, and to respond."""
@@ -33,7 +34,7 @@ class Backend:
     """A KFP API server, reached directly or through its user interface.
 
     Args:
-        host: Base URL, such as http://127.0.0.1:8080.
+        host: Base URL, such as http://127.0.0.1:8080; a user and password in it are ignored.
         namespace: Namespace of the user, on a multi-user KFP.
         token: Bearer token, if KFP requires one.
         timeouts: Seconds to connect, and to respond.
@@ -46,7 +47,7 @@ class Backend:
         token: str | None = None,
         timeouts: tuple[float, float] = TIMEOUTS,
     ) -> None:
-        self.host = host.rstrip("/")
+        self.host = omit_credentials(host).rstrip("/")
         self._namespace = namespace
         self._timeouts = timeouts
         configuration = api.Configuration(host=self.host)

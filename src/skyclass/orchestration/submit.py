@@ -14,6 +14,7 @@ from skyclass.orchestration.arguments import parse_training_arguments
 from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import BackendError
 from skyclass.orchestration.package import TRAINING, Package, load_package
+from skyclass.urls import normalize_scheme, omit_credentials
 
 EXPERIMENT = "skyclass"
 """KFP experiment of all runs."""
@@ -71,8 +72,10 @@ def connect(host: str | None, namespace: str | None = None) -> Backend:
             "no KFP address: pass --host or set KF_PIPELINES_ENDPOINT to the URL of its user "
             "interface or API"
         )
-    if not host.startswith(("http://", "https://")):
-        raise BackendError(f"KFP address is {host!r}: begin it with http:// or https://")
+    if not normalize_scheme(host).startswith(("http://", "https://")):
+        raise BackendError(
+            f"KFP address is {omit_credentials(host)!r}: begin it with http:// or https://"
+        )
     token_file = os.environ.get("KF_PIPELINES_SA_TOKEN_PATH")
     try:
         token = Path(token_file).read_text().strip() if token_file else None
@@ -184,4 +187,5 @@ def _ensure_version(backend: Backend, package: Package) -> api.V2beta1PipelineVe
 
 
 def _ui_address(backend: Backend) -> str:
-    return os.environ.get("KF_PIPELINES_UI_ENDPOINT", backend.host).rstrip("/")
+    address = os.environ.get("KF_PIPELINES_UI_ENDPOINT", backend.host)
+    return normalize_scheme(omit_credentials(address)).rstrip("/")

@@ -15,6 +15,7 @@ import urllib3
 
 from skyclass.errors import ClusterError
 from skyclass.proxies import find_proxy, make_proxy_headers
+from skyclass.urls import omit_credentials
 
 FIELD_MANAGER = "skyclass-promotion"
 
@@ -72,7 +73,7 @@ class Cluster:
         settings.proxy = settings.proxy or find_proxy(settings.host)  # a kubeconfig may have one
         if settings.proxy and not settings.proxy_headers:
             settings.proxy_headers = make_proxy_headers(settings.proxy)
-        self._host = settings.host
+        self._host = omit_credentials(settings.host)
         self._client = client.ApiClient(settings)
         self._services = _SERVICES.format(namespace)
         self._core = _CORE.format(namespace)

@@ -36,6 +36,7 @@ from skyclass.tables.files import (
 from skyclass.tables.files.parquet import ParquetTable
 from skyclass.tables.files.partition import PartitionedTable
 from skyclass.tables.observations import SPEC
+from skyclass.urls import normalize_scheme
 
 PIECE_ROWS = 1_000_000
 """Minimum number of rows of a piece, unless its file ends earlier."""
@@ -111,6 +112,7 @@ def open_input(settings: Settings, uri: str) -> Input:
             or does not apply to it.
         StoreError: The object store is unreachable.
     """
+    uri = normalize_scheme(uri)
     base_uri, options = split_options(uri, TABLE_OPTIONS)
     with translate_errors(uri, settings.endpoint_url):
         if base_uri == OBSERVATIONS_URI:

@@ -17,6 +17,7 @@ from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore, split_uri
 from skyclass.survey.features import FEATURES, GROUP_FEATURES, INPUTS, OPTIONAL_INPUTS, Mode
 from skyclass.survey.observation import CLASSES
+from skyclass.urls import normalize_scheme
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +149,7 @@ def resolve_release(uri: str, settings: Settings) -> VerifiedFolder:
         ReleaseError: There is no release at the URI, or it is damaged.
         StoreError: The object store failed.
     """
+    uri = normalize_scheme(uri)
     if not uri.startswith("s3://"):
         return VerifiedFolder.open(Path(uri))
     bucket, prefix = split_uri(uri)

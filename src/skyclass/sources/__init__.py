@@ -9,6 +9,7 @@ from skyclass.sources.simulated import SimulatedSource
 from skyclass.sources.skyserver import SkyServerSource
 from skyclass.storage.s3 import ObjectStore
 from skyclass.tables.files import split_options
+from skyclass.urls import normalize_scheme
 
 __all__ = ["Batch", "FileSource", "SimulatedSource", "SkyServerSource", "Source", "open_source"]
 
@@ -27,6 +28,7 @@ def open_source(uri: str, store: ObjectStore) -> Source:
         CatalogError: The URI is malformed, or the file cannot be read.
         StoreError: The object store is unreachable or has no such object.
     """
+    uri = normalize_scheme(uri)
     if uri.startswith("simulated:"):
         return SimulatedSource.from_uri(uri)
     if uri.startswith("skyserver:"):

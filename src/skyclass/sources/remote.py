@@ -3,26 +3,19 @@
 import hashlib
 import shutil
 from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qsl
 
 import urllib3
-from urllib3.util import Url, parse_url
 
 from skyclass.errors import CatalogError
 from skyclass.http import make_pool
-from skyclass.proxies import describe_proxy
+from skyclass.proxies import describe_proxy, get_host
 from skyclass.storage.s3 import ObjectStore, split_uri
+from skyclass.urls import find_credential, omit_credentials
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 RETRIES = 3
 BACKOFF_SECONDS = 0.5
-_SECRET_PARAMETERS = {
-    "access_token", "api_key", "apikey", "auth", "auth_token", "client_secret", "passwd",
-    "password", "private_token", "secret", "sig", "signature", "token", "x-amz-security-token",
-    "x-amz-signature", "x-goog-signature",
-}  # fmt: skip
-"""Parameters of signed URLs and of web services, in lower case."""
 
 
 def fetch(uri: str, store: ObjectStore) -> Path:
@@ -59,22 +52,14 @@ def _reject_credentials(uri: str) -> None:
         CatalogError: It has a user, a signature or a token, or is malformed; the message does not
             repeat them.
     """
-    try:
-        url = parse_url(uri)
-    except urllib3.exceptions.LocationParseError:
-        url = Url()
-    if not url.host:
-        shown = f"{uri.partition('://')[0]}://…" if "@" in uri else uri.partition("?")[0]
-        raise CatalogError(f"{shown}: the URL is malformed: correct its host and port")
-    names = [name for name, _ in parse_qsl(url.query or "")]
-    secret = [f"the parameter {name}" for name in names if name.lower() in _SECRET_PARAMETERS]
-    if url.auth:
-        secret.append("a user")
-    if secret:
+    if not get_host(uri):
         raise CatalogError(
-            f"{url._replace(auth=None, query=None, fragment=None).url}: the URL contains "
-            f"{secret[0]}, and URLs are stored with the rows: copy the file to the object store "
-            "and use its s3:// URL"
+            f"{omit_credentials(uri)}: the URL is malformed: correct its host and port"
+        )
+    if credential := find_credential(uri):
+        raise CatalogError(
+            f"{omit_credentials(uri)}: the URL contains {credential}, and URLs are stored with the "
+            "rows: copy the file to the object store and use its s3:// URL"
         )
 
 

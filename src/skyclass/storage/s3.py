@@ -18,6 +18,7 @@ from skyclass.errors import StoreError, is_disk_full
 from skyclass.http import make_pool
 from skyclass.proxies import describe_proxy
 from skyclass.settings import Settings
+from skyclass.urls import omit_credentials
 
 PARQUET_TYPE = "application/vnd.apache.parquet"
 """Content type of a Parquet file."""
@@ -91,8 +92,8 @@ class ObjectStore:
             )
         except ValueError as error:
             raise StoreError(
-                f"AWS_ENDPOINT_URL is malformed: {settings.endpoint_url} ({error}): "
-                "write http://host:port or https://host:port"
+                f"AWS_ENDPOINT_URL is malformed: {omit_credentials(settings.endpoint_url)}: write "
+                "http://host:port or https://host:port, without a user or a path"
             ) from error
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
@@ -263,8 +264,9 @@ def s3_error(code: str, uri: str) -> StoreError:
 
 def unreachable_error(endpoint: str, reason: str) -> StoreUnreachableError:
     """Return the error for an object store without a response."""
+    where = f"{omit_credentials(endpoint)} is unreachable{describe_proxy(endpoint)}"
     return StoreUnreachableError(
-        f"the object store at {endpoint} is unreachable{describe_proxy(endpoint)} ({reason}): "
+        f"the object store at {where} ({reason}): "
         "start it (`skyclass s3` on one machine) or correct AWS_ENDPOINT_URL"
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from skyclass.errors import CatalogError
 from skyclass.survey.features import ALL_INPUTS, INPUTS, Mode
 from skyclass.survey.observation import OBSERVATION_COLUMNS
+from skyclass.urls import omit_credentials
 
 COLUMN_OPTIONS = (
     *dict.fromkeys(
@@ -74,6 +75,7 @@ def split_options(uri: str, names: Collection[str] = FILE_OPTIONS) -> tuple[str,
     options: dict[str, str] = {}
     if uri.startswith(_WEB):
         address, _, fragment = uri.partition("#")
+        uri = omit_credentials(uri)  # errors show it
         unknown = _split_query(uri, fragment, names, options)
         if unknown:
             raise CatalogError(f"{uri}: unknown option {unknown[0]}: write for example #hdu=2")

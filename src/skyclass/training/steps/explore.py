@@ -7,6 +7,7 @@ from skyclass.survey.observation import OPTIONAL_COLUMNS, ROW_COLUMNS
 from skyclass.tables import OBSERVATIONS_URI
 from skyclass.tables.observations import ObservationsTable
 from skyclass.training.reports.exploration import SourceSample, read_sample
+from skyclass.urls import normalize_scheme
 
 
 def sample_step(settings: Settings, source_uri: str) -> SourceSample:
@@ -16,7 +17,7 @@ def sample_step(settings: Settings, source_uri: str) -> SourceSample:
         settings: Settings of the object store, and the folder for downloads.
         source_uri: URI of the source. `table:` reads the observations table.
     """
-    if source_uri == OBSERVATIONS_URI:
+    if normalize_scheme(source_uri) == OBSERVATIONS_URI:
         table = ObservationsTable(settings)
         version = table.version()
         rows = table.read(version, [*ROW_COLUMNS, *OPTIONAL_COLUMNS])
