@@ -1,13 +1,17 @@
-"""What the documentation says about packages and error messages."""
+"""What the documentation says about packages and error messages, and where its links lead."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from skyclass.orchestration.package import DEFAULT_NAMES, SCORING, TRAINING, load_package
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES = (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "charts/skyclass/README.md")
+CODE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 
 
 def quoted_messages() -> Iterator[tuple[str, str]]:
@@ -28,6 +32,26 @@ def string_literals() -> Iterator[str]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value
+
+
+def find_anchors(page: Path) -> set[str]:
+    """Anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", CODE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def find_broken_links(page: Path) -> Iterator[str]:
+    """Links of a page to files and headings that do not exist."""
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", CODE.sub("", page.read_text())):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in find_anchors(target)):
+            yield link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    assert list(find_broken_links(page)) == []
 
 
 def test_quoted_error_messages_exist() -> None:
