@@ -56,7 +56,7 @@ class TrainingError(SkyclassError):
 
 
 class ServingError(SkyclassError):
-    """The predictor cannot start or is unreachable."""
+    """A server cannot start, or the predictor is unreachable."""
 
 
 class MonitoringError(SkyclassError):

@@ -14,10 +14,11 @@ import urllib3
 from skyclass.client import Client
 from skyclass.errors import ServingError
 from skyclass.http import make_pool
-from skyclass.local.ports import LOOPBACK, find_free_ports
+from skyclass.local.ports import find_free_ports
 from skyclass.local.s3_server import EmbeddedS3
 from skyclass.polling import poll
 from skyclass.settings import Settings
+from skyclass.sockets import LOOPBACK
 from skyclass.storage.s3 import ObjectStore
 from tests.soak.load import MODE, Target
 from tests.soak.processes import Part

@@ -9,7 +9,8 @@ from email.message import EmailMessage
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from skyclass.local.ports import LOOPBACK, find_free_ports
+from skyclass.local.ports import find_free_ports
+from skyclass.sockets import LOOPBACK
 
 
 @dataclass

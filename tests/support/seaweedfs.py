@@ -10,9 +10,10 @@ from typing import Any
 
 import urllib3
 
-from skyclass.local.ports import LOOPBACK, find_free_ports
+from skyclass.local.ports import find_free_ports
 from skyclass.polling import poll
 from skyclass.settings import Settings
+from skyclass.sockets import LOOPBACK
 
 SERVICES = ("master", "volume", "filer", "s3")
 

@@ -1,19 +1,44 @@
-"""The HTTP server of the web applications."""
+"""The server of the web pages: where they are served, their probes and path prefixes."""
 
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyclass.http import KEEP_ALIVE_SECONDS
+from skyclass.sockets import ALL_INTERFACES, LOOPBACK, bind
 
-LOOPBACK = "127.0.0.1"
-_ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - kubelet and Prometheus connect to the pod's address
 PROBED_PATHS = frozenset({"/healthz", "/metrics"})
 """Paths that kubelet and Prometheus request."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a page is served.
+
+    Attributes:
+        port: Port to listen on.
+        host: Address of the network interface to listen on.
+        root_path: Path prefix that a reverse proxy adds to all URLs, or nothing.
+        probe_port: Port of all interfaces for `PROBED_PATHS` only; None for none.
+        has_login: Whether an oauth2-proxy, and nothing else, connects to `host`.
+    """
+
+    port: int
+    host: str = LOOPBACK
+    root_path: str = ""
+    probe_port: int | None = None
+    has_login: bool = False
+
+    @property
+    def url(self) -> str:
+        """URL of the page, without a proxy."""
+        return f"http://{self.host}:{self.port}{self.root_path}/"
 
 
 class PathPrefix:
@@ -67,37 +92,39 @@ class ProbePort:
             await send({"type": "websocket.close"})
 
 
+def make_fastapi(title: str) -> FastAPI:
+    """Return an application that serves `/healthz`, and no pages about its API."""
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None)
+
+    # Not in a thread: all of them may wait for an object store that is down.
+    @app.api_route("/healthz", methods=["GET", "HEAD"])
+    async def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    return app
+
+
 def make_sign_out_path(root_path: str) -> str:
     """Return the path with which oauth2-proxy signs out; the next login leads back to the page."""
     return f"{root_path}/oauth2/sign_out?rd={root_path}/"
 
 
-def run(
-    app: ASGIApp,
-    host: str,
-    port: int,
-    root_path: str = "",
-    probe_port: int | None = None,
-    **settings: Any,
-) -> None:
+def run(app: ASGIApp, address: Address, **settings: Any) -> None:
     """Serve an application until SIGTERM or SIGINT.
 
     Args:
         app: The application.
-        host: Address of the network interface to listen on.
-        port: Port to listen on.
-        root_path: Path prefix that a reverse proxy adds to all URLs, or nothing.
-        probe_port: Port of all interfaces for `/healthz` and `/metrics` only.
+        address: Where it is served.
         settings: Further settings of uvicorn.
+
+    Raises:
+        ServingError: A port is in use.
     """
-    app = PathPrefix(app, root_path)
-    addresses = [(host, port)]
-    if probe_port is not None:
-        app = ProbePort(app, probe_port)
-        addresses.append((_ALL_INTERFACES, probe_port))
-    sockets = [
-        uvicorn.Config(app, *address, log_config=None).bind_socket() for address in addresses
-    ]
+    app = PathPrefix(app, address.root_path)
+    sockets = [bind(address.host, address.port)]
+    if address.probe_port is not None:
+        app = ProbePort(app, address.probe_port)
+        sockets.append(bind(ALL_INTERFACES, address.probe_port))
     config = uvicorn.Config(
         app,
         log_config=None,

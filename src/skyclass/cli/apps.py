@@ -23,10 +23,12 @@ def monitor(
 ) -> None:
     """Serve the monitor page: drift, accuracy and decisions."""
     from skyclass.apps.monitor.server import serve
+    from skyclass.apps.web_server import Address
 
     settings = load_settings()
-    err.print(f"Monitor page: http://{host}:{port}{root_path}/", highlight=False)
-    serve(settings, host, port, root_path, probe_port, login)
+    address = Address(port, host, root_path, probe_port, login)
+    err.print(f"Monitor page: {address.url}", highlight=False)
+    serve(settings, address)
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -47,11 +49,13 @@ def predict_page(
 ) -> None:
     """Serve the prediction page: classify objects in a browser."""
     from skyclass.apps.predict.server import serve
+    from skyclass.apps.web_server import Address
     from skyclass.client import Client
 
     urls = {Mode.SPECTROSCOPIC: spectroscopic, Mode.PHOTOMETRIC: photometric}
     clients = {
         mode: Client(url, mode, token=token_file, ca_file=ca_file) for mode, url in urls.items()
     }
-    err.print(f"Prediction page: http://{host}:{port}{root_path}/", highlight=False)
-    serve(clients, host, port, root_path, probe_port, login)
+    address = Address(port, host, root_path, probe_port, login)
+    err.print(f"Prediction page: {address.url}", highlight=False)
+    serve(clients, address)

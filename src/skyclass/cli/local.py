@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from skyclass.cli.options import AsJson, ModeOption
+from skyclass.cli.options import MAX_PORT, AsJson, ModeOption
 from skyclass.cli.output import err, out, print_json
 from skyclass.logs import start_logging
 from skyclass.settings import HomeSettings, load_settings
@@ -68,7 +68,8 @@ def demo(
 @app.command(rich_help_panel=_PANEL)
 def s3(
     port: Annotated[
-        int | None, typer.Option(help="Port of the S3 endpoint; default: a free port.")
+        int | None,
+        typer.Option(min=0, max=MAX_PORT, help="Port of the S3 endpoint; default: a free port."),
     ] = None,
 ) -> None:
     """Run the embedded S3 server and print its settings as shell exports."""

@@ -17,7 +17,8 @@ Parameters = Annotated[
     ),
 ]
 Host = Annotated[str, typer.Option(help="Address of the network interface to listen on.")]
-Port = Annotated[int, typer.Option(help="Port to listen on.")]
+MAX_PORT = 65_535
+Port = Annotated[int, typer.Option(min=0, max=MAX_PORT, help="Port to listen on.")]
 RootPath = Annotated[str, typer.Option(help="Path prefix that a reverse proxy adds.")]
 TokenFile = Annotated[
     Path | None,
@@ -36,7 +37,10 @@ CaFile = Annotated[
 ProbePort = Annotated[
     int | None,
     typer.Option(
-        help="Port of all interfaces for /healthz and /metrics only.", show_default="none"
+        min=0,
+        max=MAX_PORT,
+        help="Port of all interfaces for /healthz and /metrics only.",
+        show_default="none",
     ),
 ]
 Login = Annotated[

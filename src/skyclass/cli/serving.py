@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from skyclass.cli.options import CaFile, Host, ModeOption, TokenFile
+from skyclass.cli.options import MAX_PORT, CaFile, Host, ModeOption, TokenFile
 from skyclass.cli.output import err
 from skyclass.settings import load_settings
 from skyclass.survey.features import INPUTS, OPTIONAL_INPUTS, Mode
@@ -23,11 +23,13 @@ def serve(
         typer.Option(help="Folder or s3:// URI of a release; default: the champion, hot-reloaded."),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="HTTP port to listen on; default: a free port.")
+        int | None,
+        typer.Option(min=0, max=MAX_PORT, help="HTTP port to listen on; default: a free port."),
     ] = None,
     host: Host = "127.0.0.1",
     grpc_port: Annotated[
-        int | None, typer.Option(help="gRPC port to listen on; default: a free port.")
+        int | None,
+        typer.Option(min=0, max=MAX_PORT, help="gRPC port to listen on; default: a free port."),
     ] = None,
 ) -> None:
     """Serve a release over the V1 and V2 inference protocols."""

@@ -4,8 +4,7 @@ import socket
 from contextlib import ExitStack
 
 from skyclass.errors import SkyclassError
-
-LOOPBACK = "127.0.0.1"
+from skyclass.sockets import LOOPBACK
 
 
 def find_free_ports(count: int) -> list[int]:

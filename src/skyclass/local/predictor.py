@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from skyclass.client import Client
 from skyclass.errors import ServingError
-from skyclass.local.ports import LOOPBACK, find_free_ports
+from skyclass.local.ports import find_free_ports
 from skyclass.polling import poll
 from skyclass.settings import Settings
+from skyclass.sockets import LOOPBACK
 from skyclass.survey.features import Mode
 
 _READINESS_TIMEOUT_SECONDS = 60

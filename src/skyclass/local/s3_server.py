@@ -14,9 +14,10 @@ import urllib3
 
 from skyclass.errors import StoreError
 from skyclass.http import make_pool
-from skyclass.local.ports import LOOPBACK, check_port_is_free, find_free_ports
+from skyclass.local.ports import check_port_is_free, find_free_ports
 from skyclass.polling import poll
 from skyclass.settings import S3_ENV_FILE
+from skyclass.sockets import LOOPBACK
 
 _READINESS_TIMEOUT_SECONDS = 60
 _SERVICES = ("master", "volume", "filer", "s3")

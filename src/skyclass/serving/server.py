@@ -16,7 +16,6 @@ import grpc
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
-from skyclass.errors import ServingError
 from skyclass.http import KEEP_ALIVE_SECONDS
 from skyclass.promotion.local import LocalChampionStore
 from skyclass.serving.app import PredictionApp
@@ -29,12 +28,11 @@ from skyclass.serving.reload import ChampionWatcher
 from skyclass.serving.routes import make_routes
 from skyclass.serving.settings import ServingSettings
 from skyclass.settings import Settings, load
+from skyclass.sockets import LOOPBACK, bind, make_socket
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 
 logger = logging.getLogger(__name__)
-
-LOOPBACK = "127.0.0.1"
 
 
 def serve(
@@ -70,7 +68,7 @@ def serve(
     closing = threading.Event()
     failures: list[BaseException] = []
 
-    with _bind(host, port) as listener, _reserve(host, grpc_port) as reserved:
+    with bind(host, port or 0) as listener, _reserve(host, grpc_port) as reserved:
         grpc_address = reserved.getsockname()[:2]
 
         def load_models() -> None:
@@ -168,30 +166,11 @@ def _free_memory() -> None:
         trim(0)
 
 
-def _bind(host: str, port: int | None) -> socket.socket:
-    """Bind a socket before the model is loaded, so that a port in use is reported at once."""
-    listener = _new_socket(host)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port or 0))
-    except OSError as error:
-        listener.close()
-        raise ServingError(
-            f"cannot listen on {host}, port {port or 'any'} ({error.strerror}): "
-            "choose another port, or omit it for a free one"
-        ) from error
-    return listener
-
-
 def _reserve(host: str, port: int | None) -> socket.socket:
     """Reserve a port for gRPC, which opens its own socket and shares the port (SO_REUSEPORT)."""
-    with _bind(host, port) as found:
+    with bind(host, port or 0) as found:
         port = found.getsockname()[1]
-    reserved = _new_socket(host)
+    reserved = make_socket(host)
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     reserved.bind((host, port))
     return reserved
-
-
-def _new_socket(host: str) -> socket.socket:
-    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)

@@ -1,8 +1,10 @@
 """The server of the web applications: path prefixes, and the port for probes."""
 
 import select
+import threading
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection
 from urllib.error import HTTPError, URLError
@@ -15,12 +17,18 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from skyclass.apps.web_server import LOOPBACK, PathPrefix, ProbePort, run
+from skyclass.apps.web_server import Address, PathPrefix, ProbePort, make_fastapi, run
+from skyclass.errors import ServingError
 from skyclass.local.ports import find_free_ports
 from skyclass.polling import poll
+from skyclass.sockets import LOOPBACK, bind
 from tests.support.processes import fork_server
 
 PROBE_PORT = 9001
+THREADS = 40
+"""Threads in which Starlette runs what is not asynchronous, by default."""
+TIMEOUT_SECONDS = 10
+"""After which a request is known to wait for one of them."""
 IDLE_SECONDS = 7
 """Longer than uvicorn keeps a connection by default."""
 
@@ -74,8 +82,38 @@ def test_other_ports_serve_everything() -> None:
         assert socket.receive_text() == "ready"
 
 
+def test_a_page_is_healthy_while_all_of_its_threads_wait() -> None:
+    app = make_fastapi("a page")
+    began, release = threading.Semaphore(0), threading.Event()
+
+    @app.get("/slow")
+    def wait() -> None:
+        began.release()
+        release.wait()
+
+    with TestClient(app) as client, ThreadPoolExecutor(THREADS) as visitors:
+        for _ in range(THREADS):
+            visitors.submit(client.get, "/slow")
+        for _ in range(THREADS):
+            began.acquire()
+        health = threading.Thread(target=client.get, args=("/healthz",), daemon=True)
+        health.start()
+        health.join(TIMEOUT_SECONDS)
+        is_healthy = not health.is_alive()
+        release.set()
+    assert is_healthy
+
+
+def test_a_port_in_use_is_one_error_that_names_it() -> None:
+    with bind(LOOPBACK, 0) as other:
+        port = other.getsockname()[1]
+        other.listen()
+        with pytest.raises(ServingError, match=f"cannot listen on {LOOPBACK}, port {port} .*use"):
+            run(make_app(), Address(port))
+
+
 def serve(port: int, probe_port: int) -> None:
-    run(make_app(), LOOPBACK, port, "/sky", probe_port)
+    run(make_app(), Address(port, root_path="/sky", probe_port=probe_port))
 
 
 @pytest.fixture

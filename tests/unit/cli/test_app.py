@@ -19,6 +19,8 @@ from tests.support.command_line import CommandLine
         ["drift", "--start", "yesterday"],
         ["run", "training", "--param", "mode"],
         ["releases", "show"],
+        ["monitor", "--port", "65536"],
+        ["serve", "--grpc-port", "-1"],
         ["paint"],
     ],
     ids=" ".join,

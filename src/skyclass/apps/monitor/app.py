@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -21,7 +21,7 @@ from skyclass.apps.monitor.messages import make_notices
 from skyclass.apps.monitor.metrics import render_metrics
 from skyclass.apps.monitor.rendering import make_environment
 from skyclass.apps.monitor.state import DEFAULT_WINDOWS, MAX_WINDOWS, ModeState, StateReader
-from skyclass.apps.web_server import make_sign_out_path
+from skyclass.apps.web_server import make_fastapi, make_sign_out_path
 from skyclass.errors import ReleaseNotFoundError, SkyclassError
 from skyclass.monitoring.documents import DRIFT_PREFIX, REPORT, load_documents
 from skyclass.monitoring.verdict import DriftVerdict
@@ -75,7 +75,7 @@ def make_app(
         drift_period: Time between two runs of the drift job.
         has_login: Whether an oauth2-proxy passes on the user; otherwise its headers are ignored.
     """
-    app = FastAPI(title="skyclass monitor", docs_url=None, redoc_url=None, openapi_url=None)
+    app = make_fastapi("skyclass monitor")
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), "static")
     route = partial(app.api_route, methods=["GET", "HEAD"])  # uptime checks send HEAD
     environment = make_environment()
@@ -145,10 +145,6 @@ def make_app(
     @app.exception_handler(SkyclassError)
     def render_error(request: Request, error: SkyclassError) -> Response:
         return render(request, "problem", 503, headline="Temporarily unavailable", text=str(error))
-
-    @route("/healthz")
-    def healthz() -> PlainTextResponse:
-        return PlainTextResponse("ok\n")
 
     @route("/metrics")
     def metrics() -> Response:

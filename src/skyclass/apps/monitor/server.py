@@ -4,31 +4,22 @@ from datetime import timedelta
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.state import StateReader
-from skyclass.apps.web_server import LOOPBACK, run
+from skyclass.apps.web_server import Address, run
 from skyclass.promotion.champions import open_champion_store
 from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 
 
-def serve(
-    settings: Settings,
-    host: str = LOOPBACK,
-    port: int = 8000,
-    root_path: str = "",
-    probe_port: int | None = None,
-    has_login: bool = False,
-) -> None:
-    """Serve the monitor pages until the process is stopped.
+def serve(settings: Settings, address: Address) -> None:
+    """Serve the monitor pages until SIGTERM or SIGINT.
 
     Args:
         settings: The object store.
-        host: Interface to listen on.
-        port: Port to listen on.
-        root_path: Path prefix that a reverse proxy adds.
-        probe_port: Port of all interfaces for `/healthz` and `/metrics` only.
-        has_login: Whether an oauth2-proxy, and nothing else, connects to `host`.
+        address: Where they are served.
+
+    Raises:
+        ServingError: A port is in use.
     """
     reader = StateReader(ObjectStore(settings), open_champion_store(settings))
     period = timedelta(hours=settings.drift_period_hours)
-    app = make_app(reader, drift_period=period, has_login=has_login)
-    run(app, host, port, root_path, probe_port)
+    run(make_app(reader, drift_period=period, has_login=address.has_login), address)

@@ -2,12 +2,11 @@
 
 import gradio as gr
 from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse
 
 from skyclass.apps.predict.classification import Clients
 from skyclass.apps.predict.explanations import Explain, make_explain, open_registry
 from skyclass.apps.predict.page import STYLE, make_page
-from skyclass.apps.web_server import LOOPBACK, make_sign_out_path, run
+from skyclass.apps.web_server import Address, make_fastapi, make_sign_out_path, run
 from skyclass.explaining.rendering import STYLE as TABLE_STYLE
 
 MAX_TABLE_SIZE = "100mb"
@@ -21,14 +20,8 @@ def make_app(clients: Clients, explain: Explain, sign_out: str = "") -> FastAPI:
         explain: Explains a prediction.
         sign_out: Path with which users of a login sign out, or nothing.
     """
-    app = FastAPI(title="skyclass predictions", docs_url=None, redoc_url=None, openapi_url=None)
-
-    @app.api_route("/healthz", methods=["GET", "HEAD"])
-    def healthz() -> PlainTextResponse:
-        return PlainTextResponse("ok\n")
-
     return gr.mount_gradio_app(
-        app,
+        make_fastapi("skyclass predictions"),
         make_page(clients, explain, sign_out),
         path="/",
         css_paths=[STYLE, TABLE_STYLE],
@@ -47,24 +40,16 @@ def make_app(clients: Clients, explain: Explain, sign_out: str = "") -> FastAPI:
     )
 
 
-def serve(
-    clients: Clients,
-    host: str = LOOPBACK,
-    port: int = 8001,
-    root_path: str = "",
-    probe_port: int | None = None,
-    has_login: bool = False,
-) -> None:
+def serve(clients: Clients, address: Address) -> None:
     """Serve the prediction page until SIGTERM or SIGINT.
 
     Args:
         clients: Client of each mode.
-        host: Address of the network interface to listen on.
-        port: Port to listen on.
-        root_path: Path prefix that a reverse proxy adds, or none.
-        probe_port: Port of all interfaces for `/healthz` only.
-        has_login: Whether an oauth2-proxy is in front, with which users sign out.
+        address: Where it is served.
+
+    Raises:
+        ServingError: A port is in use.
     """
-    sign_out = make_sign_out_path(root_path) if has_login else ""
+    sign_out = make_sign_out_path(address.root_path) if address.has_login else ""
     app = make_app(clients, make_explain(open_registry), sign_out)
-    run(app, host, port, root_path, probe_port, http="h11")
+    run(app, address, http="h11")
