@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from skyclass.apps.monitor.predictions_cache import PredictionsCache
@@ -68,6 +68,15 @@ class ModeState:
     last_run: datetime | None
     last_logged: datetime | None
 
+    def limit(self, windows: int) -> "ModeState":
+        """Return the state with fewer windows, the newest."""
+        return replace(
+            self,
+            verdicts=self.verdicts[-windows:],
+            accuracies=self.accuracies[-windows:],
+            decisions=self.decisions[-windows:],
+        )
+
     @property
     def newest(self) -> DriftVerdict | None:
         """Verdict on the newest window."""
@@ -132,19 +141,19 @@ class StateReader:
 
         Args:
             mode: The mode.
-            windows: Maximum number of windows, newest kept.
+            windows: Maximum number of windows, from 1 to `MAX_WINDOWS`; the newest are kept.
             clock: Returns the current time.
         """
+        # Two states of a mode serve every number of windows, so that memory is bounded.
+        most = DEFAULT_WINDOWS if windows <= DEFAULT_WINDOWS else MAX_WINDOWS
         with self._lock:  # concurrent requests wait for one read
-            cached = self._states.get((mode, windows))
-            if cached and clock() - cached.time < _MAX_AGE:
-                return ReadResult(cached)
-            try:
-                state = self._read(mode, windows, clock())
-            except SkyclassError as error:
-                return ReadResult(cached, str(error))
-            self._states[mode, windows] = state
-            return ReadResult(state)
+            state, error, now = self._states.get((mode, most)), "", clock()
+            if state is None or abs(now - state.time) >= _MAX_AGE:  # clocks may be set back
+                try:
+                    state = self._states[mode, most] = self._read(mode, most, now)
+                except SkyclassError as failure:
+                    error = str(failure)
+        return ReadResult(state.limit(windows) if state else None, error)
 
     def read_lineage(self, release: Release, state: ModeState) -> Lineage:
         """Return the lineage of a release.
@@ -184,9 +193,9 @@ class StateReader:
         promotions = self._champions.list_promotions(mode)
         bucket = self.store.settings.reports_bucket
         runs = [
-            time
-            for key, time in self.store.list_with_times(bucket, f"{DRIFT_PREFIX}/{mode}/")
-            if key.endswith(f"/{DriftVerdict.file_name}")
+            each.written
+            for each in self.store.list_objects(bucket, f"{DRIFT_PREFIX}/{mode}/")
+            if each.key.endswith(f"/{DriftVerdict.file_name}")
         ]
         releases = Registry(self.store).list_releases(mode)
         approvals = ApprovalLog(self.store).list_approvals(mode, champion.id if champion else None)
