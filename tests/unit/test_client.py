@@ -49,6 +49,32 @@ def test_a_response_without_a_json_object_is_reported(body: bytes) -> None:
         Client(web.url, Mode.PHOTOMETRIC).model_version()
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        {},
+        {"predictions": [], "model_version": "release"},
+        {"predictions": [{"class": "STAR"}] * 2, "model_version": "release"},
+        {"predictions": ["STAR", "STAR"]},
+    ],
+)
+def test_a_response_of_another_server_is_one_error(found: dict) -> None:
+    with (
+        serve(Response(json.dumps(found).encode())) as web,
+        pytest.raises(ServingError, match="check that it is the URL of a predictor"),
+    ):
+        Client(web.url, Mode.PHOTOMETRIC).classify(TABLE)
+
+
+@pytest.mark.parametrize("found", [{}, {"versions": None}, {"versions": []}])
+def test_metadata_of_another_server_are_one_error(found: dict) -> None:
+    with (
+        serve(Response(json.dumps(found).encode())) as web,
+        pytest.raises(ServingError, match="check that it is the URL of a predictor"),
+    ):
+        Client(web.url, Mode.PHOTOMETRIC).model_version()
+
+
 def test_wait_ready_polls_until_the_model_is_ready() -> None:
     with serve(Response(status=503), Response(b"{}", 404), Response(b"{}")) as web:
         client = Client(web.url, Mode.PHOTOMETRIC)

@@ -6,10 +6,10 @@ import pkgutil
 
 import pytest
 
-from skyclass import notifications, survey
+from skyclass import client, notifications, survey
 
 MODULES = (
-    "skyclass.client",
+    *(module.name for module in pkgutil.iter_modules(client.__path__, "skyclass.client.")),
     *(module.name for module in pkgutil.iter_modules(survey.__path__, "skyclass.survey.")),
     *(
         module.name
@@ -17,7 +17,8 @@ MODULES = (
     ),
 )
 MODULES_WITH_EXAMPLES = (
-    "skyclass.client",
+    "skyclass.client.client",
+    "skyclass.client.rows",
     "skyclass.notifications.channels",
     "skyclass.notifications.event",
     "skyclass.notifications.redaction",

@@ -1,42 +1,29 @@
-"""HTTP client of the predictor, for tables of any length."""
+"""Classifies tables and files with a predictor, in batches."""
 
-import json
 import re
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+import msgspec
 import pandas as pd
 import pyarrow as pa
-import urllib3
 
-from skyclass.credentials import Credentials
-from skyclass.errors import ServingError, one_line
+from skyclass.client.endpoint import Endpoint, TooLargeError
+from skyclass.client.rows import PredictResponse, list_columns, omit_optional, to_records, to_rows
+from skyclass.errors import ServingError
 from skyclass.polling import poll
-from skyclass.proxies import describe_proxy
 from skyclass.survey.features import ALL_INPUTS, INPUTS, OPTIONAL_INPUTS, Mode, model_name
-from skyclass.survey.observation import CLASSES, KEY
 from skyclass.tables.classified import append_predictions, check_names
-from skyclass.tables.log.schema import PROBABILITIES
 from skyclass.tables.objects import Objects, read_objects
-from skyclass.urls import omit_credentials
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 BATCH_ROWS = 1000
 
-PREDICTION_COLUMNS = ("predicted", *PROBABILITIES, "model_version", "flags", "out_of_domain")
-"""Columns of every prediction."""
-
-UNCERTAIN = "uncertain"
-"""Predicted class of rows below the cut of the requested purity."""
-
-_GROUPS, _LABELS = "groups", "labels"
 _OPTION_FIELDS = {"coverage": "labels", "purity": "certain"}
-"""Field of a response that each option adds."""
+"""Field of a prediction that each option adds."""
 
 _ROW_REASON = re.compile(r"row (\d+): (.+)")
 """An error of the predictor that names a row of the request."""
@@ -56,8 +43,8 @@ class RowError(ServingError):
         self.reason = reason
 
 
-class _TooLargeError(ServingError):
-    """The request exceeds a limit of the predictor (413)."""
+class _ModelMetadata(msgspec.Struct):
+    versions: Annotated[list[str], msgspec.Meta(min_length=1)]
 
 
 class Client:
@@ -101,10 +88,9 @@ class Client:
             ca_file: PEM file with the CA certificates that an https URL is verified with; it is
                 read again when it changes. None for those of the system.
         """
-        self._url = omit_credentials(url).rstrip("/")
         self._mode = mode
         self._name = model_name(mode)
-        self._credentials = Credentials(token, ca_file)
+        self._endpoint = Endpoint(url, mode, token, ca_file)
 
     def classify(
         self,
@@ -155,7 +141,8 @@ class Client:
         predictions: list[list[Any]] = []
         for start in range(0, len(records), BATCH_ROWS):
             batch = records[start : start + BATCH_ROWS]
-            predictions += self._classify_batch(batch, start, options, columns)
+            for response in self._classify_batch(batch, start, options):
+                predictions += to_rows(response, columns)
             progress(len(predictions))
         found = pd.DataFrame(predictions, index=rows.index, columns=columns)
         return found.astype({"out_of_domain": "boolean"})
@@ -260,12 +247,14 @@ class Client:
         Raises:
             ServingError: The predictor is unreachable, or serves another model.
         """
-        return str(self._request("GET", f"/v2/models/{self._name}")["versions"][0])
+        metadata = self._endpoint.request("GET", f"/v2/models/{self._name}", _ModelMetadata)
+        return metadata.versions[0]
 
     def is_ready(self) -> bool:
-        """Return whether the model is loaded; never raises."""
+        """Return whether the model is loaded; False if the predictor is unreachable."""
+        path = f"/v2/models/{self._name}/ready"
         try:
-            self._request("GET", f"/v2/models/{self._name}/ready", retries=False)
+            self._endpoint.request("GET", path, dict, retries=False)
         except ServingError:
             return False
         return True
@@ -281,161 +270,46 @@ class Client:
         """
         if not poll(self.is_ready, seconds):
             raise ServingError(
-                f"{self._name} at {self._url} is not ready after {seconds:g} s: "
+                f"{self._name} at {self._endpoint.url} is not ready after {seconds:g} s: "
                 "see the predictor's log"
             )
 
     def _classify_batch(
-        self,
-        records: list[dict[str, Any]],
-        start: int,
-        options: dict[str, float],
-        columns: Sequence[str],
-    ) -> Iterator[list[Any]]:
+        self, records: list[dict[str, Any]], start: int, options: dict[str, float]
+    ) -> list[PredictResponse]:
+        """Classify the rows from `start` on, by more than one request if they are too large."""
+        path = f"/v1/models/{self._name}:predict"
+        content = {"instances": records, **options}
         try:
-            path = f"/v1/models/{self._name}:predict"
-            response = self._request("POST", path, {"instances": records, **options})
-        except _TooLargeError:
+            response = self._endpoint.request("POST", path, PredictResponse, content)
+        except TooLargeError:
             if len(records) == 1:
                 raise
             half = len(records) // 2
-            yield from self._classify_batch(records[:half], start, options, columns)
-            yield from self._classify_batch(records[half:], start + half, options, columns)
-            return
+            first = self._classify_batch(records[:half], start, options)
+            return first + self._classify_batch(records[half:], start + half, options)
         except ServingError as error:
             if "is not an input of" in str(error):  # the predictor has an older version
-                required = [_omit_optional(record, self._mode) for record in records]
+                required = [omit_optional(record, self._mode) for record in records]
                 if required != records:
-                    yield from self._classify_batch(required, start, options, columns)
-                    return
+                    return self._classify_batch(required, start, options)
             if found := _ROW_REASON.fullmatch(str(error)):
                 raise RowError(start + int(found[1]), found[2]) from error
             raise
-        for prediction in response["predictions"]:
-            for option in options:
-                if _OPTION_FIELDS[option] not in prediction:
-                    raise ServingError(
-                        f"{self._url} returned no {_OPTION_FIELDS[option]}: it has a version of "
-                        f"skyclass that does not know {option}: upgrade it, or omit {option}"
-                    )
-            values = {
-                "predicted": prediction["class"] if prediction.get("certain", True) else UNCERTAIN,
-                **{
-                    column: prediction["probabilities"][name]
-                    for column, name in zip(PROBABILITIES, CLASSES, strict=True)
-                },
-                "model_version": response["model_version"],
-                "flags": "; ".join(prediction.get("flags", ())),
-                "out_of_domain": prediction.get("out_of_domain"),
-                _GROUPS: " ".join(prediction.get("groups", ())),
-                _LABELS: " ".join(prediction.get("labels", ())),
-            }
-            yield [values[column] for column in columns]
+        self._check(response, len(records), options)
+        return [response]
 
-    def _request(
-        self, method: str, path: str, content: Any = None, retries: bool | None = None
-    ) -> dict[str, Any]:
-        request_id = str(uuid.uuid4())  # predictors of version 0.1.0 know only X-Request-Id
-        pool, authorization = self._credentials.get_pool(), self._credentials.make_headers()
-        try:
-            response = pool.request(
-                method,
-                self._url + path,
-                body=None if content is None else json.dumps(content),
-                headers={
-                    "Content-Type": "application/json",
-                    "X-Request-Id": request_id,
-                    "Idempotency-Key": request_id,
-                    **authorization,
-                },
-                retries=retries,
+    def _check(self, response: PredictResponse, rows: int, options: Iterable[str]) -> None:
+        """Check that each row has a prediction, and each prediction what was requested."""
+        if len(response.predictions) != rows:
+            raise ServingError(
+                f"{self._endpoint.url} returned {len(response.predictions)} predictions for {rows} "
+                "rows: check that it is the URL of a predictor"
             )
-        except urllib3.exceptions.HTTPError as error:
-            if isinstance(getattr(error, "reason", error), urllib3.exceptions.SSLError):
+        for option in options:
+            field = _OPTION_FIELDS[option]
+            if any(getattr(each, field) is None for each in response.predictions):
                 raise ServingError(
-                    f"no TLS connection to {self._url} ({one_line(error)}): pass the CA "
-                    "certificate of the predictor, or correct the URL"
-                ) from error
-            raise ServingError(
-                f"the predictor at {self._url} is unreachable{describe_proxy(self._url)} "
-                f"({type(error).__name__}): "
-                f"start it with `skyclass serve --mode {self._mode}`, or correct the URL"
-            ) from error
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise ServingError(
-                f"{self._url} returned status {response.status} and no JSON object: "
-                "check that it is the URL of a predictor"
-            )
-        if response.status in (401, 403):
-            raise ServingError(
-                f"{self._url} rejected the request ({response.status}: {body.get('error')}): pass "
-                "a bearer token that it accepts, and its https URL if it requires TLS"
-            )
-        if response.status != 200:
-            kind = _TooLargeError if response.status == 413 else ServingError
-            raise kind(str(body.get("error", f"status {response.status}")))
-        return body
-
-
-def list_columns(rows: pd.DataFrame, mode: Mode, coverage: float | None = None) -> list[str]:
-    """Return the names of the columns that `Client.classify` returns for a table."""
-    columns = list(PREDICTION_COLUMNS)
-    if _list_optional(rows, mode):
-        columns.append(_GROUPS)
-    if coverage is not None:
-        columns.append(_LABELS)
-    return columns
-
-
-def to_records(rows: pd.DataFrame, mode: Mode) -> list[dict[str, Any]]:
-    """Convert rows to V1 instances.
-
-    Missing inputs become null; missing optional inputs and incomplete keys are omitted. Infinite
-    values, which JSON cannot express, count as missing.
-
-    Args:
-        rows: Columns INPUTS[mode] and, optionally, numeric columns of OPTIONAL_INPUTS[mode], and
-            plate, mjd and fiber_id; others are ignored.
-        mode: Mode of the model.
-
-    Examples:
-        >>> rows = pd.DataFrame({"u": [19.5], "g": [18.1], "r": [17.5], "i": [None], "z": [16.9]})
-        >>> to_records(rows.assign(name="an object"), Mode.PHOTOMETRIC)
-        [{'u': 19.5, 'g': 18.1, 'r': 17.5, 'i': None, 'z': 16.9}]
-        >>> (record,) = to_records(rows.assign(w1=15.5, w2=float("nan")), Mode.PHOTOMETRIC)
-        >>> record["w1"], "w2" in record
-        (15.5, False)
-        >>> to_records(rows.assign(plate=266, mjd=51602, fiber_id=7), Mode.PHOTOMETRIC)[0]["plate"]
-        266
-    """
-    names = [*INPUTS[mode], *_list_optional(rows, mode)]
-    inputs = rows[names]
-    records: list[Any] = inputs.astype(object).to_dict("records")
-    is_missing = inputs.isna() | inputs.isin([np.inf, -np.inf])
-    for row, column in np.argwhere(is_missing).tolist():
-        if column < len(INPUTS[mode]):
-            records[row][names[column]] = None
-        else:
-            del records[row][names[column]]
-    if set(KEY) <= set(rows.columns):
-        keys = rows[list(KEY)].astype(object).to_dict("records")
-        for row in np.flatnonzero(rows[list(KEY)].notna().all(axis=1)).tolist():
-            records[row] |= keys[row]
-    return records
-
-
-def _list_optional(rows: pd.DataFrame, mode: Mode) -> list[str]:
-    """Return the optional inputs of a table. Another column of text may have the same name."""
-    return [
-        name
-        for name in OPTIONAL_INPUTS[mode]
-        if name in rows.columns and pd.api.types.is_numeric_dtype(rows[name])
-    ]
-
-
-def _omit_optional(record: dict[str, Any], mode: Mode) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name not in OPTIONAL_INPUTS[mode]}
+                    f"{self._endpoint.url} returned no {field}: it has a version of skyclass that "
+                    f"does not know {option}: upgrade it, or omit {option}"
+                )
