@@ -228,9 +228,11 @@ def open_release(folder: Path) -> Release:
         for entry in release.manifest.files:
             with (folder / entry.path).open("rb") as file:
                 verify_file(entry, file.read(entry.size + 1))
-    except FileNotFoundError as error:
+    except OSError as error:
+        is_missing = isinstance(error, FileNotFoundError)
         raise ReleaseError(
-            f"{error.filename}: the file is missing: check that storageUri names a whole release"
+            f"{error.filename}: {'the file is missing' if is_missing else error.strerror}: check "
+            "that storageUri names a whole release"
         ) from error
     return release
 

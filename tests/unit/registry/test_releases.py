@@ -173,6 +173,11 @@ def test_open_release_reports_a_missing_file_by_name(path: str, folder: Path) ->
         open_release(folder)
 
 
+def test_open_release_reports_a_file_in_place_of_the_folder(folder: Path) -> None:
+    with pytest.raises(ReleaseError, match=f"{MANIFEST}/{MANIFEST}: Not a directory: check that"):
+        open_release(folder / MANIFEST)
+
+
 def test_manifest_round_trip() -> None:
     assert parse(draft().to_bytes()).manifest == draft()
 
