@@ -19,33 +19,6 @@ _MAX_IDLE_CONNECTIONS = 16
 """Connections to a host that are kept for the next requests of as many threads."""
 
 
-def make_retry(
-    retries: int,
-    backoff_seconds: float,
-    methods: tuple[str, ...] | None,
-    statuses: tuple[int, ...] = TEMPORARY_STATUSES,
-) -> Retry:
-    """Return a retry policy with exponential backoff.
-
-    The last response is returned, not raised, and a `Retry-After` header is ignored: a server must
-    not set our deadline.
-
-    Args:
-        retries: Further attempts after the first.
-        backoff_seconds: Wait before the second retry; it doubles with each further one.
-        methods: HTTP methods that are safe to repeat; None for all.
-        statuses: HTTP statuses after which the request is repeated.
-    """
-    return Retry(
-        total=retries,
-        backoff_factor=backoff_seconds,
-        status_forcelist=statuses,
-        allowed_methods=methods,
-        raise_on_status=False,
-        respect_retry_after_header=False,
-    )
-
-
 def make_pool(
     *,
     connect_seconds: float,
@@ -58,7 +31,9 @@ def make_pool(
 ) -> urllib3.PoolManager:
     """Return a connection pool in which every request ends in bounded time.
 
-    Requests go through the proxy that the environment names for their URL.
+    Requests go through the proxy that the environment names for their URL. After the last attempt,
+    the response is returned, whatever its status. A `Retry-After` header is ignored: a server must
+    not set our deadline.
 
     Args:
         connect_seconds: Timeout of a connection attempt.
@@ -69,11 +44,19 @@ def make_pool(
         statuses: HTTP statuses after which the request is repeated.
         ca_file: PEM file with the CA certificates to trust; None for those of the system.
     """
+    policy = Retry(
+        total=retries,
+        backoff_factor=backoff_seconds,
+        status_forcelist=statuses,
+        allowed_methods=methods,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
     return _Pool(
         ca_certs=str(ca_file) if ca_file else None,
         maxsize=_MAX_IDLE_CONNECTIONS,
         timeout=Timeout(connect=connect_seconds, read=read_seconds),
-        retries=make_retry(retries, backoff_seconds, methods, statuses) if retries else False,
+        retries=policy if retries else False,
     )
 
 

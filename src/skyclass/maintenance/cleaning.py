@@ -27,8 +27,8 @@ def find_replaced(store: ObjectStore, hour: datetime, now: datetime) -> list[str
     prefix = make_hour_prefix(hour)
     index = find_index(store, prefix)  # read first: a list of older files is never too young
     written = {
-        key.removeprefix(prefix): time
-        for key, time in store.list_with_times(store.settings.logs_bucket, prefix)
+        each.key.removeprefix(prefix): each.written
+        for each in store.list_objects(store.settings.logs_bucket, prefix)
     }
     merged = {each.name for each in index.merged}
     if missing := merged - written.keys():

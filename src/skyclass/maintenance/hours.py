@@ -24,9 +24,9 @@ def find_hours(store: ObjectStore, now: datetime) -> Iterator[datetime]:
         StoreError: The log cannot be listed.
     """
     objects = (
-        (match[1], match[2], time)
-        for key, time in store.list_with_times(store.settings.logs_bucket, "date=")
-        if (match := _HOUR.fullmatch(key))
+        (match[1], match[2], each.written)
+        for each in store.list_objects(store.settings.logs_bucket, "date=")
+        if (match := _HOUR.fullmatch(each.key))
     )
     for prefix, in_hour in groupby(objects, key=lambda each: each[0]):
         hour = datetime.strptime(prefix, "date=%Y-%m-%d/hour=%H/").replace(tzinfo=UTC)

@@ -51,6 +51,6 @@ def _find_log(store: ObjectStore, days: int, now: datetime) -> Iterator[str]:
 def _find_old(
     store: ObjectStore, bucket: str, prefix: str, days: int, now: datetime
 ) -> Iterator[str]:
-    for key, written in store.list_with_times(bucket, f"{prefix}/") if days else ():
-        if now - written > timedelta(days=days):
-            yield key
+    for each in store.list_objects(bucket, f"{prefix}/") if days else ():
+        if now - each.written > timedelta(days=days):
+            yield each.key

@@ -47,8 +47,8 @@ class RecordStore:
 
     def list_since(self, time: datetime) -> Iterator[Record]:
         """Return the records that were written since a time, in the order of their ids."""
-        for key, written in self._store.list_with_times(self._bucket, f"{NOTIFICATIONS_PREFIX}/"):
-            if written >= time and (record := self._read(key)):
+        for each in self._store.list_objects(self._bucket, f"{NOTIFICATIONS_PREFIX}/"):
+            if each.written >= time and (record := self._read(each.key)):
                 yield record
 
     def save(self, record: Record) -> None:

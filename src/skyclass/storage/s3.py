@@ -199,11 +199,6 @@ class ObjectStore:
                 if item.last_modified:
                     yield StoredObject(str(item.object_name), item.size or 0, item.last_modified)
 
-    def list_with_times(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
-        """List the keys below a prefix with the time of the last write (UTC)."""
-        for item in self.list_objects(bucket, prefix):
-            yield item.key, item.written
-
     def list_prefixes(self, bucket: str, prefix: str) -> Iterator[str]:
         """List the common prefixes one level below a prefix, each with a trailing slash."""
         with self._translate_errors(bucket, prefix):

@@ -25,7 +25,7 @@ def run(
 
 def list_objects(store: ObjectStore) -> dict[str, datetime]:
     buckets = store.settings.buckets
-    return {key: time for each in buckets for key, time in store.list_with_times(each, "")}
+    return {found.key: found.written for each in buckets for found in store.list_objects(each, "")}
 
 
 def test_result_counts_what_was_done(store: ObjectStore) -> None:
