@@ -11,6 +11,7 @@ from skyclass.apps.predict.form import FIELDS, OPTIONAL_FIELDS
 from tests.cluster.test_pages import CLASSIFY, request
 from tests.support.certificates import Authority
 from tests.support.cluster.chart import OBJECTS, Installation
+from tests.support.cluster.key_server import KeyServer
 from tests.support.cluster.kube import Namespace, Shell, eventually, run
 from tests.support.cluster.load import generate_load
 from tests.support.tokens import Issuer
@@ -81,7 +82,7 @@ class Guarded:
     Attributes:
         installation: The chart.
         caller: A pod that may reach any port of the predictor, and has the CA certificate.
-        issuer: Issuer beside the cluster.
+        issuer: Issuer beside the cluster, whose keys Envoy fetches.
         authority: CA of the endpoint's certificate.
         token: Valid token of the cluster.
     """
@@ -138,15 +139,21 @@ def guarded(cluster: None) -> Iterator[Guarded]:
     """The chart with one small endpoint and the prediction page, behind login and TLS."""
     issuer, authority = Issuer("https://issuer.test"), Authority()
     discovery = json.loads(run("kubectl", "get", "--raw", "/.well-known/openid-configuration"))
-    issuers = [
-        {
-            "issuer": discovery["issuer"],
-            "audiences": [AUDIENCE],
-            "jwks": run("kubectl", "get", "--raw", "/openid/v1/jwks"),
-        },
-        {"issuer": issuer.name, "audiences": [AUDIENCE], "jwks": issuer.make_jwks()},
-    ]
-    with Namespace.create("access") as namespace:
+    with Namespace.create("access") as namespace, Namespace.create("issuer") as elsewhere:
+        keys = KeyServer(elsewhere)
+        issuers = [
+            {
+                "issuer": discovery["issuer"],
+                "audiences": [AUDIENCE],
+                "jwks": run("kubectl", "get", "--raw", "/openid/v1/jwks"),
+            },
+            {
+                "issuer": issuer.name,
+                "audiences": [AUDIENCE],
+                "jwksUri": keys.url,
+                "ca": keys.authority.certificate,
+            },
+        ]
         installation = Installation(
             namespace,
             "skyclass",
@@ -162,10 +169,12 @@ def guarded(cluster: None) -> Iterator[Guarded]:
             access__endpoint__resources__requests={"cpu": "10m", "memory": "96Mi"},
             access__endpoint__login={"enabled": True, "issuers": issuers},
             access__endpoint__tls__existingSecret=CERTIFICATE,
+            networkPolicy__issuers=keys.network_policy,
         )
         token = namespace.kubectl("create", "token", "default", f"--audience={AUDIENCE}").strip()
         set_certificate(namespace, authority)
         installation.install()
+        keys.start(installation, issuer.make_jwks())
         allow_all_connections(namespace)
         caller = installation.start_shell(
             "caller", {"skyclass-client": "true", "neighbour": "true"}
@@ -173,7 +182,10 @@ def guarded(cluster: None) -> Iterator[Guarded]:
         code = "import sys; open(sys.argv[1], 'w').write(sys.argv[2])"
         caller.run_python(code, CA_FILE, authority.certificate)
         installation.wait_until_served((MODE,))
-        yield Guarded(installation, caller, issuer, authority, token)
+        guarded = Guarded(installation, caller, issuer, authority, token)
+        fetched = ("POST", HTTPS + V1[0], V1[1], issuer.sign(AUDIENCE))
+        eventually(lambda: guarded.send(fetched) == [200], seconds=60)
+        yield guarded
 
 
 def make_cases(guarded: Guarded) -> dict[str, tuple[str, int, str]]:

@@ -21,7 +21,7 @@ from tests.support.cluster.identity_provider import (
     Visitor,
     start_identity_provider,
 )
-from tests.support.cluster.kube import Shell, eventually
+from tests.support.cluster.kube import eventually
 
 MONITOR = "http://monitor.sky.test/monitor"
 PREDICT = "http://predict.sky.test"
@@ -237,10 +237,7 @@ def test_metrics_have_a_port_without_login_and_pages_do_not(site: Site) -> None:
 def test_only_visitors_reach_the_login_and_only_prometheus_the_metrics(
     site: Site, role: str, open_ports: set[int]
 ) -> None:
-    image = site.installation.namespace.get("servingruntime/skyclass")
-    shell = Shell(
-        site.provider.namespace, role, image["spec"]["containers"][0]["image"], {"role": role}
-    )
+    shell = site.installation.start_shell(role, {"role": role}, site.provider.namespace)
     address = site.installation.namespace.get(_get_pod(site, "monitor"))["status"]["podIP"]
     eventually(
         lambda: (

@@ -163,10 +163,13 @@ class Installation:
         )
         return job
 
-    def start_shell(self, name: str, labels: dict[str, str]) -> Shell:
-        """Start a pod that runs Python in the predictor's image."""
+    def start_shell(
+        self, name: str, labels: dict[str, str], namespace: Namespace | None = None
+    ) -> Shell:
+        """Start a pod that runs Python in the predictor's image, by default in this namespace."""
         runtime = self.namespace.get("servingruntime/skyclass")
-        return Shell(self.namespace, name, runtime["spec"]["containers"][0]["image"], labels)
+        image = runtime["spec"]["containers"][0]["image"]
+        return Shell(namespace or self.namespace, name, image, labels)
 
 
 def make_arguments(values: dict[str, Any]) -> list[str]:
