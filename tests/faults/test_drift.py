@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from skyclass.apps.monitor.app import make_app
 from skyclass.apps.monitor.state import StateReader
+from skyclass.maintenance.merge import merge_hour
 from skyclass.monitoring.accuracy_job import WindowAccuracy, update_accuracy
 from skyclass.monitoring.decisions import Action, Decision
 from skyclass.monitoring.documents import load_documents
@@ -22,6 +23,7 @@ from skyclass.settings import Settings
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
 from skyclass.survey.observation import Era
+from skyclass.tables.log.layout import list_hour
 from tests.support.faults.history import History
 from tests.support.monitoring import (
     END,
@@ -65,6 +67,28 @@ def test_corrupt_log_files_are_counted_and_skipped(store: ObjectStore, tmp_path:
     assert verdict.accounting.unreadable_files == 3
     assert verdict.accounting.rows_used == 1_000
     assert verdict.accounting.is_balanced
+
+
+def test_rows_of_a_damaged_merged_file_are_counted(store: ObjectStore, tmp_path: Path) -> None:
+    champions = LocalChampionStore(store)
+    release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 1_000, seed=1))
+    rows = make_log_rows(draw_observations(Era.LEGACY, 1_000, seed=2), release.id)
+    write_log_rows(store, rows)
+    hour = START + timedelta(hours=3)
+    in_hour = int(rows["time"].between(hour, hour + timedelta(hours=1), inclusive="left").sum())
+    assert merge_hour(store, hour).rows == in_hour > 0
+    bucket, key = store.settings.logs_bucket, list_hour(store, hour)[0].key
+    store.put(bucket, key, store.get(bucket, key)[:-100], "")
+    accounting = run_drift(store, champions, MODE, START, END).verdict.accounting
+    assert (accounting.unreadable_files, accounting.unreadable_rows) == (1, in_hour)
+    assert accounting.rows_used == 1_000 - in_hour
+    assert (
+        accounting.describe_unreadable() == f"1 unreadable log files with at least {in_hour} rows"
+    )
+
+    half_hour = START + timedelta(hours=3, minutes=30)
+    part = run_drift(store, champions, MODE, START, half_hour).verdict.accounting
+    assert (part.unreadable_files, part.unreadable_rows) == (1, 0)  # those in the window: unknown
 
 
 def test_many_sentinels_are_a_data_quality_problem_not_drift(

@@ -53,8 +53,8 @@ def explain_insufficient_data(reference_rows: int, accounting: Accounting, min_r
     counts = f"{accounting.rows_used:,} valid rows"
     if accounting.rejected:
         counts += f", {accounting.rejected:,} invalid rows"
-    if accounting.unreadable_files:
-        counts += f", {accounting.unreadable_files:,} unreadable log files"
+    if unreadable := accounting.describe_unreadable():
+        counts += f", {unreadable}"
     if accounting.other_releases:
         counts += f", {accounting.other_rows:,} rows of other releases"
     return (

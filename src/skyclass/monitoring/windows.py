@@ -128,6 +128,7 @@ def read_window(store: ObjectStore, window: Window) -> WindowRows:
             counter.finish(),
             files=hour.files,
             unreadable_files=len(hour.unreadable),
+            unreadable_rows=hour.unreadable_rows,
             other_releases=hour.other_releases,
         )
     if not accounting.is_balanced:

@@ -60,11 +60,8 @@ def make_notices(state: ModeState, now: datetime, period: timedelta) -> list[str
             f"The champion has changed to {champion.id[:12]}, and none of its windows has been "
             f"evaluated yet. This page is about release {newest.release[:12]}."
         )
-    if newest.accounting.unreadable_files:
-        notices.append(
-            f"{newest.accounting.unreadable_files} log files of the newest window are unreadable; "
-            "the window was evaluated without them."
-        )
+    if unreadable := newest.accounting.describe_unreadable():
+        notices.append(f"The newest window was evaluated without {unreadable}.")
     return notices
 
 

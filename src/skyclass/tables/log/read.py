@@ -74,12 +74,15 @@ class LogHour(Generic[C]):
         collected: The collector of the rows that were selected.
         files: Number of files read.
         unreadable: Keys of files that are not Parquet of this schema.
+        unreadable_rows: Number of rows of the release in merged files that could not be read, if
+            the window has the whole hour; how many rows other files hold is not known.
         other_releases: Number of rows of each other release of the mode in the window.
     """
 
     collected: C
     files: int = 0
     unreadable: list[str] = field(default_factory=list)
+    unreadable_rows: int = 0
     other_releases: Counter[str] = field(default_factory=Counter)
 
 
@@ -166,8 +169,11 @@ def _collect(
         if merged.model_version != query.model_version and is_whole:
             found.other_releases[merged.model_version] += merged.rows
             continue
+        missing = merged.rows
         for rows in prefetch(_read_merged(store, file.key, query, found)):
             _add(rows, query, found)
+            missing -= rows.num_rows
+        found.unreadable_rows += missing if is_whole else 0
     small = [file.listed for file in files if file.merged is None and file.listed]
     for rows in _read_small_files(store, small, query, found):
         _add(rows, query, found)
