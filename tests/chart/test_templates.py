@@ -128,7 +128,8 @@ def test_every_workload_has_an_existing_service_account(name: str) -> None:
             assert pod["spec"]["serviceAccountName"] in accounts, where
 
 
-def test_default_requests_are_at_most_2_cpu_and_6_gib() -> None:
+def sum_default_requests() -> tuple[float, float]:
+    """Return what all pods of a default installation request together: CPUs and GiB of memory."""
     objects = render_ci("default")
     requests = [
         container["resources"]["requests"]
@@ -139,9 +140,22 @@ def test_default_requests_are_at_most_2_cpu_and_6_gib() -> None:
     for service in parse_inference_services(objects).values():
         predictor = service["spec"]["predictor"]
         requests += [predictor["model"]["resources"]["requests"]] * predictor["maxReplicas"]
+    cpu, memory = (
+        sum(parse_quantity(each[name]) for each in requests) for name in ("cpu", "memory")
+    )
+    return cpu, memory / 2**30
 
-    assert sum(parse_quantity(each["cpu"]) for each in requests) <= 2
-    assert sum(parse_quantity(each["memory"]) for each in requests) <= 6 * 2**30
+
+def test_default_requests_are_at_most_2_cpu_and_6_gib() -> None:
+    cpu, memory = sum_default_requests()
+    assert cpu <= 2
+    assert memory <= 6
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/kubernetes.md"])
+def test_the_documentation_states_the_default_requests(page: str) -> None:
+    cpu, memory = sum_default_requests()
+    assert f"{cpu:.2f} CPU and {memory:.1f} GiB" in (CHART.parents[1] / page).read_text()
 
 
 def parse_quantity(quantity: str) -> float:
