@@ -1,6 +1,8 @@
 """Load the model of a release: ONNX if it matches the joblib model, otherwise joblib."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -10,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 from skyclass.errors import ReleaseError
 from skyclass.registry.documents import parse_document
@@ -35,6 +38,21 @@ _SORTED_ROWS = 100
 
 _PICKLE_LIBRARIES = (("scikit-learn", 3), ("numpy", 1), ("joblib", 1))
 """Libraries whose version must match to unpickle a model, and how many parts of the version."""
+
+_MODEL_ERRORS = (
+    ImportError,
+    AttributeError,  # a pickle that refers to a name that this installation lacks
+    FileNotFoundError,
+    KeyError,
+    ValueError,
+    onnx_errors.Fail,
+    onnx_errors.InvalidArgument,
+    onnx_errors.InvalidGraph,
+    onnx_errors.InvalidProtobuf,
+    onnx_errors.NoSuchFile,
+    onnx_errors.NotImplemented,
+    onnx_errors.RuntimeException,
+)
 
 
 class Engine(Protocol):
@@ -128,16 +146,33 @@ def load_verified_model(release: Release, folder: Path) -> LoadedModel:
         folder: The folder of its files.
 
     Raises:
-        ReleaseError: The only usable model was pickled with other library versions, or the dust
-            map is malformed.
+        ReleaseError: The only usable model was pickled with other library versions, the libraries
+            here cannot load it, or the dust map is malformed.
     """
-    parity = release.manifest.parity
     dust_map, domain = _load_dust_map(release, folder), _load_domain(release, folder)
-    if not parity.passed:
-        engine = _load_joblib(release, folder)
-        return LoadedModel(release, "joblib", engine, dust_map=dust_map, domain=domain)
-    engine = load_onnx_engine(folder / ONNX_MODEL)
-    return LoadedModel(release, "onnx", engine, dust_map=dust_map, domain=domain)
+    name = "onnx" if release.manifest.parity.passed else "joblib"
+    with translate_model_errors(release):
+        if name == "onnx":
+            engine = load_onnx_engine(folder / ONNX_MODEL)
+        else:
+            engine = _load_joblib(release, folder)
+    return LoadedModel(release, name, engine, dust_map=dust_map, domain=domain)
+
+
+@contextmanager
+def translate_model_errors(release: Release) -> Iterator[None]:
+    """Translate errors of the libraries that load and run the model of a release.
+
+    Raises:
+        ReleaseError: The libraries here differ from those of the manifest.
+    """
+    try:
+        yield
+    except _MODEL_ERRORS as error:
+        raise ReleaseError(
+            f"release {release.id[:12]}: its model cannot run here ({type(error).__name__}): "
+            "serve it from an image with the libraries of its manifest, or train again"
+        ) from error
 
 
 def _load_dust_map(release: Release, folder: Path) -> DustMap | None:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
-
 from skyclass.errors import ReleaseError
-from skyclass.registry.models import LoadedModel, load_verified_model
+from skyclass.registry.models import LoadedModel, load_verified_model, translate_model_errors
 from skyclass.registry.releases import Registry, Release, open_release
 from skyclass.registry.signatures import verify
 from skyclass.settings import Settings
@@ -23,21 +21,6 @@ logger = logging.getLogger(__name__)
 
 CACHE = "cache/releases"
 """Folder of downloaded releases below the home folder."""
-
-_MODEL_ERRORS = (
-    ImportError,
-    AttributeError,  # a pickle that refers to a name that this installation lacks
-    FileNotFoundError,
-    KeyError,
-    ValueError,
-    onnx_errors.Fail,
-    onnx_errors.InvalidArgument,
-    onnx_errors.InvalidGraph,
-    onnx_errors.InvalidProtobuf,
-    onnx_errors.NoSuchFile,
-    onnx_errors.NotImplemented,
-    onnx_errors.RuntimeException,
-)
 
 
 @dataclass(frozen=True)
@@ -89,19 +72,14 @@ def load_release(
         )
     if public_key is not None:
         verify(folder, public_key)
-    try:
-        model = load_verified_model(release, folder)
-        _check_contract(release, mode)
+    model = load_verified_model(release, folder)
+    _check_contract(release, mode)
+    with translate_model_errors(release):
         # Also warms the model up: the first prediction takes several times as long as the next.
         features = model.compute_features([[20.0] * len(INPUTS[mode])])
         probabilities = model.predict_from_features(features)
         if model.domain is not None:
             model.domain.find_outside(features, release.manifest.features)
-    except _MODEL_ERRORS as error:
-        raise ReleaseError(
-            f"the model in {folder} cannot run here ({type(error).__name__}): "
-            "serve it from an image with the libraries of its manifest, or train again"
-        ) from error
     if probabilities.shape != (1, len(CLASSES)):
         raise ReleaseError(
             f"the model in {folder} returns shape {probabilities.shape} for one row, "

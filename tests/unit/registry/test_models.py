@@ -10,7 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 from skyclass.errors import ReleaseError
 from skyclass.registry.digests import make_entry
 from skyclass.registry.models import LoadedModel, load_verified_model
-from skyclass.registry.releases import DUST_MAP, Release
+from skyclass.registry.releases import DUST_MAP, ONNX_MODEL, Release
 from skyclass.sources.dust_map import read_dust_map
 from skyclass.survey.features import ALL_INPUTS, FEATURES, INPUTS, Mode
 from skyclass.training.export import export
@@ -42,6 +42,13 @@ def test_probabilities_are_in_the_order_of_the_rows(mode: Mode) -> None:
     model = LoadedModel(Release("ab" * 32, draft(mode)), "onnx", copy_features)
     features = np.random.default_rng(0).random((1_000, len(FEATURES[mode])), dtype=np.float32)
     np.testing.assert_array_equal(model.predict_from_features(features), features[:, :3])
+
+
+def test_a_model_that_cannot_run_is_one_error_of_its_release(tmp_path: Path) -> None:
+    release = write_release(tmp_path)
+    (tmp_path / ONNX_MODEL).write_bytes(b"no model of this version of ONNX Runtime")
+    with pytest.raises(ReleaseError, match=f"release {release.id[:12]}: .*cannot run here"):
+        load_verified_model(release, tmp_path)
 
 
 def test_row_with_a_position_gets_its_extinction(tmp_path: Path) -> None:
