@@ -7,6 +7,13 @@ import typer
 
 from skyclass.survey.features import Mode
 
+
+def normalize_prefix(text: str) -> str:
+    """Return a path prefix with a slash at its start and none at its end; the root is empty."""
+    path = text.strip("/")
+    return f"/{path}" if path else ""
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ModeOption = Annotated[Mode, typer.Option(help="Inputs of the model: with or without redshift.")]
 ReleaseId = Annotated[str, typer.Argument(help="ID of a release, or its first characters.")]
@@ -19,7 +26,10 @@ Parameters = Annotated[
 Host = Annotated[str, typer.Option(help="Address of the network interface to listen on.")]
 MAX_PORT = 65_535
 Port = Annotated[int, typer.Option(min=0, max=MAX_PORT, help="Port to listen on.")]
-RootPath = Annotated[str, typer.Option(help="Path prefix that a reverse proxy adds.")]
+RootPath = Annotated[
+    str,
+    typer.Option(callback=normalize_prefix, help="Path prefix that a reverse proxy adds."),
+]
 TokenFile = Annotated[
     Path | None,
     typer.Option(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from skyclass.cli.options import normalize_prefix
 from skyclass.local.ports import find_free_ports
 from skyclass.storage.s3 import ObjectStore
 from tests.support.command_line import CommandLine
@@ -29,6 +30,13 @@ def test_wrong_usage_exits_with_status_2(arguments: list[str], command_line: Com
     result = command_line.run(*arguments)
     assert (result.status, result.out) == (2, "")
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("given", "prefix"), [("", ""), ("/", ""), ("/sky", "/sky"), ("/sky/", "/sky"), ("sky", "/sky")]
+)
+def test_a_path_prefix_may_have_any_slashes(given: str, prefix: str) -> None:
+    assert normalize_prefix(given) == prefix
 
 
 @pytest.mark.parametrize(
