@@ -184,11 +184,8 @@ class ObjectStore:
 
     def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
         """List the keys below a prefix, in byte order."""
-        with self._translate_errors(bucket, prefix):
-            for item in self._client.list_objects(
-                bucket_name=bucket, prefix=prefix, recursive=True
-            ):
-                yield str(item.object_name)
+        for each in self.list_objects(bucket, prefix):
+            yield each.key
 
     def list_objects(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
         """List the objects below a prefix, in byte order of their keys."""

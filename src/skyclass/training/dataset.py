@@ -121,7 +121,7 @@ class Dataset:
     @classmethod
     def load(cls, folder: Path, mode: Mode) -> "Dataset":
         """Read a dataset from a folder."""
-        summary = TrainingSet.model_validate_json((folder / _SUMMARY).read_bytes())
+        summary = TrainingSet.from_bytes((folder / _SUMMARY).read_bytes(), _SUMMARY)
         _ROWS_FORMAT.check_parquet(pq.read_metadata(folder / _ROWS), _ROWS)
         file = folder / DUST_MAP
         dust_map = DustMap.load(file) if file.exists() else None

@@ -144,7 +144,7 @@ class FitSummary(StoredDocument):
     @classmethod
     def load(cls, folder: Path) -> "FitSummary":
         """Read the summary from the output folder of `fit`."""
-        return cls.model_validate_json((folder / _FIT_SUMMARY).read_bytes())
+        return cls.from_bytes((folder / _FIT_SUMMARY).read_bytes(), _FIT_SUMMARY)
 
 
 class EvaluationResult(StoredDocument):
@@ -205,4 +205,4 @@ class EvaluationResult(StoredDocument):
     @classmethod
     def load(cls, folder: Path) -> "EvaluationResult":
         """Read the result from a folder."""
-        return cls.model_validate_json((folder / _EVALUATION_RESULT).read_bytes())
+        return cls.from_bytes((folder / _EVALUATION_RESULT).read_bytes(), _EVALUATION_RESULT)
