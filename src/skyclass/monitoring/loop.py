@@ -58,6 +58,7 @@ def close_loop(
 
     A window that ends in the future is not decided and is no evidence: until its end, it would
     shadow all others.
+
     Idempotent: a window is decided once and its stored decision is returned afterwards, unless the
     run could not be started or the rollback failed.
 

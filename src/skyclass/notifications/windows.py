@@ -47,8 +47,8 @@ def notify_windows(settings: Settings, mode: Mode) -> None:
             for verdict in load_documents(store, DriftVerdict, mode, last=_MAX_WINDOWS)
             if verdict.window_end <= now
         ]
-        for verdict in verdicts[-MAX_REPORTED_WINDOWS:][:1]:
-            oldest = max(oldest, verdict.window_end)
+        if verdicts:
+            oldest = max(oldest, verdicts[-MAX_REPORTED_WINDOWS:][0].window_end)
         decisions = load_documents(store, Decision, mode, last=MAX_REPORTED_WINDOWS)
         events = find_window_events(verdicts, decisions, make_link_maker(settings, options))
         run_time = timedelta(hours=load(RetrainingSettings).run_hours)

@@ -56,10 +56,8 @@ def read_chunks(
         file = source.open_piece(piece)
         columns = _find_columns(file, mode, optional, source.columns)
         is_corrected = _EXTINCTION in optional and is_dereddened(file, columns)
-        if is_corrected:
-            columns.pop(
-                _EXTINCTION, None
-            )  # 0 even if a column was named, as for `skyclass predict`
+        if is_corrected:  # 0 even if a column was named, as for `skyclass predict`
+            columns.pop(_EXTINCTION, None)
         pending: list[pa.Table] = []
         position = 0
         for chunk in file.read(list(columns.values()), CHUNK_ROWS):
