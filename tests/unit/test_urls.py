@@ -77,18 +77,25 @@ def _call_skyserver(url: str, settings: Settings) -> None:
         skyserver.SkyServerClient(store).query("DR17", "SELECT 1")
 
 
+def _change_store(url: str, settings: Settings) -> Settings:
+    changes = {"endpoint_url": url, "s3_retries": 0, "s3_connect_seconds": 1}
+    return settings.model_copy(update=changes)
+
+
 def _open_store(url: str, settings: Settings) -> None:
-    ObjectStore(settings.model_copy(update={"endpoint_url": url}))
+    ObjectStore(_change_store(url, settings))
 
 
 def _open_delta(url: str, settings: Settings) -> None:
-    changes = {"endpoint_url": url, "s3_retries": 0, "s3_connect_seconds": 1}
-    ObservationsTable(settings.model_copy(update=changes)).version()
+    ObservationsTable(_change_store(url, settings)).version()
 
 
 def _score(url: str, settings: Settings) -> None:
-    changes = {"endpoint_url": url, "s3_retries": 0, "s3_connect_seconds": 1}
-    open_input(settings.model_copy(update=changes), "table:")
+    open_input(_change_store(url, settings), "table:")
+
+
+def _score_files(url: str, settings: Settings) -> None:
+    open_input(_change_store(url, settings), "s3://bucket/a.csv")
 
 
 def _ingest(url: str, settings: Settings) -> None:
@@ -101,7 +108,7 @@ def _ingest_with_unknown_option(url: str, settings: Settings) -> None:
 
 CALLS = [
     *(_call_endpoint, _await_endpoint, _call_kfp, _call_kubernetes, _call_skyserver),
-    *(_open_store, _open_delta, _score, _ingest, _ingest_with_unknown_option),
+    *(_open_store, _open_delta, _score, _score_files, _ingest, _ingest_with_unknown_option),
 ]
 
 
@@ -119,6 +126,19 @@ def test_no_error_and_no_log_has_credentials_of_a_url(
         call(f"http://vera:hunter2@{host}", settings)
     assert host in str(error.value)
     assert "hunter2" not in str(error.value) + caplog.text
+
+
+@pytest.mark.parametrize("call", [_open_delta, _score, _score_files])
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_response_of_another_server_than_a_store_is_reported_without_credentials(
+    call: Callable[[str, Settings], None], status: int, web: Web, settings: Settings
+) -> None:
+    web.responses = [Response(status=status)]
+    with pytest.raises(SkyclassError) as error:
+        call(web.url.replace("://", "://vera:hunter2@"), settings)
+    assert web.requests
+    assert "hunter2" not in str(error.value)
+    assert str(error.value).isprintable()
 
 
 def test_links_have_no_credentials(

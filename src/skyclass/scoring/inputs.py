@@ -18,10 +18,10 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import fs
 
-from skyclass.errors import CatalogError, one_line
+from skyclass.errors import CatalogError
 from skyclass.proxies import find_proxy
 from skyclass.settings import Settings
-from skyclass.storage.delta_errors import is_connection_error
+from skyclass.storage.delta_errors import is_connection_error, shorten_report
 from skyclass.storage.delta_options import make_storage_options
 from skyclass.storage.s3 import unreachable_error
 from skyclass.tables import OBSERVATIONS_URI
@@ -36,7 +36,7 @@ from skyclass.tables.files import (
 from skyclass.tables.files.parquet import ParquetTable
 from skyclass.tables.files.partition import PartitionedTable
 from skyclass.tables.observations import SPEC
-from skyclass.urls import normalize_scheme
+from skyclass.urls import normalize_scheme, omit_credentials
 
 PIECE_ROWS = 1_000_000
 """Minimum number of rows of a piece, unless its file ends earlier."""
@@ -161,8 +161,9 @@ def translate_errors(uri: str, endpoint: str) -> Iterator[None]:
     except (DeltaError, pa.ArrowException, OSError) as error:
         if is_connection_error(str(error)):
             raise unreachable_error(endpoint, "no connection") from error
+        reason = shorten_report(str(error))
         raise CatalogError(
-            f"{uri}: neither a Delta table nor files ({one_line(error)}): check the address"
+            f"{uri}: neither a Delta table nor files ({reason}): check the address"
         ) from error
 
 
@@ -223,7 +224,7 @@ def _split_folder(filesystem: fs.FileSystem, info: fs.FileInfo) -> list[Piece]:
 def _open_filesystem(settings: Settings, address: str) -> fs.FileSystem:
     if not address.startswith("s3://"):
         return fs.LocalFileSystem()
-    scheme, _, host = settings.endpoint_url.partition("://")
+    scheme, _, host = omit_credentials(settings.endpoint_url).partition("://")
     return fs.S3FileSystem(
         access_key=settings.access_key_id,
         secret_key=settings.secret_access_key.get_secret_value(),

@@ -47,8 +47,12 @@ def explain_object(report: str, uri: str, endpoint: str) -> StoreError:
         return s3_error("NoSuchKey", uri)
     if is_connection_error(report):
         return unreachable_error(endpoint, "no connection")
-    reason = one_line(report.replace("\x1b[31m↳\x1b[0m", ""))
-    return StoreError(f"{uri} failed ({reason}): retry; committed rows are kept")
+    return StoreError(f"{uri} failed ({shorten_report(report)}): retry; committed rows are kept")
+
+
+def shorten_report(report: str) -> str:
+    """Return an error text of delta-rs on one line, without its coloured arrows."""
+    return one_line(report.replace("\x1b[31m↳\x1b[0m", ""))
 
 
 def is_connection_error(report: str) -> bool:

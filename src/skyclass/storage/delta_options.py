@@ -2,6 +2,7 @@
 
 from skyclass.proxies import find_proxy, get_host
 from skyclass.settings import Settings
+from skyclass.urls import omit_credentials
 
 
 def make_storage_options(settings: Settings) -> dict[str, str]:
@@ -10,7 +11,7 @@ def make_storage_options(settings: Settings) -> dict[str, str]:
         settings.s3_connect_seconds + settings.s3_read_seconds
     )
     return {
-        "AWS_ENDPOINT_URL": settings.endpoint_url,
+        "AWS_ENDPOINT_URL": omit_credentials(settings.endpoint_url),  # quoted in errors
         "AWS_ACCESS_KEY_ID": settings.access_key_id,
         "AWS_SECRET_ACCESS_KEY": settings.secret_access_key.get_secret_value(),
         "AWS_REGION": settings.region,
