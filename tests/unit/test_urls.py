@@ -98,6 +98,10 @@ def _score_files(url: str, settings: Settings) -> None:
     open_input(_change_store(url, settings), "s3://bucket/a.csv")
 
 
+def _score_web(url: str, settings: Settings) -> None:
+    open_input(settings, f"{url}/a.csv")
+
+
 def _ingest(url: str, settings: Settings) -> None:
     open_source(f"{url}/a.csv", ObjectStore(settings))
 
@@ -108,7 +112,8 @@ def _ingest_with_unknown_option(url: str, settings: Settings) -> None:
 
 CALLS = [
     *(_call_endpoint, _await_endpoint, _call_kfp, _call_kubernetes, _call_skyserver),
-    *(_open_store, _open_delta, _score, _score_files, _ingest, _ingest_with_unknown_option),
+    *(_open_store, _open_delta, _score, _score_files, _score_web),
+    *(_ingest, _ingest_with_unknown_option),
 ]
 
 

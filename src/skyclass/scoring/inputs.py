@@ -222,6 +222,11 @@ def _split_folder(filesystem: fs.FileSystem, info: fs.FileInfo) -> list[Piece]:
 
 
 def _open_filesystem(settings: Settings, address: str) -> fs.FileSystem:
+    if address.startswith(("http://", "https://")):
+        raise CatalogError(
+            f"{omit_credentials(address)}: files of the web cannot be scored: copy it to the "
+            "object store and use its s3:// URL"
+        )
     if not address.startswith("s3://"):
         return fs.LocalFileSystem()
     scheme, _, host = omit_credentials(settings.endpoint_url).partition("://")
