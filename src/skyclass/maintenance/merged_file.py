@@ -1,7 +1,7 @@
 """Files with all rows of an hour that are of one release, in the order of time."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from skyclass.maintenance.spool import TIME, Group
 from skyclass.survey.features import Mode
 from skyclass.tables.log.layout import MergedFile
 from skyclass.tables.log.schema import LOG_FORMAT, LOG_SCHEMA
+from skyclass.tables.regroup import regroup
 
 MERGED_FOLDER = "merged/"
 """Folder of merged files below the prefix of an hour. Readers take its files from the index only:
@@ -40,7 +41,7 @@ def write_merged_file(tables: Iterable[pa.Table], group: Group, path: Path) -> M
     """
     rows = 0
     with LOG_FORMAT.open_parquet(path, LOG_SCHEMA, **_ENCODING) as writer:
-        for part in _regroup(tables):
+        for part in regroup(tables, ROW_GROUP_ROWS):
             writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
             rows += part.num_rows
     name = f"{MERGED_FOLDER}{uuid.uuid4().hex}.parquet"
@@ -51,17 +52,3 @@ def write_merged_file(tables: Iterable[pa.Table], group: Group, path: Path) -> M
 def get_group(file: MergedFile) -> Group:
     """Return the release of a merged file."""
     return Group(str(file.mode), file.model_version)
-
-
-def _regroup(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the same rows in tables of `ROW_GROUP_ROWS`, the last one excepted."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        while sum(each.num_rows for each in waiting) >= ROW_GROUP_ROWS:
-            rows = pa.concat_tables(waiting)
-            yield rows.slice(0, ROW_GROUP_ROWS)
-            waiting = [rows.slice(ROW_GROUP_ROWS)]
-    rest = pa.concat_tables(waiting)
-    if rest.num_rows:  # else it would become an empty row group
-        yield rest

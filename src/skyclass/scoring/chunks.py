@@ -22,6 +22,7 @@ from skyclass.tables.files import (
 )
 from skyclass.tables.files.numbers import parse_numbers
 from skyclass.tables.predictions import SOURCE_ID
+from skyclass.tables.regroup import regroup
 
 logger = logging.getLogger(__name__)
 
@@ -55,29 +56,32 @@ def read_chunks(
     with translate_errors(source.uri, source.endpoint):
         file = source.open_piece(piece)
         columns = _find_columns(file, mode, optional, source.columns)
-        is_corrected = _EXTINCTION in optional and is_dereddened(file, columns)
-        if is_corrected:  # 0 even if a column was named, as for `skyclass predict`
-            columns.pop(_EXTINCTION, None)
-        pending: list[pa.Table] = []
-        position = 0
-        for chunk in file.read(list(columns.values()), CHUNK_ROWS):
-            first_row, position = position, position + chunk.rows
-            table = pa.table(
-                {
-                    name: _convert(source, file, name, columns[name], column, first_row)
-                    for name, column in zip(columns, chunk.columns, strict=True)
-                }
-            )
-            if is_corrected:
-                table = table.append_column(_EXTINCTION, pa.array(np.zeros(chunk.rows)))
-            pending.append(table.slice(max(start_row - first_row, 0)))
-            while sum(part.num_rows for part in pending) >= CHUNK_ROWS:
-                rows = pa.concat_tables(pending)
-                yield rows.slice(0, CHUNK_ROWS)
-                pending = [rows.slice(CHUNK_ROWS)]
-        remainder = pa.concat_tables(pending) if pending else None
-        if remainder is not None and remainder.num_rows:
-            yield remainder
+        yield from regroup(_convert_rows(source, file, columns, start_row, optional), CHUNK_ROWS)
+
+
+def _convert_rows(
+    source: Input,
+    file: TableFile,
+    columns: dict[str, int],
+    start_row: int,
+    optional: Sequence[str],
+) -> Iterator[pa.Table]:
+    """Yield the rows of a file from row `start_row` on, as the file is divided."""
+    is_corrected = _EXTINCTION in optional and is_dereddened(file, columns)
+    if is_corrected:  # 0 even if a column was named, as for `skyclass predict`
+        columns = {name: columns[name] for name in columns if name != _EXTINCTION}
+    position = 0
+    for chunk in file.read(list(columns.values()), CHUNK_ROWS):
+        first_row, position = position, position + chunk.rows
+        table = pa.table(
+            {
+                name: _convert(source, file, name, columns[name], column, first_row)
+                for name, column in zip(columns, chunk.columns, strict=True)
+            }
+        )
+        if is_corrected:
+            table = table.append_column(_EXTINCTION, pa.array(np.zeros(chunk.rows)))
+        yield table.slice(max(start_row - first_row, 0))
 
 
 def _find_columns(
