@@ -1,5 +1,6 @@
 """While the model loads, requests get 503; if it cannot be loaded, the process exits."""
 
+import socket
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +21,14 @@ REQUEST = {"instances": [[20.0] * len(INPUTS[MODE])]}
 TENSOR = {"name": "x", "shape": [1, 5], "datatype": "FP64", "data": [20.0] * 5}
 
 
-def test_requests_get_503_until_the_model_is_loaded(
-    site: Site, tmp_path: Path, unresponsive_url: str
-) -> None:
-    unreachable = {"AWS_ENDPOINT_URL": unresponsive_url, "SKYCLASS_S3_RETRIES": "0"}
-    unreachable["SKYCLASS_S3_READ_SECONDS"] = "5"
-    waiting = replace(site, environment={**site.environment, **unreachable})
+def test_requests_get_503_until_the_model_is_loaded(site: Site, tmp_path: Path) -> None:
+    store = socket.create_server(("127.0.0.1", 0))  # it does not answer, until it is closed
+    unresponsive = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.getsockname()[1]}",
+        "SKYCLASS_S3_RETRIES": "0",
+        "SKYCLASS_S3_READ_SECONDS": "300",
+    }
+    waiting = replace(site, environment={**site.environment, **unresponsive})
     (port,) = find_free_ports(1)
     server = start(waiting, MODE, None, tmp_path / "log", port=port)
     server.url = f"http://127.0.0.1:{port}"
@@ -53,9 +56,11 @@ def test_requests_get_503_until_the_model_is_loaded(
             ready = server.request("GET", path)
             assert (ready.status, ready.json()["ready"]) == (503, False)
         assert server.request("GET", f"/v2/models/{NAME}").status == 503
+        store.close()
         assert server.process.wait(STOP_SECONDS) == 1
         assert server.log.startswith("error: ")
         assert len(server.log.splitlines()) == 1
     finally:
+        store.close()
         server.process.kill()
         server.process.wait()

@@ -9,7 +9,7 @@ import pytest
 from skyclass.client import Client
 from skyclass.promotion.events import PromotionLog
 from skyclass.promotion.local import LocalChampionStore
-from skyclass.registry.releases import JOBLIB_MODEL
+from skyclass.registry.releases import JOBLIB_MODEL, Release
 from skyclass.survey.features import INPUTS, Mode
 from tests.support.predictor import ServerProcess, Site, eventually, publish, serving, simulated
 
@@ -51,12 +51,17 @@ def test_a_promotion_is_hot_reloaded_and_a_damaged_release_is_not(
             while not ended.is_set():
                 seen.append(json.dumps(server.predict(INSTANCES, MODE)))
 
+        def wait_until_served(release: Release) -> None:
+            """Wait until the caller, too, has a response of the release."""
+            eventually(lambda: seen and json.loads(seen[-1])["model_version"] == release.id, 30)
+
         caller = threading.Thread(target=send_requests)
         caller.start()
         try:
+            wait_until_served(first)
             assert status_of_version(server, first.id) == 200
             LocalChampionStore(site.store).promote(second, "better", "test")
-            eventually(lambda: client.model_version() == second.id, 30)
+            wait_until_served(second)
             assert status_of_version(server, second.id) == 200
             assert status_of_version(server, first.id) == 404
             put(damaged)
@@ -65,9 +70,9 @@ def test_a_promotion_is_hot_reloaded_and_a_damaged_release_is_not(
             eventually(lambda: f"{JOBLIB_MODEL}: {len(model)} bytes with digest" in server.log, 30)
             assert client.model_version() == second.id
             put(model)
-            eventually(lambda: client.model_version() == third.id, 30)
+            wait_until_served(third)
             LocalChampionStore(site.store).promote(first, "rolled back", "test")
-            eventually(lambda: client.model_version() == first.id, 30)
+            wait_until_served(first)
         finally:
             ended.set()
             caller.join()

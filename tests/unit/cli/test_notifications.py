@@ -90,6 +90,8 @@ def test_drift_is_reported_even_if_retraining_cannot_start(
     for days in (1, 2):
         verdict = make_daily_verdict(Verdict.DRIFT, release.id, today - timedelta(days=days))
         save_document(store, verdict)
+    window = ("--start", f"{today - timedelta(days=1):%F}", "--end", f"{today:%F}")
     for _ in range(2):
-        assert "no KFP address" in command_line.run_failing("drift", "--retrain", "kfp")
+        error = command_line.run_failing("drift", *window, "--retrain", "kfp")
+        assert "no KFP address" in error
     assert get_titles(webhook) == ["skyclass spectroscopic: drift persists"]

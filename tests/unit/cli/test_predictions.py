@@ -35,7 +35,7 @@ def test_drift_in_a_window_that_has_not_ended_decides_nothing(
     champions = LocalChampionStore(store)
     release = publish_reference(champions, tmp_path, draw_observations(Era.LEGACY, 100, seed=1))
     today = datetime.now(UTC).date()
-    window = ("--start", f"{today}", "--end", f"{today + timedelta(days=1)}")
+    window = ("--start", f"{today}", "--end", f"{today + timedelta(days=2)}")
     result = command_line.run("drift", *window, "--retrain", "here", "--json")
     assert result.status == 0
     assert json.loads(result.out).get("decision") is None

@@ -25,6 +25,8 @@ CALLS: dict[str, Callable[[ObjectStore, str, Path], Any]] = {
     "make buckets": lambda store, bucket, folder: store.make_buckets(),
     "table": lambda store, bucket, folder: ObservationsTable(store.settings).watermark("source"),
 }
+DEFAULT_SECONDS = Settings.model_fields["s3_read_seconds"].default
+"""Calls with short timeouts end before one with the default would, however slow the machine is."""
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
@@ -113,7 +115,7 @@ def test_an_unreachable_server_is_reported_within_seconds(
         call(
             connect_with_short_timeouts(settings, endpoint_url=unreachable_url), "bucket", tmp_path
         )
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < DEFAULT_SECONDS
     assert "\n" not in str(error.value)
 
 
@@ -126,7 +128,7 @@ def test_an_unresponsive_server_times_out(
         call(
             connect_with_short_timeouts(settings, endpoint_url=unresponsive_url), "bucket", tmp_path
         )
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < DEFAULT_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,7 @@ def test_busy_server_is_retried_regardless_of_retry_after(web: Web, settings: Se
     started = time.monotonic()
     assert store.get("bucket", "key") == b"data"
     assert web.requests == ["GET /bucket/key"] * 3
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < DEFAULT_SECONDS
 
 
 def test_a_write_is_retried_with_the_same_bytes(web: Web, settings: Settings) -> None:
