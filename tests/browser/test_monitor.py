@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.browser.conftest import wait
 
 REPORT = "/spectroscopic/reports/20260502T000000Z"
 PATHS = (
@@ -73,9 +74,7 @@ def test_report_frame_is_sandboxed(browser: Chrome, monitor: str) -> None:
     frame = browser.find_element(By.TAG_NAME, "iframe")
     assert frame.get_attribute("sandbox") == "allow-scripts"
     browser.switch_to.frame(frame)
-    WebDriverWait(browser, 20).until(
-        lambda driver: driver.find_elements(By.CSS_SELECTOR, "canvas, svg.main-svg")
-    )
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "canvas, svg.main-svg"))
     assert browser.find_element(By.TAG_NAME, "h1").text == "No drift"
     script = "fetch(arguments[0]).then(() => arguments[1]('sent'), () => arguments[1]('blocked'))"
     assert browser.execute_async_script(script, f"{monitor}/metrics") == "blocked"

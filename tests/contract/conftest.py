@@ -7,9 +7,6 @@ import pytest
 from skyclass.local.s3_server import Access
 from skyclass.survey.features import Mode
 from tests.support.predictor import ServerProcess, Site, publish, serving
-from tests.support.web import unresponsive_url
-
-__all__ = ["unresponsive_url"]
 
 
 @pytest.fixture(scope="module")

@@ -406,7 +406,7 @@ def test_probes_are_fast_during_large_requests(served: Served, inputs: Matrix) -
         caller.start()
     try:
         eventually(lambda: bulk_seconds, 30)
-        probes = []
+        probes: list[float] = []
         while len(bulk_seconds) < 20 or len(probes) < 5:
             begun = time.monotonic()
             assert served.server.request("GET", f"/v2/models/{served.name}/ready").status == 200

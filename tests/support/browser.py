@@ -33,6 +33,7 @@ def open_browser(profile: Path, *arguments: str) -> Iterator[Chrome]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     chrome = Chrome(options, ChromeService(driver))
     try:
+        chrome.set_script_timeout(180)  # seconds, as much as any other wait
         yield chrome
     finally:
         chrome.quit()

@@ -21,7 +21,8 @@ fork_server.set_forkserver_preload(
 
 SIGKILL_EXIT_CODE = -signal.SIGKILL
 
-_TIMEOUT_SECONDS = 60
+_TIMEOUT_SECONDS = 240
+"""A promotion, which waits for pods, may take minutes."""
 
 
 class KillSwitch:
