@@ -21,7 +21,9 @@ SUBMITTED = Run(state=RunState.RUNNING, id="abc", link="http://kfp/abc")
 
 def test_local_run_has_ended_when_start_returns(store: ObjectStore, tmp_path: Path) -> None:
     trainer = LocalTrainer(tmp_path)
-    run = trainer.start({**SMALL, "mode": "spectroscopic", "reason": "2 of 3 windows drifted"})
+    run = trainer.start(
+        "now", {**SMALL, "mode": "spectroscopic", "reason": "2 of 3 windows drifted"}
+    )
     champion = LocalChampionStore(store).get_champion(Mode.SPECTROSCOPIC)
     assert champion is not None
     assert (run.state, run.promoted, run.release) == (RunState.SUCCEEDED, True, champion.id)
@@ -31,9 +33,9 @@ def test_local_run_has_ended_when_start_returns(store: ObjectStore, tmp_path: Pa
 
 
 def test_failed_local_run_is_returned_with_its_reason(store: ObjectStore, tmp_path: Path) -> None:
-    run = LocalTrainer(tmp_path).start({**SMALL, "source_uri": "gone.csv"})
+    run = LocalTrainer(tmp_path).start("now", {**SMALL, "source_uri": "gone.csv"})
     assert run.state is RunState.FAILED
-    assert run.id is not None
+    assert run.id == "local-now"
     assert "gone.csv: no such file" in run.message
 
 
@@ -73,6 +75,18 @@ def test_result_of_a_kfp_run_is_read_from_its_log() -> None:
         found = KfpTrainer(Backend(kfp.address)).refresh(SUBMITTED)
         assert found.state is RunState.FAILED
         assert found.message == "step train: too few rows: ingest more"
+
+
+def test_submitted_run_is_found_by_its_name() -> None:
+    with running() as kfp:
+        trainer = KfpTrainer(Backend(kfp.address))
+        assert trainer.find("first") is None
+        runs = {name: trainer.start(name, {}) for name in ("first", "second")}
+        assert {name: trainer.find(name) for name in runs} == runs
+        assert [run.display_name for run in kfp.runs] == [
+            "skyclass-training first",
+            "skyclass-training second",
+        ]
 
 
 def test_run_is_unchanged_while_kfp_is_unreachable() -> None:

@@ -115,6 +115,10 @@ class FakeKfp:
                 made = api.V2beta1Run(**body, run_id=f"run-{len(self.runs)}")
                 self.runs.append(made)
                 return made
+            case "GET", ["runs"]:
+                (predicate,) = json.loads(query["filter"])["predicates"]
+                found = [e for e in self.runs if e.display_name == predicate["stringValue"]]
+                return api.V2beta1ListRunsResponse(runs=found or None)
             case "GET", ["runs", run]:
                 state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
                 return api.V2beta1Run(

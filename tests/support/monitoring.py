@@ -47,8 +47,11 @@ class ExitingStore(ObjectStore):
 class NoTrainer:
     """Fails if a run is to be started."""
 
-    def start(self, parameters: Mapping[str, str]) -> Run:
-        raise AssertionError(parameters)
+    def start(self, name: str, parameters: Mapping[str, str]) -> Run:
+        raise AssertionError(name, parameters)
+
+    def find(self, name: str) -> Run | None:
+        raise AssertionError(name)
 
     def refresh(self, run: Run) -> Run:
         raise AssertionError(run)

@@ -1,7 +1,8 @@
 """The retraining loop: decides after each window, acts, and stores the decision.
 
 A decision is stored before a run is started and again afterwards. A job that is killed in between
-leaves a run in state `starting`, so that no second run is started beside it.
+leaves a run in state `starting`, so that no second run is started beside it. The next job looks for
+the run by the name that the decision gave it.
 """
 
 import logging
@@ -35,11 +36,18 @@ _MAX_WINDOWS = 200
 class Trainer(Protocol):
     """Starts runs of the training pipeline."""
 
-    def start(self, parameters: Mapping[str, str]) -> Run:
+    def start(self, name: str, parameters: Mapping[str, str]) -> Run:
         """Start a run; a run that finishes at once is returned with its final state.
 
         Raises:
-            SkyclassError: The run could not be started.
+            SkyclassError: The run could not be started, or it is not known whether it was.
+        """
+
+    def find(self, name: str) -> Run | None:
+        """Return the run that was started under a name, or None.
+
+        Raises:
+            SkyclassError: Runs cannot be listed.
         """
 
     def refresh(self, run: Run) -> Run:
@@ -155,7 +163,7 @@ def _start_run(
         "reason": decision.reason,
     }
     try:
-        run = trainer.start(parameters)
+        run = trainer.start(_make_run_name(decision), parameters)
     except SkyclassError as error:
         failed = Run(state=RunState.FAILED, message=str(error))
         save_document(store, decision.model_copy(update={"run": failed}))
@@ -172,11 +180,16 @@ def _refresh_run(
     decision: Decision,
     oldest_active: datetime,
 ) -> Decision:
-    """Update and store the state of a decision's run, if it is still active."""
-    if decision.run is None or not decision.run.is_active:
+    """Update and store the state of a decision's run, if it is still active or was not found."""
+    run = decision.run
+    if run is None:
         return decision
-    run = trainer.refresh(decision.run) if decision.run.id else decision.run
-    if run.is_active and decision.decided_at < oldest_active:
+    is_old = decision.decided_at < oldest_active
+    if run.id is None and (run.is_active or not is_old):
+        run = trainer.find(_make_run_name(decision)) or run
+    if run.id and run.is_active:
+        run = trainer.refresh(run)
+    if run.is_active and is_old:
         message = "timed out: the run reached no final state; see SKYCLASS_RETRAINING_RUN_HOURS"
         run = run.model_copy(update={"state": RunState.FAILED, "message": message})
     if run.state is RunState.SUCCEEDED and run.promoted is None:
@@ -188,3 +201,8 @@ def _refresh_run(
     refreshed = decision.model_copy(update={"run": run})
     save_document(store, refreshed)
     return refreshed
+
+
+def _make_run_name(decision: Decision) -> str:
+    """Return the name of the run of a decision, which no other decision gives."""
+    return f"{decision.decided_at:%Y%m%dT%H%M%S.%fZ}"

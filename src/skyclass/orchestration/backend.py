@@ -100,8 +100,7 @@ class Backend:
 
     def ensure_experiment(self, name: str) -> str:
         """Return the id of an experiment; create it if it does not exist."""
-        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-        filters = {"filter": json.dumps({"predicates": [predicate]})}
+        filters = {"filter": _make_name_filter(name)}
         if self._namespace:
             filters["namespace"] = self._namespace
         found = self._call(self._experiments.experiment_service_list_experiments, **filters)
@@ -115,6 +114,12 @@ class Backend:
         """Start a run. Returns its id."""
         run = self._call(self._runs.run_service_create_run, run=api.V2beta1Run(**fields))
         return self._require(run.run_id)
+
+    def find_run(self, experiment_id: str, name: str) -> str | None:
+        """Return the id of a run by its display name, or None if it does not exist."""
+        list_runs = self._runs.run_service_list_runs
+        found = self._call(list_runs, experiment_id=experiment_id, filter=_make_name_filter(name))
+        return self._require(found.runs[0].run_id) if found.runs else None
 
     def get_run(self, run_id: str) -> RunStatus:
         """Return the state of a run."""
@@ -188,3 +193,9 @@ class Backend:
         if not value:
             raise explain_foreign_response(self.host)
         return value
+
+
+def _make_name_filter(name: str) -> str:
+    """Return KFP's filter of objects by their display name."""
+    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+    return json.dumps({"predicates": [predicate]})

@@ -1,7 +1,6 @@
 """Trainers that the retraining loop starts: this machine, or a KFP backend."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 from skyclass.errors import TrainingError
@@ -10,7 +9,7 @@ from skyclass.orchestration.backend import Backend
 from skyclass.orchestration.backend_errors import NotFoundError, UnavailableError
 from skyclass.orchestration.local_runner import run_training
 from skyclass.orchestration.step_logs import find_failure, read_outcome
-from skyclass.orchestration.submit import submit_run
+from skyclass.orchestration.submit import SubmittedRun, find_run, submit_run
 from skyclass.orchestration.wait import SUCCEEDED, UNSUCCESSFUL_STATES
 
 
@@ -24,23 +23,26 @@ class LocalTrainer:
     def __init__(self, runs: Path) -> None:
         self._runs = runs
 
-    def start(self, parameters: Mapping[str, str]) -> Run:
+    def start(self, name: str, parameters: Mapping[str, str]) -> Run:
         """Run the pipeline to its end; a failed run is returned, not raised."""
-        name = f"local-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        run_id = f"local-{name}"
         try:
             finished = run_training(parameters, self._runs, lambda step: None)
         except TrainingError as error:
-            return Run(state=RunState.FAILED, id=name, message=str(error))
+            return Run(state=RunState.FAILED, id=run_id, message=str(error))
         return Run(
             state=RunState.SUCCEEDED,
-            id=name,
+            id=run_id,
             release=finished.release_id,
             promoted=finished.promoted,
             message=finished.verdict,
         )
 
+    def find(self, name: str) -> None:
+        """Return None: a run that was interrupted never ends."""
+
     def refresh(self, run: Run) -> Run:
-        """Return the run unchanged: a run that was interrupted never ends."""
+        """Return the run unchanged: it has ended."""
         return run
 
 
@@ -56,14 +58,22 @@ class KfpTrainer:
         self._backend = backend
         self._service_account = service_account
 
-    def start(self, parameters: Mapping[str, str]) -> Run:
+    def start(self, name: str, parameters: Mapping[str, str]) -> Run:
         """Submit a run.
 
         Raises:
             SkyclassError: KFP is unreachable or rejected the request.
         """
-        submitted = submit_run(self._backend, parameters, self._service_account)
-        return Run(state=RunState.RUNNING, id=submitted.run_id, link=submitted.link)
+        return _to_run(submit_run(self._backend, parameters, self._service_account, name))
+
+    def find(self, name: str) -> Run | None:
+        """Return the run that was submitted under a name, or None.
+
+        Raises:
+            SkyclassError: KFP is unreachable or rejected the request.
+        """
+        submitted = find_run(self._backend, name)
+        return _to_run(submitted) if submitted else None
 
     def refresh(self, run: Run) -> Run:
         """Return the run with its current state; unchanged if KFP is unavailable."""
@@ -92,3 +102,7 @@ class KfpTrainer:
             else {"message": "KFP reports SUCCEEDED"}
         )
         return run.model_copy(update={"state": RunState.SUCCEEDED, **result})
+
+
+def _to_run(submitted: SubmittedRun) -> Run:
+    return Run(state=RunState.RUNNING, id=submitted.run_id, link=submitted.link)

@@ -88,7 +88,10 @@ def connect(host: str | None, namespace: str | None = None) -> Backend:
 
 
 def submit_run(
-    backend: Backend, parameters: Mapping[str, str], service_account: str | None = None
+    backend: Backend,
+    parameters: Mapping[str, str],
+    service_account: str | None = None,
+    name: str | None = None,
 ) -> SubmittedRun:
     """Start a run of the training pipeline; upload this version of it if KFP does not have it.
 
@@ -96,6 +99,7 @@ def submit_run(
         backend: Client of the backend.
         parameters: Pipeline arguments as text; the others keep their defaults.
         service_account: ServiceAccount of the run's pods; None for KFP's default.
+        name: Distinguishes the run for `find_run`; None for the current time.
 
     Raises:
         TrainingError: A parameter is unknown or malformed.
@@ -104,14 +108,26 @@ def submit_run(
     package = load_package(TRAINING)
     arguments = parse_training_arguments(package, parameters)
     run_id = backend.create_run(
-        display_name=f"{package.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+        display_name=f"{package.name} {name or f'{datetime.now(UTC):%Y-%m-%d %H:%M:%S}'}",
         experiment_id=backend.ensure_experiment(EXPERIMENT),
         pipeline_version_reference=_ensure_version(backend, package),
         runtime_config=api.V2beta1RuntimeConfig(parameters=arguments),
         service_account=service_account,
     )
-    link = f"{_ui_address(backend)}/#/runs/details/{run_id}"
-    return SubmittedRun(run_id, link, package.version, "PENDING")
+    return SubmittedRun(run_id, _make_run_link(backend, run_id), package.version, "PENDING")
+
+
+def find_run(backend: Backend, name: str) -> SubmittedRun | None:
+    """Return the run that was submitted under a name, or None.
+
+    Raises:
+        BackendError: The backend is unreachable or rejected the request.
+    """
+    package = load_package(TRAINING)
+    run_id = backend.find_run(backend.ensure_experiment(EXPERIMENT), f"{package.name} {name}")
+    if run_id is None:
+        return None
+    return SubmittedRun(run_id, _make_run_link(backend, run_id), package.version, "PENDING")
 
 
 def schedule_runs(
@@ -184,6 +200,10 @@ def _ensure_version(backend: Backend, package: Package) -> api.V2beta1PipelineVe
     return api.V2beta1PipelineVersionReference(
         pipeline_id=pipeline_id, pipeline_version_id=version_id
     )
+
+
+def _make_run_link(backend: Backend, run_id: str) -> str:
+    return f"{_ui_address(backend)}/#/runs/details/{run_id}"
 
 
 def _ui_address(backend: Backend) -> str:

@@ -39,6 +39,7 @@ MODE = Mode.SPECTROSCOPIC
 DAY = timedelta(days=1)
 NOW = END + timedelta(minutes=15)
 SETTINGS = RetrainingSettings()
+RUNNING = Run(state=RunState.RUNNING, id="run", link="https://kfp/run")
 
 
 class FakeTrainer:
@@ -47,12 +48,17 @@ class FakeTrainer:
     def __init__(self, result: Run | SkyclassError) -> None:
         self.result = result
         self.started: list[Mapping[str, str]] = []
+        self.names: list[str] = []
 
-    def start(self, parameters: Mapping[str, str]) -> Run:
-        self.started.append(parameters)
+    def start(self, name: str, parameters: Mapping[str, str]) -> Run:
         if isinstance(self.result, SkyclassError):
             raise self.result
-        return Run(state=RunState.RUNNING, id="run", link="https://kfp/run")
+        self.names.append(name)
+        self.started.append(parameters)
+        return RUNNING
+
+    def find(self, name: str) -> Run | None:
+        return RUNNING if name in self.names else None
 
     def refresh(self, run: Run) -> Run:
         assert isinstance(self.result, Run)
@@ -87,9 +93,6 @@ def drifted_champion(
         ingest_rows(table, store, draw_observations(Era.BOSS, rows, seed=rows), tmp_path)
     assert table.version() > champion.manifest.training_set.version
     return champion
-
-
-RUNNING = Run(state=RunState.RUNNING, id="run", link="https://kfp/run")
 
 
 def test_persistent_drift_starts_one_run(
@@ -217,11 +220,50 @@ def test_run_without_a_final_state_times_out(
     assert "timed out" in timed_out.run.message
 
 
+@pytest.mark.parametrize("error", [SystemExit(137), SkyclassError("timed out")])
+def test_run_is_found_whose_id_the_job_did_not_store(
+    error: BaseException,
+    store: ObjectStore,
+    champions: LocalChampionStore,
+    drifted_champion: Release,
+) -> None:
+    class CutOffTrainer(FakeTrainer):
+        """Starts a run, and the job is killed or gets no response."""
+
+        def start(self, name: str, parameters: Mapping[str, str]) -> Run:
+            super().start(name, parameters)
+            raise error
+
+    trainer = CutOffTrainer(RUNNING)
+    with pytest.raises(type(error)):
+        close_loop(store, champions, MODE, trainer, SETTINGS, NOW)
+    found = close_loop(store, champions, MODE, trainer, SETTINGS, NOW + timedelta(minutes=10))
+    assert found.run == RUNNING
+    assert len(trainer.started) == 1
+    assert load_documents(store, Decision, MODE) == [found]
+
+
+def test_outcome_of_a_run_whose_job_was_killed_is_found_a_day_later(
+    store: ObjectStore, champions: LocalChampionStore, drifted_champion: Release
+) -> None:
+    class KilledTrainer(FakeTrainer):
+        def start(self, name: str, parameters: Mapping[str, str]) -> Run:
+            super().start(name, parameters)
+            raise SystemExit(137)
+
+    ended = RUNNING.model_copy(update={"state": RunState.SUCCEEDED, "promoted": False})
+    trainer = KilledTrainer(ended)
+    with pytest.raises(SystemExit):
+        close_loop(store, champions, MODE, trainer, SETTINGS, NOW)
+    close_loop(store, champions, MODE, trainer, SETTINGS, NOW + DAY)
+    assert load_documents(store, Decision, MODE)[0].run == ended
+
+
 def test_job_killed_while_starting_a_run_starts_no_second_run(
     store: ObjectStore, champions: LocalChampionStore, drifted_champion: Release
 ) -> None:
     class KilledTrainer(FakeTrainer):
-        def start(self, parameters: Mapping[str, str]) -> Run:
+        def start(self, name: str, parameters: Mapping[str, str]) -> Run:
             raise SystemExit(137)
 
     with pytest.raises(SystemExit):
