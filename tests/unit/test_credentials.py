@@ -16,9 +16,9 @@ from tests.support.web import Response, serve
 FOUND = Response(json.dumps({"versions": ["release"]}).encode())
 
 
-def make_context(authority: Authority, folder: Path) -> ssl.SSLContext:
-    """Return a server's TLS context with a new certificate for localhost."""
-    issued = authority.issue("localhost")
+def make_context(authority: Authority, folder: Path, host: str = "localhost") -> ssl.SSLContext:
+    """Return a server's TLS context with a new certificate."""
+    issued = authority.issue(host)
     (folder / "tls.pem").write_text(issued.certificate + issued.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "tls.pem")
@@ -71,6 +71,15 @@ def test_a_malformed_token_is_not_repeated_in_the_error(text: str) -> None:
     with pytest.raises(ServingError, match="no bearer token") as error:
         Client("http://127.0.0.1:9", Mode.PHOTOMETRIC, token=text).model_version()
     assert "secret" not in str(error.value)
+
+
+def test_a_rejected_certificate_is_reported_with_the_whole_reason(tmp_path: Path) -> None:
+    authority, file = Authority(), tmp_path / "ca.crt"
+    file.write_text(authority.certificate)
+    with serve(FOUND, tls=make_context(authority, tmp_path, "elsewhere")) as web:
+        client = Client(web.url, Mode.PHOTOMETRIC, ca_file=file)
+        with pytest.raises(ServingError, match=r"Hostname mismatch.*for 'localhost'.*\): pass the"):
+            client.model_version()
 
 
 def test_a_replaced_ca_certificate_is_used_for_the_next_connection(tmp_path: Path) -> None:

@@ -100,9 +100,10 @@ class Endpoint:
                 retries=retries,
             )
         except urllib3.exceptions.HTTPError as error:
-            if isinstance(getattr(error, "reason", error), urllib3.exceptions.SSLError):
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, urllib3.exceptions.SSLError):
                 raise ServingError(
-                    f"no TLS connection to {self.url} ({one_line(error)}): pass the CA "
+                    f"no TLS connection to {self.url} ({one_line(reason)}): pass the CA "
                     "certificate of the predictor, or correct the URL"
                 ) from error
             raise ServingError(
