@@ -105,7 +105,8 @@ class _Verification:
         reports = self._store.settings.reports_bucket
         for kind in _WINDOW_DOCUMENTS:
             for key in list_documents(self._store, kind, mode):
-                with self._collect_problems():
+                # A document may expire after it was listed.
+                with self._collect_problems(), suppress(ObjectMissingError):
                     parse_document(kind, self._store.get(reports, key), key)
                     self.counts["windows"] += 1
 

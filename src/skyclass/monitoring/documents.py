@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 from pydantic import ValidationError
 
 from skyclass.registry.documents import StoredDocument
-from skyclass.storage.s3 import ObjectStore
+from skyclass.storage.s3 import ObjectMissingError, ObjectStore
 from skyclass.survey.features import Mode
 
 logger = logging.getLogger(__name__)
@@ -89,6 +89,8 @@ def load_documents(
         try:
             data = store.get(bucket, key)
             documents.append(kind.from_bytes(data, key))
+        except ObjectMissingError:
+            continue  # it has expired since it was listed
         except ValidationError as error:
             logger.warning("skipped %s: not a valid %s", key, error.title)
     return documents
