@@ -11,6 +11,7 @@ import pytest
 from skyclass.errors import ClusterError, PromotionError
 from skyclass.promotion import cluster
 from skyclass.promotion.champions import ChampionStore, open_champion_store
+from skyclass.promotion.events import PromotionLog
 from skyclass.registry.releases import Registry, Release
 from skyclass.storage.s3 import ObjectStore
 from skyclass.survey.features import Mode
@@ -81,6 +82,32 @@ def test_promotion_without_the_api_server_is_completed_by_the_next_one(
     history.find(list_changes(champions))
     assert champions.get_champion(MODE) == second
     assert champions.get_rollback_target(MODE) == first
+
+
+def test_repeated_rollback_completes_one_that_was_served_but_not_recorded(
+    champions: ChampionStore,
+    api: KServeApi,
+    releases: list[Release],
+    store: ObjectStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worse = Registry(store).publish(draft(MODE, run_id="worse"), write_files(tmp_path))
+    oldest, parent = releases
+    for release in (oldest, parent, worse):
+        champions.promote(release, "better", release.manifest.run_id)
+
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit(137)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(PromotionLog, "append", die)
+        champions.promote(champions.get_rollback_target(MODE), "rolled back", "vera")
+    assert champions.get_champion(MODE) == parent
+    champions.promote(champions.get_rollback_target(MODE), "rolled back", "vera")
+    assert champions.get_champion(MODE) == parent
+    assert list_changes(champions) == [oldest.id, parent.id, worse.id, parent.id]
+    assert champions.list_promotions(MODE)[-1].reason == "rolled back"
 
 
 @pytest.mark.fault("api-server-down")

@@ -27,6 +27,9 @@ def find_rollback_target(
 ) -> str:
     """Return the id of the release that the champion replaced when it was first promoted.
 
+    A champion that is served because of a rollback that was not recorded is its own target, so that
+    repeating the rollback completes it.
+
     Args:
         mode: The mode of the champion, for messages.
         champion_id: Id of the champion, if there is one.
@@ -39,11 +42,13 @@ def find_rollback_target(
         raise ReleaseError(
             f"no {mode} release has been promoted yet: promote one before you roll back"
         )
+    recorded = promotions[-1].to_release if promotions else None
+    if recorded and recorded != champion_id:  # the champion is served, but was not recorded
+        before = [event.from_release for event in _list_changes_to(recorded, promotions)]
+        if before[:1] == [champion_id]:
+            return champion_id
     changes = _list_changes_to(champion_id, promotions)
-    if changes:
-        target = changes[0].from_release
-    else:  # served, but its promotion was not recorded: it replaced the newest that was
-        target = promotions[-1].to_release if promotions else None
+    target = changes[0].from_release if changes else recorded
     if target is None:
         raise ReleaseError(
             f"{champion_id[:12]} was the first {mode} champion: there is no release to roll back "

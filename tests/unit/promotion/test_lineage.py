@@ -54,6 +54,11 @@ def test_rollback_from_an_unrecorded_champion_leads_to_the_newest_recorded_one()
     assert find_rollback_target(MODE, "d", HISTORY) == "c"
 
 
+def test_rollback_that_was_not_recorded_is_repeated_to_the_same_release() -> None:
+    assert find_rollback_target(MODE, "c", HISTORY) == "b"
+    assert find_rollback_target(MODE, "b", HISTORY) == "b"
+
+
 def test_rollback_needs_a_champion_that_replaced_another() -> None:
     with pytest.raises(ReleaseError, match="a was the first photometric champion"):
         find_rollback_target(MODE, "a", HISTORY)
