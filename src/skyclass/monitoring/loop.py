@@ -205,4 +205,4 @@ def _refresh_run(
 
 def _make_run_name(decision: Decision) -> str:
     """Return the name of the run of a decision, which no other decision gives."""
-    return f"{decision.decided_at:%Y%m%dT%H%M%S.%fZ}"
+    return f"{decision.mode}-{decision.decided_at:%Y%m%dT%H%M%S.%fZ}"
