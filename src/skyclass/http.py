@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+from urllib3.exceptions import MaxRetryError, SSLError
 from urllib3.util import Retry, Timeout
 
+from skyclass.errors import one_line
 from skyclass.proxies import find_proxy, make_proxy_headers
 
 TEMPORARY_STATUSES = (429, 500, 502, 503, 504)
@@ -17,6 +19,16 @@ one (nginx 60 s, Go 90 s), so that they close it, and none sends a request into 
 
 _MAX_IDLE_CONNECTIONS = 16
 """Connections to a host that are kept for the next requests of as many threads."""
+
+
+def describe_failure(error: Exception) -> str:
+    """Return why a request had no response: the kind of error, or why a certificate was rejected.
+
+    Args:
+        error: Error of urllib3, also the one that it raises after the last retry, or of a socket.
+    """
+    reason = error.reason if isinstance(error, MaxRetryError) else error
+    return one_line(reason) if isinstance(reason, SSLError) else type(reason).__name__
 
 
 def make_pool(

@@ -27,7 +27,7 @@ from minio.versioningconfig import VersioningConfig
 
 from skyclass.admin.identities import Role, make_policy
 from skyclass.errors import SkyclassError, StoreError, one_line
-from skyclass.http import make_pool
+from skyclass.http import describe_failure, make_pool
 from skyclass.logs import start_logging
 from skyclass.settings import Settings, load_settings
 from skyclass.storage.readiness import wait_until_ready
@@ -100,7 +100,7 @@ class Provisioner(ObjectStore):
                 "that it is MinIO, and that the keys in the environment are its administrator's"
             ) from error
         except urllib3.exceptions.HTTPError as error:
-            raise unreachable_error(self.settings.endpoint_url, type(error).__name__) from error
+            raise unreachable_error(self.settings.endpoint_url, describe_failure(error)) from error
         logger.info("granted role %s to identity %s", role, user)
 
 

@@ -9,7 +9,8 @@ import msgspec
 import urllib3
 
 from skyclass.client.credentials import Credentials
-from skyclass.errors import ServingError, one_line
+from skyclass.errors import ServingError
+from skyclass.http import describe_failure
 from skyclass.proxies import describe_proxy
 from skyclass.survey.features import Mode
 from skyclass.urls import omit_credentials
@@ -100,14 +101,14 @@ class Endpoint:
                 retries=retries,
             )
         except urllib3.exceptions.HTTPError as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, urllib3.exceptions.SSLError):
+            reason = describe_failure(error)
+            if isinstance(getattr(error, "reason", error), urllib3.exceptions.SSLError):
                 raise ServingError(
-                    f"no TLS connection to {self.url} ({one_line(reason)}): pass the CA "
+                    f"no TLS connection to {self.url} ({reason}): pass the CA "
                     "certificate of the predictor, or correct the URL"
                 ) from error
             raise ServingError(
                 f"the predictor at {self.url} is unreachable{describe_proxy(self.url)} "
-                f"({type(error).__name__}): "
+                f"({reason}): "
                 f"start it with `skyclass serve --mode {self._mode}`, or correct the URL"
             ) from error

@@ -5,6 +5,7 @@ import json
 import kfp_server_api as api
 
 from skyclass.errors import SkyclassError, one_line
+from skyclass.http import describe_failure
 from skyclass.proxies import describe_proxy
 
 _MAX_MESSAGE_CHARACTERS = 300
@@ -24,7 +25,7 @@ class UnavailableError(BackendError):
 
 def explain_connection_failure(host: str, error: Exception) -> UnavailableError:
     """Return the error for a backend that is unreachable or timed out."""
-    reason = type(getattr(error, "reason", error)).__name__
+    reason = describe_failure(error)
     return UnavailableError(
         f"KFP at {host} is unreachable{describe_proxy(host)} ({reason}): check --host, or forward "
         "a port to it (`kubectl -n kubeflow port-forward service/ml-pipeline-ui 8080:80`)"

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import urllib3
 
 from skyclass.errors import ClusterError
+from skyclass.http import describe_failure
 from skyclass.proxies import find_proxy, make_proxy_headers
 from skyclass.urls import omit_credentials
 
@@ -152,7 +153,7 @@ class Cluster:
             raise _explain(error.status, _message(error), f"{method} {path}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ClusterError(
-                f"the Kubernetes API at {self._host} is unreachable ({type(error).__name__}): "
+                f"the Kubernetes API at {self._host} is unreachable ({describe_failure(error)}): "
                 "check KUBECONFIG, and that NetworkPolicies let this pod reach it"
             ) from error
 

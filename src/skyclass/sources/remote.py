@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import urllib3
 
 from skyclass.errors import CatalogError
-from skyclass.http import make_pool
+from skyclass.http import describe_failure, make_pool
 from skyclass.proxies import describe_proxy, get_host
 from skyclass.storage.s3 import ObjectStore, split_uri
 from skyclass.urls import find_credential, omit_credentials
@@ -79,5 +79,5 @@ def _download(uri: str, path: Path) -> None:
     except urllib3.exceptions.HTTPError as error:
         raise CatalogError(
             f"{uri}: the web server is unreachable{describe_proxy(uri)} "
-            f"({type(error).__name__}): try again later"
+            f"({describe_failure(error)}): try again later"
         ) from error

@@ -15,7 +15,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from skyclass.errors import StoreError, is_disk_full
-from skyclass.http import make_pool
+from skyclass.http import describe_failure, make_pool
 from skyclass.proxies import describe_proxy
 from skyclass.settings import Settings
 from skyclass.urls import omit_credentials
@@ -219,7 +219,7 @@ class ObjectStore:
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
             if isinstance(error, OSError) and is_disk_full(error):
                 raise  # a download that does not fit on the local disk
-            raise unreachable_error(self.settings.endpoint_url, type(error).__name__) from error
+            raise unreachable_error(self.settings.endpoint_url, describe_failure(error)) from error
         except ValueError as error:  # the client validates names before the request
             raise StoreError(
                 f"s3://{bucket}/{key} is not an object URI ({str(error) or 'no key'}): "

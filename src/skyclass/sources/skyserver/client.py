@@ -10,7 +10,7 @@ from importlib import metadata
 import urllib3
 
 from skyclass.errors import CatalogError
-from skyclass.http import make_pool
+from skyclass.http import describe_failure, make_pool
 from skyclass.proxies import describe_proxy
 from skyclass.sources.skyserver.responses import ResponseError, find_error, parse_table
 from skyclass.storage.s3 import ObjectMissingError, ObjectStore
@@ -97,7 +97,7 @@ class SkyServerClient:
                     headers={"User-Agent": agent.strip()},
                 )
         except urllib3.exceptions.HTTPError as error:
-            reason = f"no response{describe_proxy(url)} ({type(error).__name__})"
+            reason = f"no response{describe_proxy(url)} ({describe_failure(error)})"
             return ResponseError(reason, is_temporary=True)
         finally:
             self._not_before = time.monotonic() + MIN_INTERVAL_SECONDS
