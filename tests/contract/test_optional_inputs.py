@@ -20,7 +20,7 @@ from skyclass.tables.log.read import read_log
 from skyclass.tables.log.schema import PROBABILITIES
 from tests.support.command_line import CommandLine
 from tests.support.grpc_calls import connected, error_of, infer, to_grpc
-from tests.support.predictor import ServerProcess, Site, serving
+from tests.support.predictor import ServerProcess, Site, eventually, serving
 from tests.support.wide_release import MISSING_BAND, mask_values, publish_wide, simulate_groups
 
 MODE = Mode.PHOTOMETRIC
@@ -334,10 +334,15 @@ def test_the_log_has_the_optional_inputs_that_the_model_used(
         assert served.server.request("POST", V1, body, key).status == 200
     plain = {"Idempotency-Key": "another"}
     assert served.server.request("POST", V1, {"instances": [list(ROW.values())]}, plain).status
-    served.server.stop()
-    now, hour = datetime.now(UTC), timedelta(hours=1)
-    version = served.model.release.id
-    rows = read_log(served.site.store, now - hour, now + hour, MODE, version).rows
+
+    def read_rows() -> pd.DataFrame:
+        now, hour = datetime.now(UTC), timedelta(hours=1)
+        version = served.model.release.id
+        rows = read_log(served.site.store, now - hour, now + hour, MODE, version).rows
+        return rows[rows["idempotency_key"].isin(["the-request", "another"])]
+
+    eventually(lambda: len(read_rows()) == 9, 30)
+    rows = read_rows()
     found = rows[rows["idempotency_key"] == "the-request"].drop_duplicates("row").sort_values("row")
     expected = inputs[:3].reset_index(drop=True)
     names = list(NAMES)
