@@ -95,7 +95,18 @@ class Namespace:
                 "",
             )  # fmt: skip
 
-        return eventually(get_final_condition, seconds) == "Complete"
+        condition = poll(get_final_condition, seconds)
+        assert condition, f"{job} has not ended after {seconds} s: {self._list_waiting()}"
+        return condition == "Complete"
+
+    def _list_waiting(self) -> list[str]:
+        """Return why pods, such as those that a Job depends on, are not scheduled or not ready."""
+        return [
+            f"{pod['metadata']['name']}: {condition['message']}"
+            for pod in self.get("pods")["items"]
+            for condition in pod["status"].get("conditions", [])
+            if "message" in condition
+        ]
 
     def start_cron_job(self, cron_job: str, *arguments: str) -> str:
         """Start a Job from a CronJob, optionally with other arguments, and return its name."""
