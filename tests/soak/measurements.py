@@ -13,7 +13,7 @@ from tests.soak.faults import Injection
 from tests.soak.jobs import JobRun
 from tests.soak.record import InjectedFaults, Minute
 from tests.soak.sampling import MachineSample, Sample
-from tests.soak.system import PAGE, STEADY, STORE
+from tests.soak.system import KILLED, PAGE, STEADY, STORE
 from tests.soak.visits import Visit
 
 _MINUTE = 60
@@ -60,15 +60,18 @@ class Measurements:
     runs: Sequence[JobRun]
     injections: Sequence[Injection]
 
-    @property
-    def latencies(self) -> pd.DataFrame:
-        """Answers of the predictor that is never restarted, within the measurement.
+    def list_latencies(self, target: str = STEADY) -> pd.DataFrame:
+        """Return the answers of a predictor within the measurement.
 
-        Columns are `time`, in seconds since the start, and `latency`, in ms.
+        Args:
+            target: Its name; by default that of the one that is never restarted.
+
+        Returns:
+            `time`, in seconds since the start, and `latency`, in ms.
         """
-        steady = self.answers[self.answers["target"] == STEADY]
-        times = steady["due"] - self.start
-        found = pd.DataFrame({"time": times, "latency": steady["latency"] * 1000})
+        answers = self.answers[(self.answers["target"] == target) & (self.answers["error"] == "")]
+        times = answers["due"] - self.start
+        found = pd.DataFrame({"time": times, "latency": answers["latency"] * 1000})
         return found[times.between(0, self.seconds)]
 
     def compare(self) -> list[Comparison]:
@@ -96,11 +99,18 @@ class Measurements:
                 compared.append(
                     compare(title, unit, series, summarize=median, has_target=has_target)
                 )
-        latencies = list(self.latencies.itertuples(index=False, name=None))
+        steady, killed = (
+            list(self.list_latencies(target).itertuples(index=False, name=None))
+            for target in (STEADY, KILLED)
+        )
         for percentile in (50, 99):
             title = f"latency of the {STEADY}, p{percentile}"
             summarize = partial(np.percentile, q=percentile)
-            compared.append(compare(title, "ms", latencies, summarize=summarize))
+            found = compare(title, "ms", steady, summarize=summarize)
+            # Both have the same load, releases and machine, but only one of them has run all along.
+            peer = compare(title, "ms", killed, summarize=summarize)
+            ratios = found.first / peer.first, found.last / peer.last
+            compared += [found, Comparison(f"{title} / {KILLED}", "x", *ratios, has_target=False)]
         return compared
 
     def list_failures(self) -> Iterator[str]:
@@ -146,7 +156,7 @@ class Measurements:
     def summarize_minute(self, number: int) -> Minute:
         """Return the figures of one minute, NaN where nothing was measured."""
         first = number * _MINUTE
-        latencies = self.latencies
+        latencies = self.list_latencies()
         chosen = latencies[latencies["time"].between(first, first + _MINUTE)]["latency"]
         start, end = self.start + first, self.start + first + _MINUTE
         samples = [each for each in self.samples if start <= each.time < end]

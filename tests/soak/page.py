@@ -24,7 +24,9 @@ _TENTHS = f"""
 A figure of the last tenth may exceed that of the first by {TOLERANCE:.0%}. The object store has no
 target, because it grows with the data, and neither have threads, because pools grow up to their
 limit. Memory and files are medians of samples; latencies are percentiles of all requests, each
-measured from the time at which the request was due.
+measured from the time at which the request was due. The other predictor was started again in
+between, and has the same requests and releases at the same time: if the latency grows and its ratio
+to that of the other predictor does not, the machine has become slower.
 """
 _HISTORY = """
 The soak fails unless each acknowledged operation took effect exactly once, and nothing else was

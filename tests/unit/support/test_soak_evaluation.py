@@ -31,10 +31,19 @@ def make_samples(process: str, growth: float = 0.0) -> list[Sample]:
     ]
 
 
+def make_answers(growth: float = 0.0) -> list[dict]:
+    """Return answers of both predictors; the latency grows by a share in each second."""
+    return [
+        make_answer(number, target, 0.002 * (1 + growth * number))
+        for target in (STEADY, KILLED)
+        for number in range(1_000)
+    ]
+
+
 def measure(**changes: object) -> Measurements:
     """Return measurements in which nothing grows or fails, with some changes."""
     given = {
-        "answers": pd.DataFrame([make_answer(number) for number in range(1_000)]),
+        "answers": pd.DataFrame(make_answers()),
         "samples": [each for name in (STEADY, PAGE, STORE) for each in make_samples(name)],
         "machine": (),
         "visits": (),
@@ -67,15 +76,26 @@ def test_memory_of_the_object_store_may_grow() -> None:
 
 
 def test_slower_answers_are_a_miss() -> None:
-    rows = [make_answer(number, latency=0.002 + number * 1e-6) for number in range(1_000)]
-    misses = find_misses(measure(answers=pd.DataFrame(rows)))
+    misses = find_misses(measure(answers=pd.DataFrame(make_answers(growth=0.0005))))
     assert [miss.partition(":")[0] for miss in misses] == ["grew", "grew"]
     assert "latency of the predictor, p50" in misses[0]
     assert "latency of the predictor, p99" in misses[1]
 
 
+@pytest.mark.parametrize(("slow", "ratio"), [((STEADY, KILLED), 1.0), ((STEADY,), 2.0)])
+def test_a_slower_machine_does_not_change_the_ratio_of_the_latencies(
+    slow: tuple[str, ...], ratio: float
+) -> None:
+    rows = make_answers()
+    for row in rows:
+        if row["target"] in slow and row["due"] >= START + 0.9 * SECONDS:
+            row["latency"] *= 2
+    compared = measure(answers=pd.DataFrame(rows)).compare()
+    assert [each.last for each in compared if each.unit == "x"] == pytest.approx([ratio, ratio])
+
+
 def test_failed_request_to_the_steady_predictor_is_a_miss_even_in_a_fault() -> None:
-    rows = [make_answer(number) for number in range(1_000)]
+    rows = make_answers()
     rows[401] = make_answer(401, error="HTTP 503")
     (miss,) = find_misses(measure(answers=pd.DataFrame(rows)))
     found = "1 failures that no fault explains: predictor, request: HTTP 503: at 401.0 s for 0.0 s"
@@ -84,7 +104,7 @@ def test_failed_request_to_the_steady_predictor_is_a_miss_even_in_a_fault() -> N
 
 @pytest.mark.parametrize(("second", "misses"), [(405, 0), (500, 1)])
 def test_killed_predictor_may_fail_in_the_fault_only(second: int, misses: int) -> None:
-    rows = [make_answer(number) for number in range(1_000)]
+    rows = make_answers()
     rows.append(make_answer(second, KILLED, error="ConnectionRefusedError"))
     assert len(find_misses(measure(answers=pd.DataFrame(rows)))) == misses
 
