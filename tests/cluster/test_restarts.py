@@ -5,7 +5,7 @@ Each job succeeds, or fails with one line and succeeds when it is repeated. No p
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -80,9 +80,9 @@ def run_with_outage(
     job = start()
     eventually(lambda: has_progressed(job), 180, interval=0.1)
     (pod,) = namespace.list_job_pods(job)
-    node.pause(pod)
-    with outage(installation):
-        node.resume(pod)
+    with ExitStack() as stack:
+        with node.pause(pod):
+            stack.enter_context(outage(installation))
         eventually(lambda: "is unreachable" in namespace.read_logs(job), 180)
         history.fire(f"{job} reported that the object store is unreachable")
     with history.recovery():

@@ -95,7 +95,7 @@ class Namespace:
                 "",
             )  # fmt: skip
 
-        condition = poll(get_final_condition, seconds)
+        condition = poll(get_final_condition, seconds, 1)
         assert condition, f"{job} has not ended after {seconds} s: {self._list_waiting()}"
         return condition == "Complete"
 

@@ -40,7 +40,10 @@ while awaited and not any(map(is_connected, find_processes(awaited))):
     time.sleep(0.01)
 found = 0
 for process in find_processes(names):
-    os.kill(int(process.name), number)
+    try:
+        os.kill(int(process.name), number)
+    except ProcessLookupError:  # it has ended
+        continue
     found += 1
 print(found)
 """
@@ -97,14 +100,15 @@ class Node(Shell):
         names = [name for pod in pods for name in _name_groups(pod)]
         return self._send(signal.SIGKILL, names, _name_groups(awaited))
 
-    def pause(self, pod: dict[str, Any]) -> None:
-        """Stop all processes of a pod while it is at work: as soon as it has a connection."""
+    @contextmanager
+    def pause(self, pod: dict[str, Any]) -> Iterator[None]:
+        """Stop a pod at work, as soon as it has a connection, and let it continue afterwards."""
         names = _name_groups(pod)
-        assert self._send(signal.SIGSTOP, names, names), "the pod has ended"
-
-    def resume(self, pod: dict[str, Any]) -> None:
-        """Let the processes of a paused pod continue."""
-        self._send(signal.SIGCONT, _name_groups(pod))
+        try:
+            assert self._send(signal.SIGSTOP, names, names), "the pod has ended"
+            yield
+        finally:
+            self._send(signal.SIGCONT, names)
 
     def _send(self, number: signal.Signals, names: list[str], awaited: Iterable[str] = ()) -> int:
         """Send a signal to all processes of control groups, and return their number."""
