@@ -82,8 +82,9 @@ def close_loop(
         MonitoringError: No window that has ended has a verdict, or there is no champion.
         PromotionError: The rollback failed; the decision records it, too.
         ReleaseError: The parent is damaged, so the rollback failed; the decision records it, too.
-        SkyclassError: The run could not be started, which the decision records, too; or the object
-            store or the Kubernetes API failed.
+        SkyclassError: The run could not be started, which the decision records, too; the states of
+            earlier runs are unknown, and no rollback is due; or the object store or the Kubernetes
+            API failed.
     """
     verdicts = [
         verdict
@@ -97,15 +98,18 @@ def close_loop(
             f"`skyclass drift --mode {mode}` first"
         )
     oldest_active = now - timedelta(hours=settings.run_hours)
-    earlier = [
-        complete_rollback(
-            store,
-            champions,
-            champion,
-            _refresh_run(store, champions, trainer, decision, oldest_active),
-        )
-        for decision in load_documents(store, Decision, mode, last=_MAX_WINDOWS)
-    ]
+    # Newest first: a release that is served, but not recorded, is the outcome of the last attempt.
+    newest_first = reversed(load_documents(store, Decision, mode, last=_MAX_WINDOWS))
+    completed = [complete_rollback(store, champions, champion, each) for each in newest_first]
+    earlier = completed[::-1]
+    obstacle: SkyclassError | None = None
+    try:
+        earlier = [
+            _refresh_run(store, champions, trainer, decision, oldest_active) for decision in earlier
+        ]
+    except SkyclassError as error:
+        logger.warning("the states of earlier runs are unknown: %s", error)
+        obstacle = error
     window_end = verdicts[-1].window_end
     made = next((decision for decision in earlier if decision.window_end == window_end), None)
     if made and made.is_final:
@@ -131,6 +135,8 @@ def close_loop(
             label_sets=champion.manifest.label_sets,
         )
     )
+    if obstacle and choice.action is not Action.ROLL_BACK:  # which depends on no run
+        raise obstacle
     decision = Decision(
         mode=mode,
         window_end=window_end,

@@ -347,6 +347,85 @@ def test_rollback_by_hand_after_a_failed_one_is_not_recorded_as_its_success(
     assert champions.list_promotions(MODE)[-1].run_id == "vera"
 
 
+def test_rollback_that_was_served_completes_the_last_of_several_attempts(
+    store: ObjectStore,
+    champions: LocalChampionStore,
+    champion: Release,
+    worse_champion: Release,
+) -> None:
+    class FailingStore(LocalChampionStore):
+        def promote(self, *_: object, **__: object) -> Promotion:
+            raise PromotionError("not served")
+
+    class KilledStore(LocalChampionStore):
+        def promote(self, *_: object, **__: object) -> Promotion:
+            raise SystemExit(137)
+
+    class ServingStore(LocalChampionStore):
+        """Serves the parent, as a cluster does before its promotion is recorded."""
+
+        def get_champion(self, mode: Mode) -> Release:
+            return champion
+
+    with pytest.raises(PromotionError):
+        close_loop(store, FailingStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+    save_document(store, make_daily_verdict(Verdict.NO_DRIFT, worse_champion.id, END + DAY))
+    with pytest.raises(SystemExit):
+        close_loop(store, KilledStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW + DAY)
+
+    close_loop(store, ServingStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW + DAY)
+    first, last = load_documents(store, Decision, MODE)
+    assert (first.cause, last.action) == (Cause.ROLLBACK_FAILED, Action.ROLL_BACK)
+    assert champions.list_promotions(MODE)[-1].run_id == make_run_id(END + DAY)
+
+
+class UnreachableTrainer(FakeTrainer):
+    """Cannot look for runs."""
+
+    def find(self, name: str) -> Run | None:
+        raise SkyclassError("KFP is unreachable")
+
+
+def save_unknown_run(store: ObjectStore, release: Release) -> None:
+    """Store a decision whose job did not store whether its run was started."""
+    unknown = Decision(
+        mode=MODE,
+        window_end=END - DAY,
+        decided_at=NOW - timedelta(hours=1),
+        champion=release.id,
+        table_version=1,
+        action=Action.RETRAIN,
+        cause=Cause.DRIFT,
+        reason="for a test",
+        run=Run(state=RunState.FAILED, message="timed out"),
+    )
+    save_document(store, unknown)
+
+
+def test_rollback_does_not_wait_for_an_unreachable_trainer(
+    store: ObjectStore,
+    champions: LocalChampionStore,
+    champion: Release,
+    worse_champion: Release,
+) -> None:
+    save_unknown_run(store, worse_champion)
+    made = close_loop(store, champions, MODE, UnreachableTrainer(RUNNING), SETTINGS, NOW)
+    assert made.action is Action.ROLL_BACK
+    assert champions.get_champion(MODE) == champion
+
+
+def test_nothing_else_is_decided_while_runs_are_unknown(
+    store: ObjectStore, champions: LocalChampionStore, drifted_champion: Release
+) -> None:
+    save_unknown_run(store, drifted_champion)
+    before = load_documents(store, Decision, MODE)
+    trainer = UnreachableTrainer(RUNNING)
+    with pytest.raises(SkyclassError, match="KFP is unreachable"):
+        close_loop(store, champions, MODE, trainer, SETTINGS, NOW)
+    assert trainer.started == []
+    assert load_documents(store, Decision, MODE) == before
+
+
 def test_rollback_to_a_damaged_parent_is_recorded(
     store: ObjectStore,
     champions: LocalChampionStore,
