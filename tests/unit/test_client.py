@@ -1,7 +1,13 @@
 """The client retries temporary errors and raises all others."""
 
 import json
+import re
 import socket
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,6 +18,26 @@ from skyclass.survey.features import MAGNITUDES, Mode
 from tests.support.web import Response, serve
 
 METADATA = "GET /v2/models/skyclass-photometric"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_client_needs_no_extra() -> None:
+    code = "import sys, skyclass.client; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    distributions = packages_distributions()
+    loaded = {
+        name.lower()
+        for module in done.stdout.split()
+        for name in distributions.get(module.partition(".")[0], ())
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [each for extra in project["optional-dependencies"].values() for each in extra]
+    required, optional = (
+        {re.split(r"[^\w-]", each)[0] for each in requirements}
+        for requirements in (project["dependencies"], extras)
+    )
+    assert required & loaded >= {"pandas", "urllib3"}
+    assert not loaded & optional - required
 
 
 def test_503_is_retried() -> None:
