@@ -1,8 +1,9 @@
 """Installations of the chart on a cluster with KServe.
 
 The tests create namespaces that enforce Pod Security `restricted`, and delete them; one pod, which
-kills others, needs a namespace that enforces `privileged`. The cluster must be able to pull the
-images (`make images test-images previous-images`). Environment:
+kills and pauses others on its node, needs a namespace that enforces `privileged`. The cluster must
+be able to pull the images (`make images test-images previous-images`), and have one node for pods.
+Environment:
 
     KUBECONFIG                  selects the cluster
     SKYCLASS_TEST_VALUES        YAML file with additional values of the chart, such as your registry

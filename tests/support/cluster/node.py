@@ -36,7 +36,7 @@ number, awaited, names = int(sys.argv[1]), sys.argv[2].split(), sys.argv[3:]
 deadline = time.monotonic() + 120
 while awaited and not any(map(is_connected, find_processes(awaited))):
     if time.monotonic() > deadline:
-        sys.exit("error: the pod has opened no connection within 120 s")
+        sys.exit("error: the pod has opened no connection on this node within 120 s")
     time.sleep(0.01)
 found = 0
 for process in find_processes(names):
