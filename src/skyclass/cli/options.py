@@ -47,7 +47,7 @@ CaFile = Annotated[
 ProbePort = Annotated[
     int | None,
     typer.Option(
-        min=0,
+        min=1,  # a free port is unknown to `ProbePort`, which would serve everything there
         max=MAX_PORT,
         help="Port of all interfaces for /healthz and /metrics only.",
         show_default="none",

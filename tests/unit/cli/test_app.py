@@ -21,6 +21,7 @@ from tests.support.command_line import CommandLine
         ["run", "training", "--param", "mode"],
         ["releases", "show"],
         ["monitor", "--port", "65536"],
+        ["monitor", "--probe-port", "0"],
         ["serve", "--grpc-port", "-1"],
         ["paint"],
     ],
