@@ -1,6 +1,7 @@
 """All protocols and forms of a request return the same prediction."""
 
 import asyncio
+import itertools
 import json
 import threading
 import time
@@ -369,13 +370,14 @@ def test_the_request_id_is_returned(served: Served, inputs: Matrix) -> None:
     assert v1({}) != v1({})
 
 
-def test_requests_are_counted_by_protocol_and_status(served: Served, inputs: Matrix) -> None:
-    def count(protocol: str, status: str) -> float:
-        labels = f'model_name="{served.name}",protocol="{protocol}",status="{status}"'
-        return served.server.metric(f"skyclass_request_seconds_count{{{labels}}}")
+def count_requests(served: Served, protocol: str, status: str) -> float:
+    labels = f'model_name="{served.name}",protocol="{protocol}",status="{status}"'
+    return served.server.metric(f"skyclass_request_seconds_count{{{labels}}}")
 
+
+def test_requests_are_counted_by_protocol_and_status(served: Served, inputs: Matrix) -> None:
     counters = [("v1", "2xx"), ("v1", "4xx"), ("v1", "5xx"), ("v2", "2xx"), ("v2", "4xx")]
-    before = [count(*each) for each in counters]
+    before = [count_requests(served, *each) for each in counters]
     served.server.predict(inputs[:1].tolist(), served.mode)
     served.v2({"inputs": [matrix(inputs[:1], inputs[:1].tolist())]})
     for path, times in (
@@ -384,8 +386,33 @@ def test_requests_are_counted_by_protocol_and_status(served: Served, inputs: Mat
     ):
         for _ in range(times):
             assert served.server.request("POST", path, {}).status == 400
-    grown = [count(*each) - number for each, number in zip(counters, before, strict=True)]
-    assert grown == [1, 2, 0, 1, 1]
+    after = [count_requests(served, *each) for each in counters]
+    assert [last - first for first, last in zip(before, after, strict=True)] == [1, 2, 0, 1, 1]
+
+
+def test_a_client_that_does_not_wait_is_no_error_of_the_server(
+    served: Served, inputs: Matrix
+) -> None:
+    rows = np.tile(inputs, (25, 1))
+    request = pb.ModelInferRequest(
+        model_name=served.name,
+        inputs=[{"name": "rows", "shape": rows.shape, "datatype": "FP64"}],
+        raw_input_contents=[rows.tobytes()],
+    )
+    before = {status: count_requests(served, "grpc", status) for status in ("4xx", "5xx")}
+    deadlines = itertools.cycle(number / 1000 for number in range(2, 50))
+    with connected(served.server.grpc) as stub:
+
+        def give_up() -> bool:
+            """Send a request with another deadline, of which some end it while it is computed."""
+            try:
+                stub.ModelInfer(request, timeout=next(deadlines))
+            except grpc.RpcError as error:
+                assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            return count_requests(served, "grpc", "4xx") > before["4xx"]
+
+        eventually(give_up, 60)
+    assert count_requests(served, "grpc", "5xx") == before["5xx"]
 
 
 def test_probes_are_fast_during_large_requests(served: Served, inputs: Matrix) -> None:

@@ -14,7 +14,7 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from skyclass.serving.errors import RequestError, quote
+from skyclass.serving.errors import CLIENT_CLOSED_REQUEST, RequestError, quote
 from skyclass.serving.metrics import RequestMetrics
 from skyclass.serving.predictor import Predictor
 from skyclass.serving.protocol import v1_request, v1_response, v2
@@ -26,7 +26,6 @@ _JSON, _BYTES = b"application/json", b"application/octet-stream"
 _JSON_LENGTH = b"inference-header-content-length"
 _CONTENT_ENCODING = b"content-encoding"
 _REQUEST_ID, _IDEMPOTENCY_KEY = b"x-request-id", b"idempotency-key"
-_CLIENT_CLOSED_REQUEST = 499  # as nginx logs it
 
 Headers = Mapping[bytes, bytes]
 
@@ -45,7 +44,7 @@ _Handler = Callable[[Headers, bytes], Awaitable[HttpResponse]]
 _INTERNAL_ERROR = HttpResponse(
     500, orjson.dumps({"error": "internal error: see the predictor's log"})
 )
-_CLIENT_GONE = HttpResponse(_CLIENT_CLOSED_REQUEST, b"")
+_CLIENT_GONE = HttpResponse(CLIENT_CLOSED_REQUEST, b"")
 
 
 class PredictionApp:

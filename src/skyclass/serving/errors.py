@@ -5,6 +5,9 @@ from typing import Any
 from skyclass.errors import SkyclassError
 from skyclass.survey.features import Mode, model_name
 
+CLIENT_CLOSED_REQUEST = 499
+"""Status of a request whose client did not wait for the response, as nginx logs it."""
+
 _MAX_QUOTED_CHARACTERS = 20
 
 

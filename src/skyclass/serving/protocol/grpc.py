@@ -3,6 +3,7 @@
 A request is converted to its V2 JSON form, so that one reader validates both.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 
 from skyclass.registry.models import LoadedModel
-from skyclass.serving.errors import RequestError, model_not_found
+from skyclass.serving.errors import CLIENT_CLOSED_REQUEST, RequestError, model_not_found
 from skyclass.serving.metrics import RequestMetrics
 from skyclass.serving.predictor import Predictor
 from skyclass.serving.protocol.messages import make_handler, pb
@@ -74,6 +75,9 @@ class GrpcService:
         except RequestError as error:
             status = error.status
             await _abort(error, context)
+        except asyncio.CancelledError:  # by the client, or by its deadline
+            status = CLIENT_CLOSED_REQUEST
+            raise
         except Exception:  # gRPC would send its text to the client
             logger.exception("a gRPC request failed")
             await context.abort(grpc.StatusCode.INTERNAL, "internal error: see the predictor's log")
