@@ -16,7 +16,7 @@ from skyclass.monitoring.decisions import Action, Decision, Run, RunState
 from skyclass.monitoring.documents import load_documents, save_document
 from skyclass.monitoring.retraining_context import RetrainingContext
 from skyclass.monitoring.retraining_policy import decide
-from skyclass.monitoring.rollback import complete_rollback, roll_back
+from skyclass.monitoring.rollback import complete_rollbacks, roll_back
 from skyclass.monitoring.settings import RetrainingSettings
 from skyclass.monitoring.verdict import DriftVerdict
 from skyclass.promotion.approvals import ApprovalLog, find_waiting
@@ -98,10 +98,8 @@ def close_loop(
             f"`skyclass drift --mode {mode}` first"
         )
     oldest_active = now - timedelta(hours=settings.run_hours)
-    # Newest first: a release that is served, but not recorded, is the outcome of the last attempt.
-    newest_first = reversed(load_documents(store, Decision, mode, last=_MAX_WINDOWS))
-    completed = [complete_rollback(store, champions, champion, each) for each in newest_first]
-    earlier = completed[::-1]
+    decisions = load_documents(store, Decision, mode, last=_MAX_WINDOWS)
+    earlier = complete_rollbacks(store, champions, champion, decisions)
     obstacle: SkyclassError | None = None
     try:
         earlier = [

@@ -5,6 +5,7 @@ between the promotion of the parent and the last write, the next job finds the p
 completes the decision.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from skyclass.errors import MonitoringError, PromotionError, ReleaseError
@@ -56,33 +57,38 @@ def roll_back(
     save_document(store, decision)
 
 
-def complete_rollback(
-    store: ObjectStore, champions: ChampionStore, champion: Release, decision: Decision
-) -> Decision:
-    """Store that a rollback succeeded, if its job ended before it did.
+def complete_rollbacks(
+    store: ObjectStore, champions: ChampionStore, champion: Release, decisions: Sequence[Decision]
+) -> list[Decision]:
+    """Record the success of each rollback whose job ended before it recorded that.
 
     Args:
         store: The object store.
         champions: Where the champion is rolled back.
         champion: The current champion.
-        decision: Any decision.
+        decisions: All decisions about its mode, oldest first.
 
     Returns:
-        The completed decision; any other one unchanged.
+        The decisions, of which some are completed.
     """
-    if decision.cause is not Cause.ROLLBACK_FAILED:
-        return decision
-    promotions = champions.list_promotions(decision.mode)
-    reason = decision.reason.partition(_FAILURE)[0]
-    update = {"action": Action.ROLL_BACK, "cause": Cause.WORSE_THAN_PARENT, "reason": reason}
-    completed = decision.model_copy(update=update)
-    if not find_promoted(promotions, make_run_id(decision.window_end)):
-        is_served = champion.id == find_parent(promotions, decision.champion)
-        if not is_served or promotions[-1].to_release != decision.champion:
-            return decision
-        # On a cluster, the parent is served before its promotion is recorded.
-        _promote(champions, champion, completed)
-    save_document(store, completed)
+    completed = list(decisions)
+    failed = [n for n, each in enumerate(decisions) if each.cause is Cause.ROLLBACK_FAILED]
+    promotions = champions.list_promotions(champion.mode) if failed else []
+    # Newest first: a release that is served, but not recorded, is the outcome of the last attempt.
+    for number in reversed(failed):
+        decision = decisions[number]
+        reason = decision.reason.partition(_FAILURE)[0]
+        update = {"action": Action.ROLL_BACK, "cause": Cause.WORSE_THAN_PARENT, "reason": reason}
+        succeeded = decision.model_copy(update=update)
+        if not find_promoted(promotions, make_run_id(decision.window_end)):
+            is_served = champion.id == find_parent(promotions, decision.champion)
+            if not is_served or promotions[-1].to_release != decision.champion:
+                continue
+            # On a cluster, the parent is served before its promotion is recorded.
+            _promote(champions, champion, succeeded)
+            promotions = champions.list_promotions(champion.mode)
+        save_document(store, succeeded)
+        completed[number] = succeeded
     return completed
 
 

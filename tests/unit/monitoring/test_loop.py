@@ -304,20 +304,26 @@ def test_release_worse_than_its_parent_is_rolled_back_once(
     assert champions.get_champion(MODE) == worse_champion
 
 
+class FailingStore(LocalChampionStore):
+    """Raises an error instead of each promotion."""
+
+    def __init__(self, store: ObjectStore, error: BaseException) -> None:
+        super().__init__(store)
+        self._error = error
+
+    def promote(self, *_: object, **__: object) -> Promotion:
+        raise self._error
+
+
 def test_rollback_that_fails_is_recorded_and_repeated_by_the_next_job(
     store: ObjectStore,
     champions: LocalChampionStore,
     champion: Release,
     worse_champion: Release,
 ) -> None:
-    class FullStore(LocalChampionStore):
-        """The parent needs more memory than the predictor's limit."""
-
-        def promote(self, *_: object, **__: object) -> Promotion:
-            raise PromotionError("needs 540 MiB of memory: raise the limit")
-
+    full = FailingStore(store, PromotionError("needs 540 MiB of memory: raise the limit"))
     with pytest.raises(PromotionError, match="needs 540 MiB"):
-        close_loop(store, FullStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+        close_loop(store, full, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     [recorded] = load_documents(store, Decision, MODE)
     assert (recorded.action, recorded.cause) == (Action.WAIT, Cause.ROLLBACK_FAILED)
     assert "less accurate than its parent" in recorded.reason
@@ -335,12 +341,9 @@ def test_rollback_by_hand_after_a_failed_one_is_not_recorded_as_its_success(
     champion: Release,
     worse_champion: Release,
 ) -> None:
-    class FailingStore(LocalChampionStore):
-        def promote(self, *_: object, **__: object) -> Promotion:
-            raise PromotionError("not served")
-
+    failing = FailingStore(store, PromotionError("not served"))
     with pytest.raises(PromotionError):
-        close_loop(store, FailingStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+        close_loop(store, failing, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     champions.promote(champion, "rolled back by hand", "vera")
     made = close_loop(store, champions, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     assert made.cause is Cause.STEADY
@@ -353,25 +356,19 @@ def test_rollback_that_was_served_completes_the_last_of_several_attempts(
     champion: Release,
     worse_champion: Release,
 ) -> None:
-    class FailingStore(LocalChampionStore):
-        def promote(self, *_: object, **__: object) -> Promotion:
-            raise PromotionError("not served")
-
-    class KilledStore(LocalChampionStore):
-        def promote(self, *_: object, **__: object) -> Promotion:
-            raise SystemExit(137)
-
     class ServingStore(LocalChampionStore):
         """Serves the parent, as a cluster does before its promotion is recorded."""
 
         def get_champion(self, mode: Mode) -> Release:
             return champion
 
+    failing = FailingStore(store, PromotionError("not served"))
     with pytest.raises(PromotionError):
-        close_loop(store, FailingStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
+        close_loop(store, failing, MODE, FakeTrainer(RUNNING), SETTINGS, NOW)
     save_document(store, make_daily_verdict(Verdict.NO_DRIFT, worse_champion.id, END + DAY))
+    killed = FailingStore(store, SystemExit(137))
     with pytest.raises(SystemExit):
-        close_loop(store, KilledStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW + DAY)
+        close_loop(store, killed, MODE, FakeTrainer(RUNNING), SETTINGS, NOW + DAY)
 
     close_loop(store, ServingStore(store), MODE, FakeTrainer(RUNNING), SETTINGS, NOW + DAY)
     first, last = load_documents(store, Decision, MODE)
