@@ -15,7 +15,7 @@ TEMPORARY_STATUSES = (429, 500, 502, 503, 504)
 
 KEEP_ALIVE_SECONDS = 120
 """Idle time after which our servers close a connection. It is longer than proxies and clients keep
-one (nginx 60 s, Go 90 s), so that they close it, and none sends a request into its end."""
+one (nginx 60 s, Go 90 s): they close it first, and send no request that the server would abort."""
 
 _MAX_IDLE_CONNECTIONS = 16
 """Connections to a host that are kept for the next requests of as many threads."""

@@ -49,7 +49,8 @@ def omit_credentials(url: str) -> str:
     """Return a URL for errors, logs and links.
 
     A URL with credentials is reduced to its scheme, host and path, because its other parts may
-    contain more of them. A malformed one, in which they cannot be told apart, is reduced further.
+    contain more of them. A malformed URL loses its query, or becomes "…" if it has an "@", because
+    that may follow a password.
 
     Examples:
         >>> omit_credentials("https://vera:secret@example.org/a.csv?id=7")

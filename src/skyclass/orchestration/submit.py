@@ -107,8 +107,9 @@ def submit_run(
     """
     package = load_package(TRAINING)
     arguments = parse_training_arguments(package, parameters)
+    name = name or f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     run_id = backend.create_run(
-        display_name=f"{package.name} {name or f'{datetime.now(UTC):%Y-%m-%d %H:%M:%S}'}",
+        display_name=f"{package.name} {name}",
         experiment_id=backend.ensure_experiment(EXPERIMENT),
         pipeline_version_reference=_ensure_version(backend, package),
         runtime_config=api.V2beta1RuntimeConfig(parameters=arguments),
